@@ -1,0 +1,105 @@
+// Where guest-visible state lives in the one WebAssembly.Memory. All offsets in bytes.
+//
+//   0x0000_0000  constants (logical immediates, CRC tables)
+//   0x0010_0000  PE blocks, PE_STRIDE each: registers, system registers, TLBs
+//   0x0200_0000  predecoded code pages
+//   0x0A00_0000  RAM pool: chunks of guest memory, allocated when first touched
+//
+// Offsets in `Off` are relative to the start of a PE's block.
+
+export const MAX_PES = 8;
+/** Table of decoded logical immediates, 8 bytes each, indexed N:immr:imms. */
+export const BITMASKS = 0x1_0000;
+/** CRC32 (IEEE) and CRC32C tables, 256 words each. */
+export const CRC_TABLES = 0x2_0000;
+export const PE_BASE = 0x10_0000;
+export const PE_STRIDE = 0x20_0000;
+export const PREDECODE_BASE = 0x200_0000;
+export const RAM_POOL = 0xa00_0000;
+
+export const Off = {
+  /** X0..X30, slot 31 always reads zero, slot 32 is the current SP. 8 bytes each. */
+  X: 0x0,
+  /** Flags in canonical form: N = sign bit of NF, Z = (ZF == 0), C = CF (0/1, 32 bits), V = sign bit of VF. */
+  NF: 0x110,
+  ZF: 0x118,
+  CF: 0x120,
+  VF: 0x128,
+  /** PC: address of the next instruction to execute; while a system helper runs, of the current one. */
+  PC: 0x130,
+  /** PC = PCBASE + (ip >> 1) while code runs from a predecoded page. */
+  PCBASE: 0x138,
+  /** Predecoded page being executed (absolute offset). */
+  CURPRE: 0x140,
+  /** Predecoded entry at which the last exit happened. */
+  IP: 0x144,
+  /** Remaining instructions + (ip >> 3); see cpu/run.ts. */
+  BUDGET: 0x148,
+  /** Faulting or requested virtual address of the slow path. */
+  VA: 0x150,
+  /** Buffer between generated code and the slow path: up to 64 bytes of data. */
+  VAL: 0x160,
+  /** PSTATE fields, one 32-bit word each. */
+  EL: 0x1a0,
+  SPSEL: 0x1a4,
+  /** D A I F in bits 3..0 (as DAIF[9:6]). */
+  DAIF: 0x1a8,
+  PAN: 0x1ac,
+  UAO: 0x1b0,
+  DIT: 0x1b4,
+  SSBS: 0x1b8,
+  BTYPE: 0x1bc,
+  IL: 0x1c0,
+  SS: 0x1c4,
+  TCO: 0x1c8,
+  ALLINT: 0x1cc,
+  /** Interrupt lines into the PE: bits of `Line`. */
+  LINES: 0x1d0,
+  /** WFE event register. */
+  EVENT: 0x1d4,
+  /** 1 while the PE waits (WFI/WFE), 2 while it is powered off. */
+  HALT: 0x1d8,
+  /** Local exclusive monitor: 0 open, else the size in bytes; and the reserved address as an offset in this memory. */
+  EXSIZE: 0x1dc,
+  EXADDR: 0x1e0,
+  /** Current L1 TLB tables (absolute offsets): reads, writes, fetches, unprivileged reads and writes. */
+  TLB_R: 0x1e4,
+  TLB_W: 0x1e8,
+  TLB_X: 0x1ec,
+  TLB_UR: 0x1f0,
+  TLB_UW: 0x1f4,
+  /** 1 when alignment checking (SCTLR_ELx.A of the current regime) applies at the current EL. */
+  ALIGN: 0x1f8,
+  /** Number of this PE, 0..MAX_PES-1. */
+  INDEX: 0x1fc,
+  /** V0..V31, 16 bytes each. */
+  V: 0x200,
+  FPCR: 0x400,
+  FPSR: 0x404,
+  /** 0 when FP/SIMD instructions are allowed at the current EL, else nonzero: the slow path decides who traps. */
+  FPTRAP: 0x408,
+  /** 1 when SP alignment checking applies at the current EL. */
+  SPALIGN: 0x40c,
+  /** Retired instructions, 64 bits, up to the start of the current slice. */
+  ICOUNT: 0x410,
+  /** Pointer authentication at the current EL: bits 0..3 = IA, IB, DA, DB enabled; bit 4 = the instruction must take the slow path (trap). */
+  PAUTH: 0x418,
+  /** Bits of a virtual address that hold a PAC, for addresses with bit 55 = 0 and 1. 64 bits each. */
+  PACMASK0: 0x420,
+  PACMASK1: 0x428,
+  /** System registers, 8 bytes each, in the order of registers/encodings.ts (see slot). */
+  SYSREGS: 0x1000,
+  /** For each Exception level: which storage slot MRS and MSR reach directly; see cpu/sysreg-map.ts. */
+  SRMAP: 0x4000,
+  /** L1 TLB tables. */
+  TLBS: 0x1_0000,
+} as const;
+
+/** Interrupt lines into a PE, as bits of Off.LINES. */
+export const Line = { IRQ: 1, FIQ: 2, VIRQ: 4, VFIQ: 8, SERROR: 16, VSERROR: 32, NMI: 64 } as const;
+
+/** L1 TLB geometry. An entry is 16 bytes: tag (virtual page, 64 bits), addend (32), flags (32). */
+export const TLB_ENTRIES = 1024;
+export const TLB_TABLE_BYTES = TLB_ENTRIES * 16;
+/** Tag of an empty entry: no page address has low bits set. */
+export const TLB_EMPTY = 1;

@@ -1,0 +1,145 @@
+// Physical memory: RAM regions backed by a lazily touched pool in linear memory, and the bus that finds RAM or a device.
+
+import { RAM_POOL } from "../arch/layout.ts";
+import type { Pas } from "../arch/security.ts";
+import { EmuError, hex } from "../util/errors.ts";
+
+/** Who makes an access: the physical address space it is made to, and the PE (or -1 for a DMA-capable device). */
+export interface Requester {
+  pas: Pas;
+  pe: number;
+}
+
+/** Returned by `read` for an access that the device or the bus answers with an error. */
+export const BUS_ERROR = -1;
+
+/**
+ * A memory-mapped device. It does not know its address; the board maps it.
+ * Accesses are 1, 2 or 4 bytes and naturally aligned: the bus splits 8-byte accesses, low half first.
+ */
+export interface MmioDevice {
+  readonly name: string;
+  /** Size of the register window in bytes. */
+  readonly size: number;
+  /** Value as an unsigned 32-bit number, or BUS_ERROR. */
+  read(offset: number, size: 1 | 2 | 4, who: Requester): number;
+  /** False: the device answers with an error. */
+  write(offset: number, size: 1 | 2 | 4, value: number, who: Requester): boolean;
+}
+
+/** log2 of the unit in which guest memory is taken from the pool. */
+const CHUNK_SHIFT = 16;
+const CHUNK = 1 << CHUNK_SHIFT;
+
+interface Region {
+  base: number;
+  size: number;
+  device?: MmioDevice;
+}
+
+/**
+ * The physical address map. Addresses are numbers (PA < 2^52, exact in a double).
+ * Device windows win over RAM. All four PA spaces see the same map unless a granule protection table says otherwise.
+ */
+export class PhysicalMemory {
+  readonly memory: WebAssembly.Memory;
+  readonly u8: Uint8Array;
+  readonly view: DataView;
+  /** Pool chunk of each RAM chunk, as absolute offset in linear memory; 0 = not touched yet. Indexed by PA >> 16. */
+  private readonly chunks = new Map<number, number>();
+  private readonly ram: Region[] = [];
+  private readonly devices: Region[] = [];
+  private next = RAM_POOL;
+
+  constructor(memory: WebAssembly.Memory) {
+    this.memory = memory;
+    this.u8 = new Uint8Array(memory.buffer);
+    this.view = new DataView(memory.buffer);
+  }
+
+  /** Bytes of guest memory touched so far. */
+  get touched(): number {
+    return this.chunks.size * CHUNK;
+  }
+  /** The RAM regions, lowest address first. */
+  get ramRegions(): readonly { base: number; size: number }[] {
+    return this.ram;
+  }
+
+  /** Adds RAM at [base, base+size); both multiples of 64 KiB. */
+  addRam(base: number, size: number): void {
+    this.ram.push({ base, size });
+    this.ram.sort((a, b) => a.base - b.base);
+  }
+  /** Maps a device's register window at `base`. */
+  addDevice(base: number, device: MmioDevice): void {
+    this.devices.push({ base, size: device.size, device });
+    this.devices.sort((a, b) => a.base - b.base);
+  }
+
+  isRam(pa: number): boolean {
+    for (const r of this.ram) if (pa >= r.base && pa < r.base + r.size) return true;
+    return false;
+  }
+
+  /**
+   * Offset in linear memory of the RAM byte at `pa`, allocating its chunk; 0 when `pa` is not RAM.
+   * Contiguous up to the next 64 KiB boundary only.
+   */
+  host(pa: number): number {
+    const key = Math.floor(pa / CHUNK);
+    let at = this.chunks.get(key);
+    if (at === undefined) {
+      if (!this.isRam(pa)) return 0;
+      at = this.allocate(key);
+    }
+    return at + (pa - key * CHUNK);
+  }
+
+  private allocate(key: number): number {
+    const at = this.next;
+    if (at + CHUNK > this.u8.length) {
+      throw new EmuError("memory-exhausted", `the guest touched more memory than the host pool holds (${hex(this.touched)} bytes); give it less with --memory`);
+    }
+    this.next += CHUNK;
+    this.chunks.set(key, at);
+    return at;
+  }
+
+  /** The device mapped at `pa` and the offset in its window, or undefined. */
+  deviceAt(pa: number): { device: MmioDevice; offset: number } | undefined {
+    for (const r of this.devices) if (pa >= r.base && pa < r.base + r.size) return { device: r.device as MmioDevice, offset: pa - r.base };
+    return undefined;
+  }
+
+  /** Copies guest RAM out. Undefined when any byte is not RAM. Not granule-checked: see gpt/ for requesters that must be. */
+  readBytes(pa: number, length: number): Uint8Array | undefined {
+    const out = new Uint8Array(length);
+    return this.span(pa, length, (at, n, done) => out.set(this.u8.subarray(at, at + n), done)) ? out : undefined;
+  }
+  /** Copies into guest RAM. False (nothing more written) when a byte is not RAM. The caller invalidates predecoded code. */
+  writeBytes(pa: number, data: Uint8Array): boolean {
+    return this.span(pa, data.length, (at, n, done) => this.u8.set(data.subarray(done, done + n), at));
+  }
+  private span(pa: number, length: number, f: (at: number, n: number, done: number) => void): boolean {
+    for (let done = 0; done < length; ) {
+      const at = this.host(pa + done);
+      if (at === 0) return false;
+      const n = Math.min(length - done, CHUNK - ((pa + done) % CHUNK));
+      f(at, n, done);
+      done += n;
+    }
+    return true;
+  }
+
+  /** Touched chunks, for snapshots: physical base address and contents. */
+  *contents(): Generator<{ pa: number; data: Uint8Array }> {
+    for (const [key, at] of this.chunks) yield { pa: key * CHUNK, data: this.u8.subarray(at, at + CHUNK) };
+  }
+  /** Forgets all contents (reset, restore). */
+  clear(): void {
+    this.u8.fill(0, RAM_POOL, this.next);
+    this.chunks.clear();
+    this.next = RAM_POOL;
+  }
+}
