@@ -15,6 +15,7 @@ export class PeState {
   readonly u8: Uint8Array;
   readonly u32: Uint32Array;
   readonly u64: BigUint64Array;
+  readonly view: DataView;
 
   constructor(memory: WebAssembly.Memory, index: number) {
     this.index = index;
@@ -22,6 +23,7 @@ export class PeState {
     this.u8 = new Uint8Array(memory.buffer);
     this.u32 = new Uint32Array(memory.buffer);
     this.u64 = new BigUint64Array(memory.buffer);
+    this.view = new DataView(memory.buffer);
   }
 
   /** 64-bit value at a byte offset of the block: `Off.*`, or `slot.*` for a system register. */
