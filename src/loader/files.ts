@@ -1,0 +1,36 @@
+// Reads input files. Everything that can be wrong with a path gets one clear line.
+
+import { readFileSync, statSync } from "node:fs";
+import { EmuError } from "../util/errors.ts";
+
+/** What a file is to the boot: the prefix of error codes ("kernel-missing", "initrd-empty", "dtb-unreadable", "kernel-too-large"). */
+export type Role = "kernel" | "initrd" | "dtb";
+
+/** The contents of a file, or the bytes given instead of a path. `limit`: the most bytes that could ever be of use. */
+export function readInput(role: Role, source: string | Uint8Array, limit: number): Uint8Array {
+  const data = typeof source === "string" ? readRegularFile(role, source, limit) : source;
+  if (data.length === 0) throw new EmuError(`${role}-empty`, `the ${role} ${nameOf(source)} is empty`);
+  if (data.length > limit) throw tooLarge(role, source, data.length, limit);
+  return data;
+}
+
+/** How a message names an input. */
+export const nameOf = (source: string | Uint8Array): string => (typeof source === "string" ? `"${source}"` : "given as bytes");
+
+function readRegularFile(role: Role, path: string, limit: number): Uint8Array {
+  try {
+    const stat = statSync(path);
+    if (!stat.isFile()) throw new EmuError(`${role}-unreadable`, `the ${role} "${path}" is not a regular file`);
+    if (stat.size > limit) throw tooLarge(role, path, stat.size, limit);
+    return readFileSync(path);
+  } catch (e) {
+    if (e instanceof EmuError) throw e;
+    const reason = (e as NodeJS.ErrnoException).code ?? String(e);
+    if (reason === "ENOENT" || reason === "ENOTDIR") throw new EmuError(`${role}-missing`, `no such ${role} file: "${path}"`);
+    throw new EmuError(`${role}-unreadable`, `cannot read the ${role} "${path}": ${reason}`);
+  }
+}
+
+function tooLarge(role: Role, source: string | Uint8Array, size: number, limit: number): EmuError {
+  return new EmuError(`${role}-too-large`, `the ${role} ${nameOf(source)} has ${size} bytes, the machine has room for ${limit}`);
+}

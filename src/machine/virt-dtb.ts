@@ -1,0 +1,182 @@
+// The device tree of the machine `virt`, equal in content to what QEMU generates for -M virt,virtualization=on,gic-version=3.
+//
+// Nodes that QEMU has and this machine leaves out, because the hardware is not modelled yet:
+//   fw-cfg@9020000, pcie@10000000, platform-bus@c000000, its@8080000 (in intc@8000000), flash@0,
+//   and with secure=on: secram, secflash, pl011@9040000, pl061@90b0000, gpio-restart, gpio-poweroff, secure-chosen.
+// /chosen gets bootargs and the initrd when the loader places them (src/loader/boot.ts).
+
+import { cellsValue, type FdtNode, type FdtTree, fdtNode, numberCells, type PropertyValue } from "../loader/fdt.ts";
+import { psciNode } from "../loader/fdt-patch.ts";
+import { APB_CLOCK_HZ, affinityOf, POWER_KEY_PIN, ppi, VIRTIO_MMIO_SLOTS, virtioWindow, virtMap, type Window } from "./virt-map.ts";
+
+/** Geometry of a level 1 cache as CCSIDR_EL1 tells it; bytes and counts. */
+export interface CacheGeometry {
+  size: number;
+  sets: number;
+  line: number;
+}
+
+export interface VirtTreeOptions {
+  /** Bytes of RAM at virtMap.ram.base. */
+  memory: number;
+  /** Number of PEs, 1..8. */
+  pes: number;
+  /** `compatible` of the cpu nodes. QEMU says arm,cortex-a57 for -cpu max too. */
+  cpuCompatible?: string;
+  /** Whether the PEs have FEAT_PMUv3: the pmu node. */
+  pmu: boolean;
+  /** Whether EL2 is present: the maintenance interrupt of the GIC and the EL2 virtual timer. */
+  el2?: boolean;
+  /** 8 bytes for /chosen kaslr-seed; without it the kernel is not randomized. */
+  kaslrSeed?: Uint8Array;
+  /** Entropy for the kernel's random number generator, QEMU gives 32 bytes. */
+  rngSeed?: Uint8Array;
+  l1i?: CacheGeometry;
+  l1d?: CacheGeometry;
+}
+
+/** Phandles, assigned freely. */
+const clockPhandle = 0x8000;
+const gicPhandle = 0x8001;
+const gpioPhandle = 0x8002;
+const cpuPhandle = (index: number): number => 0x8100 + index;
+
+/** Interrupt specifier (GIC binding): type, number, trigger. */
+const spiCells = (n: number, trigger: number): number[] => [0, n, trigger];
+const ppiCells = (intid: number): number[] => [1, intid - 16, LEVEL_HIGH];
+const EDGE_RISING = 1;
+const LEVEL_HIGH = 4;
+
+const L1_DEFAULT: CacheGeometry = { size: 0x1_0000, sets: 0x100, line: 0x40 };
+const LINUX_KEY_POWER = 116;
+
+const reg = (...windows: Window[]): number[] => windows.flatMap((w) => [...numberCells(w.base, 2), ...numberCells(w.size, 2)]);
+const unit = (name: string, base: number): string => `${name}@${base.toString(16)}`;
+
+/** Builds the tree. The same options always give the same tree. */
+export function virtTree(o: VirtTreeOptions): FdtTree {
+  const el2 = o.el2 ?? true;
+  const root = fdtNode(
+    "",
+    { "interrupt-parent": gicPhandle, "dma-coherent": true, model: "linux,dummy-virt", "#size-cells": 2, "#address-cells": 2, compatible: "linux,dummy-virt" },
+    [
+      psciNode(),
+      fdtNode(unit("memory", virtMap.ram.base), { reg: reg({ base: virtMap.ram.base, size: o.memory }), device_type: "memory" }),
+      ...Array.from({ length: VIRTIO_MMIO_SLOTS }, (_, slot) => virtioNode(slot)),
+      ...powerKeyNodes(),
+      primecell("pl031", virtMap.rtc, { "clock-names": "apb_pclk", clocks: clockPhandle, compatible: ["arm,pl031", "arm,primecell"] }),
+      uartNode(),
+      ...(o.pmu ? [fdtNode("pmu", { interrupts: ppiCells(ppi.pmu), compatible: "arm,armv8-pmuv3" })] : []),
+      gicNode(el2),
+      cpusNode(o),
+      timerNode(el2),
+      fdtNode("apb-pclk", { phandle: clockPhandle, "clock-output-names": "clk24mhz", "clock-frequency": APB_CLOCK_HZ, "#clock-cells": 0, compatible: "fixed-clock" }),
+      fdtNode("aliases", { serial0: `/${unit("pl011", virtMap.uart0.base)}` }),
+      chosenNode(o),
+    ],
+  );
+  return { root, reservations: [], bootCpu: 0 };
+}
+
+function virtioNode(slot: number): FdtNode {
+  const window = virtioWindow(slot);
+  return fdtNode(unit("virtio_mmio", window.base), {
+    "dma-coherent": true,
+    interrupts: spiCells(window.spi, EDGE_RISING),
+    reg: reg(window),
+    compatible: "virtio,mmio",
+  });
+}
+
+function primecell(name: string, window: Required<Window>, properties: Record<string, PropertyValue>): FdtNode {
+  return fdtNode(unit(name, window.base), { ...properties, interrupts: spiCells(window.spi, LEVEL_HIGH), reg: reg(window) });
+}
+
+function uartNode(): FdtNode {
+  return primecell("pl011", virtMap.uart0, {
+    "clock-names": ["uartclk", "apb_pclk"],
+    clocks: [clockPhandle, clockPhandle],
+    compatible: ["arm,pl011", "arm,primecell"],
+  });
+}
+
+function powerKeyNodes(): FdtNode[] {
+  const key = fdtNode("poweroff", { gpios: [gpioPhandle, POWER_KEY_PIN, 0], "linux,code": LINUX_KEY_POWER, label: "GPIO Key Poweroff" });
+  const controller = primecell("pl061", virtMap.gpio, {
+    phandle: gpioPhandle,
+    "clock-names": "apb_pclk",
+    clocks: clockPhandle,
+    "gpio-controller": true,
+    "#gpio-cells": 2,
+    compatible: ["arm,pl061", "arm,primecell"],
+  });
+  return [fdtNode("gpio-keys", { compatible: "gpio-keys" }, [key]), controller];
+}
+
+function gicNode(el2: boolean): FdtNode {
+  return fdtNode(unit("intc", virtMap.gicDistributor.base), {
+    phandle: gicPhandle,
+    interrupts: el2 ? ppiCells(ppi.gicMaintenance) : undefined,
+    reg: reg(virtMap.gicDistributor, virtMap.gicRedistributor),
+    "#redistributor-regions": 1,
+    compatible: "arm,gic-v3",
+    ranges: true,
+    "#size-cells": 2,
+    "#address-cells": 2,
+    "interrupt-controller": true,
+    "#interrupt-cells": 3,
+  });
+}
+
+function cpusNode(o: VirtTreeOptions): FdtNode {
+  const indices = Array.from({ length: o.pes }, (_, i) => i);
+  const cores = indices.map((i) => fdtNode(`core${i}`, { cpu: cpuPhandle(i) }));
+  const map = fdtNode("cpu-map", {}, [fdtNode("socket0", {}, [fdtNode("cluster0", {}, cores)])]);
+  return fdtNode("cpus", { "#size-cells": 0, "#address-cells": 1 }, [map, ...indices.map((i) => cpuNode(o, i))]);
+}
+
+function cpuNode(o: VirtTreeOptions, index: number): FdtNode {
+  const [i, d] = [o.l1i ?? L1_DEFAULT, o.l1d ?? L1_DEFAULT];
+  return fdtNode(unit("cpu", affinityOf(index)), {
+    "next-level-cache": 0, // QEMU's tree names no second level either
+    "i-cache-sets": i.sets,
+    "i-cache-size": i.size,
+    "i-cache-block-size": i.line,
+    "d-cache-sets": d.sets,
+    "d-cache-size": d.size,
+    "d-cache-block-size": d.line,
+    phandle: cpuPhandle(index),
+    reg: affinityOf(index),
+    "enable-method": o.pes > 1 ? "psci" : undefined,
+    compatible: o.cpuCompatible ?? "arm,cortex-a57",
+    device_type: "cpu",
+  });
+}
+
+function timerNode(el2: boolean): FdtNode {
+  // Order of the binding: secure physical, physical, virtual, EL2 physical, EL2 virtual.
+  const intids = [ppi.securePhysicalTimer, ppi.physicalTimer, ppi.virtualTimer, ppi.hypTimer, ...(el2 ? [ppi.hypVirtualTimer] : [])];
+  return fdtNode("timer", { interrupts: intids.flatMap(ppiCells), "always-on": true, compatible: ["arm,armv8-timer", "arm,armv7-timer"] });
+}
+
+function chosenNode(o: VirtTreeOptions): FdtNode {
+  return fdtNode("chosen", {
+    "stdout-path": `/${unit("pl011", virtMap.uart0.base)}`,
+    "rng-seed": o.rngSeed,
+    "kaslr-seed": o.kaslrSeed,
+  });
+}
+
+/** Bytes from a seed, for the seeds above: a SplitMix64 sequence, the same for the same seed. Not for cryptography. */
+export function seedBytes(seed: bigint, length: number): Uint8Array {
+  const mask = 0xffff_ffff_ffff_ffffn;
+  const words: number[] = [];
+  for (let state = seed & mask; words.length * 4 < length; ) {
+    state = (state + 0x9e37_79b9_7f4a_7c15n) & mask;
+    let z = ((state ^ (state >> 30n)) * 0xbf58_476d_1ce4_e5b9n) & mask;
+    z = ((z ^ (z >> 27n)) * 0x94d0_49bb_1331_11ebn) & mask;
+    z ^= z >> 31n;
+    words.push(Number(z >> 32n), Number(z & 0xffff_ffffn));
+  }
+  return cellsValue(...words).slice(0, length);
+}
