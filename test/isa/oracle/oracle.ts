@@ -104,7 +104,9 @@ function runBatch(emulator: string, path: string, steps: readonly Step[], cpu: s
   const size = steps.length * Rec.SIZE;
   const run = spawnSync(emulator, ["-cpu", cpu, path], { maxBuffer: size + 4096, timeout: 60_000 });
   if (run.status !== 0 || run.stdout.length !== size)
-    throw new Error(`oracle run failed: status ${run.status} ${run.signal} ${run.stdout?.length} of ${size} bytes, ${run.error ?? run.stderr}`);
+    throw new Error(
+      `oracle run failed: status ${run.status} ${run.signal} ${run.stdout?.length} of ${size} bytes, ${run.error ?? run.stderr}`,
+    );
   return steps.map((_, i) => new Registers(run.stdout.subarray(i * Rec.SIZE, (i + 1) * Rec.SIZE)));
 }
 
@@ -133,7 +135,10 @@ export function fromPe(st: PeState): Registers {
 /** Differences between two register sets, as text like "V3 00..01 != 00..02"; empty when equal. */
 export function differences(expected: Registers, actual: Registers): string[] {
   const out: string[] = [];
-  const hex = (r: Registers, at: number, n: number): string => Buffer.from(r.bytes.subarray(at, at + n)).reverse().toString("hex");
+  const hex = (r: Registers, at: number, n: number): string =>
+    Buffer.from(r.bytes.subarray(at, at + n))
+      .reverse()
+      .toString("hex");
   const check = (name: string, at: number, n: number): void => {
     const a = hex(expected, at, n);
     const b = hex(actual, at, n);

@@ -148,7 +148,9 @@ export function buildProgram(steps: readonly Step[]): Uint8Array {
   const file = new Uint8Array(end);
   const view = new DataView(file.buffer);
   elfHeader(view, end);
-  c.words.forEach((w, i) => view.setUint32(HEADER + 4 * i, w, true));
+  c.words.forEach((w, i) => {
+    view.setUint32(HEADER + 4 * i, w, true);
+  });
   steps.forEach((step, i) => {
     const at = records + i * Rec.SIZE;
     file.set(step.record, at);
