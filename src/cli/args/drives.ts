@@ -1,0 +1,89 @@
+// --drive and --device: which disks and other virtio devices the machine gets.
+
+import { usageError } from "../../util/errors.ts";
+import { allowKeys, parseKeyValues, parseSwitch } from "./keyval.ts";
+
+/** A disk of the machine, backed by a file of the host. */
+export interface Drive {
+  readonly file: string;
+  readonly readonly: boolean;
+  /** The format was not given: a file that looks like another format is refused rather than taken as raw. */
+  readonly probe: boolean;
+}
+
+interface NamedDrive extends Drive {
+  readonly id: string | undefined;
+  /** "none": waits for a --device that names it. */
+  readonly attached: boolean;
+}
+
+/** Devices that `--device` can name. */
+const DEVICES = ["virtio-blk-device", "virtio-rng-device", "virtio-serial-device", "virtconsole"] as const;
+type DeviceName = (typeof DEVICES)[number];
+
+/** What the --drive and --device options ask for together. */
+export interface Devices {
+  readonly drives: readonly Drive[];
+  readonly rng: boolean;
+  readonly virtioConsole: boolean;
+}
+
+/** Puts --drive and --device options together; disks keep the order in which they were attached. */
+export function parseDevices(driveOptions: readonly string[], deviceOptions: readonly string[]): Devices {
+  const drives = driveOptions.map(parseDrive);
+  const ids = drives.map((d) => d.id).filter((id) => id !== undefined);
+  const twice = ids.find((id, index) => ids.indexOf(id) !== index);
+  if (twice !== undefined) throw usageError("bad-drive", `--drive: two drives have the id "${twice}"`);
+  const attached: NamedDrive[] = drives.filter((d) => d.attached);
+  const names: DeviceName[] = [];
+  for (const option of deviceOptions) {
+    const { name, drive } = parseDevice(option);
+    names.push(name);
+    if (drive !== undefined) attached.push(takeDrive(drives, attached, drive));
+  }
+  const idle = drives.find((d) => !attached.includes(d));
+  if (idle)
+    throw usageError("bad-drive", `--drive: "${idle.file}" has if=none and no --device virtio-blk-device,drive=${idle.id ?? "ID"} uses it`);
+  return {
+    drives: attached.map(({ file, readonly, probe }) => ({ file, readonly, probe })),
+    rng: names.includes("virtio-rng-device"),
+    virtioConsole: names.includes("virtconsole"),
+  };
+}
+
+function parseDrive(option: string): NamedDrive {
+  const { head, values } = parseKeyValues(option, "--drive");
+  if (head !== undefined) throw usageError("bad-drive", `--drive: type file=${head}`);
+  allowKeys(values, ["file", "format", "readonly", "if", "id", "media", "cache", "discard", "index"], "--drive");
+  const file = values.get("file");
+  if (!file) throw usageError("bad-drive", "--drive: file=NAME is missing");
+  const format = values.get("format");
+  if (format !== undefined && format !== "raw") {
+    throw usageError("bad-drive", `--drive: format ${format} is not supported, only raw (qemu-img convert -O raw makes one)`);
+  }
+  const bus = values.get("if") ?? "virtio";
+  if (bus !== "virtio" && bus !== "none") throw usageError("bad-drive", `--drive: if=${bus} is not supported (virtio, none)`);
+  const readonly = parseSwitch(values.get("readonly") ?? "off", "--drive readonly") || values.get("media") === "cdrom";
+  return { file, readonly, probe: format === undefined, id: values.get("id"), attached: bus === "virtio" };
+}
+
+function parseDevice(option: string): { name: DeviceName; drive: string | undefined } {
+  const { head, values } = parseKeyValues(option, "--device");
+  const name = DEVICES.find((known) => known === head);
+  if (!name) throw usageError("unknown-device", `--device: unknown device "${head ?? ""}" (known: ${DEVICES.join(", ")})`);
+  if (name !== "virtio-blk-device") {
+    allowKeys(values, ["id", "chardev", "name"], `--device ${name}`);
+    return { name, drive: undefined };
+  }
+  allowKeys(values, ["drive", "id"], `--device ${name}`);
+  const drive = values.get("drive");
+  if (!drive) throw usageError("bad-device", `--device ${name}: drive=ID is missing`);
+  return { name, drive };
+}
+
+function takeDrive(drives: readonly NamedDrive[], attached: readonly NamedDrive[], id: string): NamedDrive {
+  const drive = drives.find((d) => d.id === id);
+  if (!drive) throw usageError("bad-device", `--device: no --drive has id=${id}`);
+  if (attached.includes(drive)) throw usageError("bad-device", `--device: drive "${id}" is in use already`);
+  return drive;
+}

@@ -1,0 +1,230 @@
+// The command line: what can be typed, and the plain record it becomes.
+
+import { Command, CommanderError } from "commander";
+import { EmuError, usageError } from "../../util/errors.ts";
+import { type Devices, parseDevices } from "./drives.ts";
+import { allowKeys, parseKeyValues } from "./keyval.ts";
+import { fromQemu } from "./qemu.ts";
+import { parseCount, parseMemory } from "./sizes.ts";
+
+/** Where the guest's serial port goes. */
+export type Serial = { readonly kind: "stdio" } | { readonly kind: "none" } | { readonly kind: "file"; readonly path: string };
+
+/** A machine to run. Paths are as typed. */
+export interface RunCommand {
+  readonly kind: "run";
+  readonly machine: string;
+  readonly cpu: string | undefined;
+  readonly smp: number;
+  /** Bytes. */
+  readonly memory: number;
+  readonly kernel: string | undefined;
+  readonly initrd: string | undefined;
+  readonly dtb: string | undefined;
+  readonly append: string | undefined;
+  readonly devices: Devices;
+  readonly serial: Serial;
+  readonly time: "deterministic" | "wall";
+  readonly trace: string | undefined;
+  readonly traceFile: string | undefined;
+  /** Leave when the guest asks for a reset, instead of starting it again. */
+  readonly noReboot: boolean;
+}
+
+export interface FetchCommand {
+  readonly kind: "fetch";
+  readonly item: string;
+  readonly refresh: boolean;
+}
+
+/** Help or version: text for standard output. */
+export interface PrintCommand {
+  readonly kind: "print";
+  readonly text: string;
+}
+
+export const MAX_PES = 8;
+const DEFAULT_MEMORY = "1G";
+
+/** Parses the words after the program's name. Throws EmuError with exit code 2 for what cannot be meant. */
+export function parseCommandLine(argv: readonly string[], version: string): RunCommand | FetchCommand | PrintCommand {
+  let command: RunCommand | FetchCommand | undefined;
+  let text = "";
+  const program = createProgram(version, (chosen) => {
+    command = chosen;
+  });
+  const print = (chunk: string): void => {
+    text += chunk;
+  };
+  for (const part of [program, ...program.commands]) part.exitOverride().configureOutput({ writeOut: print, writeErr: () => {} });
+  try {
+    program.parse(
+      fromQemu(argv, (word) => optionTakesValue(program, word)),
+      { from: "user" },
+    );
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return { kind: "print", text };
+    throw usageError("usage", error.message.replace(/^error: /, "").replace(/\n/g, " "));
+  }
+  if (!command) throw new EmuError("internal", "the command line led to no command");
+  return command;
+}
+
+function optionTakesValue(program: Command, word: string): boolean {
+  return program.options.some((option) => (option.long === word || option.short === word) && option.required);
+}
+
+function createProgram(version: string, choose: (command: RunCommand | FetchCommand) => void): Command {
+  const program = new Command("rme-emu")
+    .description("An emulator of an AArch64 system. Without --kernel it boots a small program of its own that shows the machine.")
+    .version(version, "-V, --version", "print the version")
+    .helpOption("-h, --help", "print this text")
+    .option("--kernel <file>", "kernel: an arm64 Image (also gzip or EFI zboot), an ELF file, or debian[=VERSION], fetched when needed")
+    .option("--initrd <file>", "initial file system")
+    .option("--append <text>", "kernel command line")
+    .option("--memory <size>", "memory of the machine, 2M to 8G", DEFAULT_MEMORY)
+    .option("--smp <n>", `number of processors, 1 to ${MAX_PES}`, "1")
+    .option("--cpu <name>", "processor type")
+    .option("--machine <name>", "machine type", "virt")
+    .option("--dtb <file>", "device tree to use instead of the machine's own")
+    .option("--drive <spec>", "disk: file=NAME[,format=raw][,readonly=on]; may be repeated", collect, [])
+    .option("--device <spec>", "device: virtio-blk-device,drive=ID, virtio-rng-device; may be repeated", collect, [])
+    .option("--serial <where>", "serial console: stdio, none or file:NAME", "stdio")
+    .option("--time <mode>", "wall: as the host's clock; deterministic: by instructions, equal in every run", "wall")
+    .option("--trace <what>", "events to write, separated by commas; help lists them")
+    .option("--trace-file <file>", "where traced events go (default: standard error)")
+    .option("--no-reboot", "end when the guest asks for a reset")
+    .addHelpText("after", HELP_AFTER)
+    .allowExcessArguments()
+    .action((options: RawOptions, self: Command) => {
+      refuseWord(self.args[0]);
+      choose(runCommand(options));
+    });
+  program
+    .command("fetch")
+    .description("fetch a Debian arm64 kernel and build an initramfs with a busybox shell for it")
+    .argument("[item]", "debian-kernel, or debian-kernel=VERSION such as debian-kernel=7.2", "debian-kernel")
+    .option("--refresh", "look for a newer one even when one is cached")
+    .allowExcessArguments(false)
+    .action((item: string, options: { refresh?: true }) => choose({ kind: "fetch", item, refresh: options.refresh ?? false }));
+  return program;
+}
+
+function refuseWord(word: string | undefined): void {
+  if (word !== undefined) throw usageError("unknown-word", `unknown word "${word}" (a kernel is given with --kernel, a disk with --drive)`);
+}
+
+const HELP_AFTER = `
+QEMU's spellings (-kernel, -m, -smp, -append, -initrd, -drive, -nographic, ...) are understood.
+At the console, Ctrl-A X quits and Ctrl-A H lists the other keys.
+
+Examples:
+  rme-emu
+  rme-emu --kernel debian
+  rme-emu --kernel Image --initrd initrd.cpio.gz --append "console=ttyAMA0" --memory 2G --smp 2`;
+
+const collect = (value: string, before: string[]): string[] => [...before, value];
+
+/** What commander hands over: the options as typed. */
+interface RawOptions {
+  readonly kernel?: string;
+  readonly initrd?: string;
+  readonly append?: string;
+  readonly memory: string;
+  readonly smp: string;
+  readonly cpu?: string;
+  readonly machine: string;
+  readonly dtb?: string;
+  readonly drive: string[];
+  readonly device: string[];
+  readonly serial: string;
+  readonly time: string;
+  readonly trace?: string;
+  readonly traceFile?: string;
+  readonly reboot: boolean;
+}
+
+function runCommand(raw: RawOptions): RunCommand {
+  if (raw.kernel === undefined) {
+    const needsKernel = (["initrd", "append", "dtb"] as const).find((option) => raw[option] !== undefined);
+    if (needsKernel) throw usageError("kernel-not-given", `--${needsKernel} needs --kernel`);
+  }
+  return {
+    kind: "run",
+    machine: parseMachine(raw.machine),
+    cpu: raw.cpu === undefined ? undefined : parseCpu(raw.cpu),
+    smp: parseSmp(raw.smp),
+    memory: parseMemory(memoryText(raw.memory)),
+    kernel: raw.kernel,
+    initrd: raw.initrd,
+    dtb: raw.dtb,
+    append: raw.append,
+    devices: parseDevices(raw.drive, raw.device),
+    serial: parseSerial(raw.serial),
+    time: parseTime(raw.time),
+    trace: raw.trace,
+    traceFile: raw.traceFile,
+    noReboot: !raw.reboot,
+  };
+}
+
+/** `virt`, with the properties of QEMU's virt machine that describe what this one is. */
+function parseMachine(text: string): string {
+  const { head, values } = parseKeyValues(text, "--machine");
+  const name = head ?? values.get("type");
+  if (name !== "virt") throw usageError("unknown-machine", `--machine: unknown machine "${name ?? ""}" (known: virt)`);
+  for (const [key, value] of values) {
+    const possible = MACHINE_PROPERTIES[key];
+    if (!possible)
+      throw usageError(
+        "machine-property",
+        `--machine virt: unknown property "${key}" (known: ${Object.keys(MACHINE_PROPERTIES).join(", ")})`,
+      );
+    if (!possible.includes(value))
+      throw usageError("machine-property", `--machine virt: ${key}=${value} is not supported (${possible.join(", ")})`);
+  }
+  return name;
+}
+
+/** Properties that may be given, with the values that the machine has anyway. */
+const MACHINE_PROPERTIES: Readonly<Record<string, readonly string[]>> = {
+  type: ["virt"],
+  "gic-version": ["3", "max"],
+  virtualization: ["on", "true"],
+  secure: ["off", "false"],
+  accel: ["tcg"],
+  acpi: ["off"],
+};
+
+function parseCpu(text: string): string {
+  const comma = text.indexOf(",");
+  if (comma < 0) return text;
+  throw usageError("cpu-property", `--cpu: properties (${text.slice(comma + 1)}) are not supported`);
+}
+
+/** "4", or QEMU's "cpus=4" and "4,sockets=1,cores=4,threads=1" as far as they describe separate processors. */
+function parseSmp(text: string): number {
+  const { head, values } = parseKeyValues(text, "--smp");
+  allowKeys(values, ["cpus", "sockets", "clusters", "cores", "threads", "maxcpus"], "--smp");
+  return parseCount(head ?? values.get("cpus") ?? text, "--smp", 1, MAX_PES);
+}
+
+/** "2G", or QEMU's "size=2G". */
+function memoryText(text: string): string {
+  const { head, values } = parseKeyValues(text, "--memory");
+  allowKeys(values, ["size"], "--memory");
+  return head ?? values.get("size") ?? text;
+}
+
+function parseSerial(text: string): Serial {
+  if (text === "stdio" || text === "mon:stdio") return { kind: "stdio" };
+  if (text === "none" || text === "null") return { kind: "none" };
+  if (text.startsWith("file:") && text.length > 5) return { kind: "file", path: text.slice(5) };
+  throw usageError("bad-serial", `--serial: "${text}" is not supported (stdio, none, file:NAME)`);
+}
+
+function parseTime(text: string): "deterministic" | "wall" {
+  if (text === "deterministic" || text === "wall") return text;
+  throw usageError("bad-time", `--time: "${text}" is neither wall nor deterministic`);
+}

@@ -1,0 +1,116 @@
+// The person's terminal: raw mode, the escape key Ctrl-A, and putting everything back at the end however it comes.
+
+const CTRL_A = 0x01;
+
+/** What a byte typed by the person means. */
+export type Key = { readonly kind: "data"; readonly bytes: Uint8Array } | { readonly kind: "quit" } | { readonly kind: "help" };
+
+/** Splits typed bytes into data for the guest and commands that begin with Ctrl-A, as on QEMU. Remembers a Ctrl-A at the end. */
+export class EscapeKeys {
+  private escaped = false;
+
+  feed(input: Uint8Array): Key[] {
+    const keys: Key[] = [];
+    let data: number[] = [];
+    const flush = (): void => {
+      if (data.length > 0) keys.push({ kind: "data", bytes: Uint8Array.from(data) });
+      data = [];
+    };
+    for (const byte of input) {
+      if (!this.escaped) {
+        if (byte === CTRL_A) this.escaped = true;
+        else data.push(byte);
+        continue;
+      }
+      this.escaped = false;
+      const key = String.fromCharCode(byte).toLowerCase();
+      if (byte === CTRL_A || key === "a") data.push(CTRL_A);
+      else if (key === "x" || key === "h" || key === "?") {
+        flush();
+        keys.push({ kind: key === "x" ? "quit" : "help" });
+      } // any other key after Ctrl-A means nothing, as on QEMU
+    }
+    flush();
+    return keys;
+  }
+}
+
+const HELP = ["", "Ctrl-A H  this help", "Ctrl-A X  quit the emulator", "Ctrl-A A  send Ctrl-A to the guest", ""].join("\r\n");
+
+export interface TerminalHandlers {
+  /** Bytes for the guest. */
+  onInput(bytes: Uint8Array): void;
+  /** The person quit with Ctrl-A X. */
+  onQuit(): void;
+}
+
+/** Standard input and output connected to a guest's serial console. */
+export class Terminal {
+  private readonly keys = new EscapeKeys();
+  private readonly handlers: TerminalHandlers;
+  private raw = false;
+  private readonly restore = (): void => this.leaveRaw();
+  private readonly reenter = (): void => {
+    if (this.raw) process.stdin.setRawMode(true); // the shell changed it while we were stopped
+  };
+  private readonly onData = (chunk: Uint8Array): void => this.input(chunk);
+  private readonly onSignal = (signal: NodeJS.Signals): void => {
+    this.leaveRaw();
+    process.exit(128 + (SIGNAL_NUMBER[signal] ?? 0));
+  };
+
+  constructor(handlers: TerminalHandlers) {
+    this.handlers = handlers;
+  }
+
+  /** Takes over standard input. A terminal goes to raw mode; anything else is read as it comes, without escape keys. */
+  open(): void {
+    if (process.stdin.isTTY) {
+      process.stdin.setRawMode(true);
+      this.raw = true;
+      process.on("exit", this.restore);
+      process.on("SIGCONT", this.reenter);
+    }
+    for (const signal of SIGNALS) process.on(signal, this.onSignal);
+    process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+    process.stdin.on("data", this.onData);
+    process.stdin.on("error", () => {}); // no more input; the guest goes on
+  }
+
+  /** Gives everything back. */
+  close(): void {
+    this.leaveRaw();
+    process.off("exit", this.restore);
+    process.off("SIGCONT", this.reenter);
+    for (const signal of SIGNALS) process.off(signal, this.onSignal);
+    process.stdin.off("data", this.onData);
+    process.stdin.pause();
+    process.stdin.unref?.();
+  }
+
+  /** Bytes from the guest. */
+  write(bytes: Uint8Array): void {
+    process.stdout.write(bytes);
+  }
+
+  private input(chunk: Uint8Array): void {
+    if (!this.raw) {
+      this.handlers.onInput(chunk);
+      return;
+    }
+    for (const key of this.keys.feed(chunk)) {
+      if (key.kind === "data") this.handlers.onInput(key.bytes);
+      else if (key.kind === "quit") this.handlers.onQuit();
+      else process.stdout.write(HELP);
+    }
+  }
+
+  private leaveRaw(): void {
+    if (!this.raw) return;
+    this.raw = false;
+    process.stdin.setRawMode(false);
+  }
+}
+
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
+const SIGNAL_NUMBER: Partial<Record<NodeJS.Signals, number>> = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGTERM: 15 };
