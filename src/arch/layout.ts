@@ -78,7 +78,7 @@ export const Off = {
   FPSR: 0x404,
   /** 0 when FP/SIMD instructions are allowed at the current EL, else nonzero: the slow path decides who traps. */
   FPTRAP: 0x408,
-  /** 1 when SP alignment checking applies at the current EL. */
+  /** 15 (the bits of SP that must be zero) when SP alignment checking applies at the current EL, else 0. */
   SPALIGN: 0x40c,
   /** Retired instructions, 64 bits, up to the start of the current slice. */
   ICOUNT: 0x410,
@@ -87,6 +87,10 @@ export const Off = {
   /** Bits of a virtual address that hold a PAC, for addresses with bit 55 = 0 and 1. 64 bits each. */
   PACMASK0: 0x420,
   PACMASK1: 0x428,
+  /** 1 when DC ZVA may execute at the current EL without a trap. */
+  ZVA: 0x430,
+  /** Flags of the fetch TLB entry of the current page: bit 0 = guarded page (GP). */
+  GUARDED: 0x434,
   /** System registers, 8 bytes each, in the order of registers/encodings.ts (see slot). */
   SYSREGS: 0x1000,
   /** For each Exception level: which storage slot MRS and MSR reach directly; see cpu/sysreg-map.ts. */

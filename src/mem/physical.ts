@@ -49,6 +49,8 @@ export class PhysicalMemory {
   private readonly chunks = new Map<number, number>();
   private readonly ram: Region[] = [];
   private readonly devices: Region[] = [];
+  /** The inverse: chunk number (PA >> 16) by pool chunk. */
+  private readonly owners: number[] = [];
   private next = RAM_POOL;
 
   constructor(memory: WebAssembly.Memory) {
@@ -96,6 +98,12 @@ export class PhysicalMemory {
     return at + (pa - key * CHUNK);
   }
 
+  /** Physical address of an offset in linear memory, undefined when it is not in the pool. */
+  paOf(host: number): number | undefined {
+    const owner = this.owners[Math.floor((host - RAM_POOL) / CHUNK)];
+    return owner === undefined ? undefined : owner * CHUNK + (host % CHUNK);
+  }
+
   private allocate(key: number): number {
     const at = this.next;
     if (at + CHUNK > this.u8.length) {
@@ -103,6 +111,7 @@ export class PhysicalMemory {
     }
     this.next += CHUNK;
     this.chunks.set(key, at);
+    this.owners.push(key);
     return at;
   }
 
@@ -140,6 +149,7 @@ export class PhysicalMemory {
   clear(): void {
     this.u8.fill(0, RAM_POOL, this.next);
     this.chunks.clear();
+    this.owners.length = 0;
     this.next = RAM_POOL;
   }
 }

@@ -1,0 +1,152 @@
+// Predecoded pages: one per physical page that was executed. Instruction caches are coherent with data here (CTR_EL0.IDC
+// and DIC are 1): every write to such a page takes the slow path, which resets the entries that it covers.
+
+import { PREDECODE_BASE, RAM_POOL } from "../arch/layout.ts";
+import type { PhysicalMemory } from "../mem/physical.ts";
+import type { TlbDomain } from "../mmu/domain.ts";
+import { PAGE_BYTES } from "./interp/generate.ts";
+import { Special } from "./interp/handlers.ts";
+import { type DecodeContext, type Entry, predecode } from "./interp/predecode.ts";
+
+export interface CodePage {
+  /** Physical address of the 4 KiB page. */
+  readonly pa: number;
+  /** Absolute offset of its entries. */
+  readonly offset: number;
+  /** Slow writes since it was made; many of them drop the page. */
+  writes: number;
+  dead: boolean;
+}
+
+const CAPACITY = Math.floor((RAM_POOL - PREDECODE_BASE) / PAGE_BYTES);
+/** Slow writes after which a page is taken for data. */
+const DROP_AFTER = 64;
+/** Words decoded ahead of the one that was needed. */
+const DECODE_AHEAD = 32;
+
+export class CodePages {
+  private readonly phys: PhysicalMemory;
+  private readonly domain: TlbDomain;
+  private readonly context: DecodeContext;
+  private readonly i32: Int32Array;
+  private readonly byPa = new Map<number, CodePage>();
+  private readonly slots: (CodePage | undefined)[] = [];
+  private readonly free: number[] = [];
+  /** Dropped pages whose slot may still be the current page of a running PE. */
+  private quarantine: CodePage[] = [];
+  private readonly entry: Entry = { handler: 0, operand: 0 };
+
+  constructor(phys: PhysicalMemory, domain: TlbDomain, context: DecodeContext) {
+    this.phys = phys;
+    this.domain = domain;
+    this.context = context;
+    this.i32 = new Int32Array(phys.memory.buffer);
+  }
+
+  /** Number of live pages. */
+  get size(): number {
+    return this.byPa.size;
+  }
+  has(pa: number): boolean {
+    return this.byPa.has(Math.floor(pa / 4096));
+  }
+  /** The page whose entries contain `ip`. */
+  at(ip: number): CodePage {
+    return this.slots[Math.floor((ip - PREDECODE_BASE) / PAGE_BYTES)] as CodePage;
+  }
+  /** Physical address of the instruction at `ip`. */
+  paOf(ip: number): number {
+    const page = this.at(ip);
+    return page.pa + ((ip - page.offset) >> 1);
+  }
+  /** Instruction word at `ip`. */
+  word(ip: number): number {
+    return this.phys.view.getInt32(this.phys.host(this.paOf(ip)), true);
+  }
+
+  /** The predecoded page for the RAM page at `pa`, made if needed. */
+  get(pa: number): CodePage {
+    const key = Math.floor(pa / 4096);
+    const existing = this.byPa.get(key);
+    if (existing) return existing;
+    const slot = this.takeSlot();
+    const page: CodePage = { pa: key * 4096, offset: PREDECODE_BASE + slot * PAGE_BYTES, writes: 0, dead: false };
+    this.slots[slot] = page;
+    this.byPa.set(key, page);
+    this.i32.fill(0, page.offset >> 2, (page.offset + PAGE_BYTES) >> 2);
+    this.i32[(page.offset + 8192) >> 2] = Special.CROSS;
+    this.domain.dropWrites(page.pa);
+    return page;
+  }
+  private takeSlot(): number {
+    const slot = this.free.pop();
+    if (slot !== undefined) return slot;
+    if (this.slots.length < CAPACITY) return this.slots.push(undefined) - 1;
+    // All slots are in use: start over. Pages are made between two pages of the running PE, so none is being executed.
+    this.clear();
+    this.quiesce();
+    return this.free.pop() as number;
+  }
+
+  /** Fills the entry at `ip` and some behind it. False: the page was dropped, the PE must fetch again. */
+  decode(ip: number): boolean {
+    const page = this.at(ip);
+    if (page.dead) return false;
+    const host = this.phys.host(page.pa);
+    const first = (ip - page.offset) >> 3;
+    const last = Math.min(1024, first + DECODE_AHEAD);
+    for (let i = first; i < last; i++) {
+      const at = (page.offset + 8 * i) >> 2;
+      if (this.i32[at] !== Special.DECODE) break;
+      predecode(this.phys.view.getInt32(host + 4 * i, true), this.context, this.entry);
+      this.i32[at] = this.entry.handler;
+      this.i32[at + 1] = this.entry.operand;
+    }
+    return true;
+  }
+
+  /** Memory [pa, pa+length) is about to change. */
+  written(pa: number, length: number): void {
+    const last = Math.floor((pa + length - 1) / 4096);
+    for (let key = Math.floor(pa / 4096); key <= last; key++) {
+      const page = this.byPa.get(key);
+      if (!page) continue;
+      if (++page.writes > DROP_AFTER) {
+        this.drop(page);
+        continue;
+      }
+      const from = Math.max(pa, page.pa);
+      const to = Math.min(pa + length, page.pa + 4096);
+      const first = (from - page.pa) >> 2;
+      const end = (to - page.pa + 3) >> 2;
+      for (let i = first; i < end; i++) this.i32[(page.offset + 8 * i) >> 2] = Special.DECODE;
+    }
+  }
+  /** Forgets the page: it may be written at full speed until it is executed again. */
+  drop(page: CodePage): void {
+    if (page.dead) return;
+    page.dead = true;
+    this.byPa.delete(page.pa / 4096);
+    this.domain.dropFetch(page.offset);
+    for (let i = 0; i < 1024; i++) this.i32[(page.offset + 8 * i) >> 2] = Special.DECODE;
+    this.quarantine.push(page);
+  }
+  dropAt(pa: number): void {
+    const page = this.byPa.get(Math.floor(pa / 4096));
+    if (page) this.drop(page);
+  }
+  clear(): void {
+    for (const page of [...this.byPa.values()]) this.drop(page);
+  }
+  private release(page: CodePage): void {
+    const slot = (page.offset - PREDECODE_BASE) / PAGE_BYTES;
+    this.slots[slot] = undefined;
+    this.free.push(slot);
+  }
+  /** No PE is inside generated code: slots of dropped pages may be reused. */
+  quiesce(): void {
+    if (this.quarantine.length === 0) return;
+    for (const page of this.quarantine) this.release(page);
+    this.quarantine = [];
+  }
+}

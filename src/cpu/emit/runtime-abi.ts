@@ -1,0 +1,39 @@
+// The functions around generated code: imported from JavaScript or generated once per module, with their signatures.
+
+import { I32, I64, type Signature } from "../../wasm/module.ts";
+
+const i = I32;
+const sig = (params: Signature["params"], results: Signature["results"]): Signature => ({ params, results });
+
+/** Signature indices. */
+export const Sig = { handler: 0, jump: 1, slow: 2, commit: 3, system: 4, pac: 5, crc32: 6, miss: 7, systemJs: 8, helper: 9, none: 10 } as const;
+
+export const signatures: readonly Signature[] = [
+  sig([i, i, i], [i]), // handler(pe, ip, insn) -> next ip, or -1 redirect, or -2.. exit
+  sig([i], [i]), // jump(pe) -> ip: continues at Off.PC; fetch(pe)
+  sig([i, i, I64, i], [i]), // slow(pe, ip, va, kind) -> address, or -1 redirect
+  sig([i, i, i], [i]), // commit(pe, ip, kind) -> nonzero: redirect
+  sig([i, i, i, i], [i]), // system(pe, ip, insn, op) -> nonzero: redirect
+  sig([i, I64, I64, i], [I64]), // pac(pe, pointer, modifier, offset of the key)
+  sig([i, I64, i], [i]), // crc32(accumulator, value, bytes | castagnoli << 8)
+  sig([i, i], [i]), // miss(pe, kind), commitJs(pe, kind), decode(pe, ip), landing(pe, ip)
+  sig([i, i, i], [i]), // systemJs(pe, op, insn)
+  sig([i, i, i], []), // helper(pe, index, insn)
+  sig([], []),
+];
+
+/** JavaScript functions that the module imports, in order. */
+export const runtimeImports = [
+  ["miss", Sig.miss],
+  ["commitJs", Sig.miss],
+  ["systemJs", Sig.systemJs],
+  ["decode", Sig.miss],
+  ["fetch", Sig.jump],
+  ["landing", Sig.miss],
+  ["helper", Sig.helper],
+] as const;
+
+/** Functions generated at the start of the runtime module, in order. */
+export const runtimeFuncs = ["slow", "commit", "system", "pac", "crc32", "jump", "run", "step"] as const;
+
+export type RuntimeFn = (typeof runtimeImports)[number][0] | (typeof runtimeFuncs)[number];

@@ -1,0 +1,238 @@
+// Runs PEs: owns the generated interpreter, its imports, and slices of an exact number of instructions.
+
+import { BITMASKS, CRC_TABLES, Off, PE_BASE, PE_STRIDE } from "../arch/layout.ts";
+import { helpers } from "../isa/semantics/index.ts";
+import { SysOp } from "../isa/sysops.ts";
+import type { PhysicalMemory } from "../mem/physical.ts";
+import { Access } from "../mmu/access.ts";
+import type { TlbDomain } from "../mmu/domain.ts";
+import { type Fault, FaultType } from "../mmu/fault.ts";
+import { CodePages } from "./code-pages.ts";
+import { bitmaskTable, crcTables } from "./emit/tables.ts";
+import { generateInterpreter } from "./interp/generate.ts";
+import type { DecodeContext } from "./interp/predecode.ts";
+import type { Pe } from "./pe.ts";
+import { SlowPath } from "./slow-path.ts";
+
+interface Exports {
+  run(pe: number): number;
+  step(pe: number): number;
+  table: WebAssembly.Table;
+}
+
+/** Straight-line code runs at most to the end of its page between two budget checks. */
+const SLACK = 1100;
+
+let compiled: WebAssembly.Module | undefined;
+const interpreterModule = (): WebAssembly.Module => {
+  compiled ??= new WebAssembly.Module(generateInterpreter({ min: 1, max: 65536, shared: false }) as BufferSource);
+  return compiled;
+};
+
+export class Executor {
+  readonly code: CodePages;
+  private readonly pes: readonly Pe[];
+  private readonly phys: PhysicalMemory;
+  private readonly domain: TlbDomain;
+  private readonly slow: SlowPath;
+  private readonly exports: Exports;
+  /** PE being run and the budget that its current call started with. */
+  private current: Pe | undefined;
+  private budget = 0;
+  /** Remaining budget when a helper asked to leave; -1: nobody did. */
+  private stopped = -1;
+  private stopRequested = false;
+  /** 4 KiB pages that hold another PE's exclusive reservation: writes to them clear it. */
+  private readonly watched = new Map<number, Set<Pe>>();
+
+  constructor(phys: PhysicalMemory, domain: TlbDomain, pes: readonly Pe[], context: DecodeContext) {
+    this.phys = phys;
+    this.domain = domain;
+    this.pes = pes;
+    this.code = new CodePages(phys, domain, context);
+    this.slow = new SlowPath(phys, this.code, (pa, bytes) => this.memoryWritten(pa, bytes));
+    domain.allowWrite = (pa) => !this.code.has(pa) && !this.watched.has(Math.floor(pa / 4096));
+    domain.tableWritten = (pa) => this.memoryWritten(pa, 8);
+    new BigUint64Array(phys.memory.buffer).set(bitmaskTable(), BITMASKS >> 3);
+    new Uint32Array(phys.memory.buffer).set(crcTables(), CRC_TABLES >> 2);
+    const pe = (base: number) => this.pes[(base - PE_BASE) / PE_STRIDE] as Pe;
+    const instance = new WebAssembly.Instance(interpreterModule(), {
+      e: {
+        m: phys.memory,
+        miss: (base: number, kind: number) => this.miss(pe(base), kind),
+        commitJs: (base: number, kind: number) => (this.slow.commit(pe(base), kind) ? 1 : 0),
+        systemJs: (base: number, op: number, insn: number) => this.system(pe(base), op, insn),
+        decode: (base: number, ip: number) => this.decode(pe(base), ip),
+        fetch: (base: number) => this.fetch(pe(base)),
+        landing: (base: number, ip: number) => this.landing(pe(base), ip),
+        helper: (base: number, index: number, insn: number) => (helpers[index] as (typeof helpers)[number])(pe(base).st, insn),
+      },
+    });
+    this.exports = instance.exports as unknown as Exports;
+  }
+
+  /** Instructions retired by the PE in the call that is under way; exact inside helpers and devices. */
+  get progress(): number {
+    return this.current ? this.budget - (this.current.st.lo(Off.BUDGET) | 0) : 0;
+  }
+  /** Leaves generated code as soon as the current instruction is finished. Only system helpers and device writes notice at once. */
+  requestStop(): void {
+    this.stopRequested = true;
+  }
+
+  /**
+   * Runs `pe` for exactly `count` instructions, fewer if it halts or a stop is requested. Returns how many retired.
+   * Interrupts are polled at the start.
+   */
+  slice(pe: Pe, count: number): number {
+    const { st } = pe;
+    this.code.quiesce();
+    this.stopRequested = false;
+    this.unwatch(pe);
+    pe.pollInterrupts();
+    let left = count;
+    while (left > 0 && st.lo(Off.HALT) === 0 && !this.stopRequested) {
+      const exact = left <= 2 * SLACK;
+      left -= this.enter(pe, exact ? this.exports.step : this.exports.run, exact ? left : left - SLACK);
+    }
+    this.watch(pe);
+    return count - left;
+  }
+  private enter(pe: Pe, run: (base: number) => number, budget: number): number {
+    const { st } = pe;
+    this.current = pe;
+    this.budget = budget;
+    this.stopped = -1;
+    st.setLo(Off.BUDGET, budget);
+    try {
+      run(st.base);
+      return budget - (this.stopped >= 0 ? this.stopped : st.lo(Off.BUDGET) | 0);
+    } finally {
+      this.current = undefined;
+    }
+  }
+  /** Makes jump() exit; the remaining budget is kept aside. The caller of this helper retires one instruction. */
+  private leave(pe: Pe): void {
+    this.stopped = (pe.st.lo(Off.BUDGET) | 0) - 1;
+    pe.st.setLo(Off.BUDGET, 1);
+  }
+
+  // ---- imports -----------------------------------------------------------------------------------------------------
+  private miss(pe: Pe, kind: number): number {
+    return this.slow.access(pe, kind);
+  }
+
+  private system(pe: Pe, op: number, insn: number): number {
+    const { st } = pe;
+    // The fast forms replaced the instruction word by their operand.
+    const word = op === SysOp.MRS || op === SysOp.MSR ? this.code.word(st.lo(Off.IP)) : insn;
+    if (pe.system(op, word) === 0 && !this.stopRequested) return 0;
+    this.settle(pe);
+    if (st.lo(Off.HALT) !== 0 || this.stopRequested) this.leave(pe);
+    return 1;
+  }
+  /** After a change of PSTATE or PC: illegal state first, then pending interrupts. */
+  private settle(pe: Pe): void {
+    if (pe.st.lo(Off.IL) !== 0) pe.system(SysOp.ILLEGAL, 0);
+    if (pe.st.lo(Off.HALT) === 0) pe.pollInterrupts();
+  }
+
+  private decode(pe: Pe, ip: number): number {
+    void pe;
+    return this.code.decode(ip) ? 0 : 1;
+  }
+
+  /** The fetch TLB missed at Off.PC. 0: try again (filled, or an exception was taken). */
+  private fetch(pe: Pe): number {
+    const { st, mmu } = pe;
+    const lo = st.lo(Off.PC);
+    const hi = st.hi(Off.PC);
+    if (lo & 3) {
+      pe.takePcAlignment();
+      return 0;
+    }
+    if (pe.canonicalPc()) return 0;
+    if (!mmu.translate(lo, hi, Access.Fetch, false)) {
+      pe.takeAbort(mmu.fault as Fault, { fetch: true });
+      return 0;
+    }
+    if (!this.phys.isRam(mmu.pa)) {
+      pe.takeAbort(
+        {
+          type: FaultType.External,
+          level: 0,
+          stage: 1,
+          s1ptw: false,
+          write: false,
+          fetch: true,
+          maintenance: false,
+          va: st.pc,
+          ipa: 0,
+          ipaSpace: mmu.pas,
+          ipaValid: false,
+        },
+        { fetch: true },
+      );
+      return 0;
+    }
+    mmu.fillFetch(lo, hi, this.code.get(mmu.pa).offset);
+    return 0;
+  }
+
+  /** Branch to a guarded page with BTYPE != 0: is the target compatible? (Arm ARM, BranchTargetCheck) */
+  private landing(pe: Pe, ip: number): number {
+    const insn = this.code.word(ip) >>> 0;
+    const btype = pe.st.lo(Off.BTYPE);
+    if (compatibleTarget(insn, btype, pe.btiPacCompatible)) return 0;
+    pe.system(SysOp.BRANCH_TARGET, insn);
+    return 1;
+  }
+
+  // ---- memory coherence --------------------------------------------------------------------------------------------
+  /** Memory changed behind the PEs' back: DMA, agents, page table updates, the debugger. */
+  memoryWritten(pa: number, length: number): void {
+    this.code.written(pa, length);
+    if (this.watched.size === 0) return;
+    for (let page = Math.floor(pa / 4096); page * 4096 < pa + length; page++) this.clearReservations(page);
+  }
+  private clearReservations(page: number): void {
+    for (const owner of this.watched.get(page) ?? []) owner.st.setLo(Off.EXSIZE, 0);
+    this.watched.delete(page);
+  }
+  /** The slice of `pe` ends with a reservation: other PEs' stores to that page must be seen (global monitor). */
+  private watch(pe: Pe): void {
+    const { st } = pe;
+    if (st.lo(Off.EXSIZE) === 0 || this.pes.length === 1) return;
+    const pa = this.reservationPage(pe);
+    if (pa === undefined) return;
+    const owners = this.watched.get(pa) ?? new Set<Pe>();
+    owners.add(pe);
+    this.watched.set(pa, owners);
+    this.domain.dropWrites(pa * 4096);
+  }
+  private unwatch(pe: Pe): void {
+    for (const [page, owners] of this.watched) if (owners.delete(pe) && owners.size === 0) this.watched.delete(page);
+  }
+  private reservationPage(pe: Pe): number | undefined {
+    const pa = this.phys.paOf(pe.st.lo(Off.EXADDR));
+    return pa === undefined ? undefined : Math.floor(pa / 4096);
+  }
+}
+
+/** BTI, PACIxSP, BRK and HLT as landing instructions. */
+function compatibleTarget(insn: number, btype: number, pacForJump: boolean): boolean {
+  if (insn >>> 21 === 0x6a1 || insn >>> 21 === 0x6a2) return (insn & 0x1f) === 0; // BRK, HLT
+  switch (insn) {
+    case 0xd503233f: // PACIASP
+    case 0xd503237f: // PACIBSP
+      return btype !== 3 || pacForJump;
+    case 0xd503245f: // BTI c
+      return btype !== 3;
+    case 0xd503249f: // BTI j
+      return btype !== 2;
+    case 0xd50324df: // BTI jc
+      return true;
+    default:
+      return false;
+  }
+}

@@ -1,0 +1,61 @@
+// The list of handlers: which handler index executes which instruction word.
+
+import type { Builder } from "../../ir/builder.ts";
+import { I32, Op, Value } from "../../ir/value.ts";
+import { type Row } from "../../isa/table.ts";
+import { type Semantics, semantics, variantCount, variantOf, variantsFrom } from "../../isa/semantics/index.ts";
+import type { Fields } from "../../isa/semantics/define.ts";
+
+/** Handlers that are not rows. The operand word of some is not the instruction (see predecode.ts). */
+export const Special = {
+  /** The entry has not been decoded yet. */
+  DECODE: 0,
+  /** The entry behind the last of a page. */
+  CROSS: 1,
+  UNDEFINED: 2,
+  GAP: 3,
+  /** Operand: fast system-register index << 5 | Rt. */
+  MRS_FAST: 4,
+  MSR_FAST: 5,
+  DC_ZVA: 6,
+  DAIFSET: 7,
+  DAIFCLR: 8,
+  MRS_DAIF: 9,
+  MSR_DAIF: 10,
+  COUNT: 11,
+} as const;
+
+/** First handler of each row's variants. */
+const bases = new Map<Row, { semantics: Semantics; index: Int32Array }>();
+/** Row variants in handler order, from Special.COUNT. */
+export const variants: { semantics: Semantics; variant: number }[] = [];
+for (const s of semantics.values()) {
+  const index = new Int32Array(variantCount(s)).fill(-1);
+  for (let v = 0; v < index.length; v++) {
+    if (!s.valid(variantsFrom(s, v))) continue;
+    index[v] = Special.COUNT + variants.length;
+    variants.push({ semantics: s, variant: v });
+  }
+  bases.set(s.row, { semantics: s, index });
+}
+export const handlerCount = Special.COUNT + variants.length;
+
+/** Handler of an instruction word of a row; -1 when the row has no semantics (a gap). */
+export function handlerOf(row: Row, insn: number): number {
+  const b = bases.get(row);
+  return b ? (b.index[variantOf(b.semantics, insn)] as number) : -1;
+}
+
+/** Fields as values extracted from the instruction word. */
+export function dynamicFields(row: Row): Fields {
+  const fields: Record<string, Value> = {};
+  for (const f of row.fields.values()) fields[f.name] = new Value(Op.Field, I32, undefined, undefined, undefined, f.low, f.width);
+  // Logical immediates read N:immr:imms as one field.
+  if (row.fields.has("imms") && row.fields.has("N")) fields.n13 = new Value(Op.Field, I32, undefined, undefined, undefined, 10, 13);
+  return fields as Fields;
+}
+
+/** Builds the effects of one variant over dynamic fields. */
+export function build(b: Builder, s: Semantics, variant: number): void {
+  s.fn(b, dynamicFields(s.row), variantsFrom(s, variant), s.row);
+}

@@ -1,0 +1,69 @@
+// Attaches semantics to rows. A definition names the fields that are variants: those reach the function as plain numbers
+// and each combination gets a handler of its own in the interpreter; all other fields are values.
+
+import { type Builder } from "../../ir/builder.ts";
+import type { Value } from "../../ir/value.ts";
+import { type Row, rowByName } from "../table.ts";
+
+const fieldNames = [
+  "Rd", "Rn", "Rm", "Ra", "Rt", "Rt2", "Rs", "imm12", "imm16", "imm19", "imm14", "imm26", "imm9", "imm7", "imm6", "imm5", "imm3",
+  "immlo", "immhi", "immr", "imms", "b40", "nzcv", "mask", "CRm", "op2", "shift", "n13", "S", "Q", "size", "opcode", "a", "b", "c", "d", "e", "f", "g", "h",
+] as const;
+export type Fields = Record<(typeof fieldNames)[number], Value>;
+/** Variant fields as numbers; "Rn31" is 1 when field Rn is 31. */
+export type Variants = Record<string, number> & { sf: number };
+
+export type SemanticsFn = (b: Builder, f: Fields, v: Variants, row: Row) => void;
+
+export interface Semantics {
+  readonly row: Row;
+  readonly variants: readonly { readonly name: string; readonly low: number; readonly width: number; readonly is31: boolean }[];
+  readonly fn: SemanticsFn;
+  /** Whether a combination of variants can occur; others get no handler. */
+  readonly valid: (v: Variants) => boolean;
+}
+
+export const semantics = new Map<string, Semantics>();
+
+/** Defines the same semantics for one or more rows. `variants`: field names, or `R31` for "register field R is 31". */
+export function define(rows: string, variants: string, fn: SemanticsFn, valid: (v: Variants) => boolean = () => true): void {
+  for (const name of rows.split(/\s+/)) {
+    const row = rowByName.get(name);
+    if (!row) throw new Error(`isa: no row ${name}`);
+    if (semantics.has(name)) throw new Error(`isa: ${name} defined twice`);
+    const vs = variants
+      .split(" ")
+      .filter((n) => n !== "")
+      .flatMap((n) => {
+        const is31 = n.endsWith("31") && !row.fields.has(n);
+        const f = row.fields.get(is31 ? n.slice(0, -2) : n);
+        return f ? [{ name: n, low: f.low, width: f.width, is31 }] : [];
+      });
+    semantics.set(name, { row, variants: vs, fn, valid });
+  }
+}
+
+/** Number of variant combinations. */
+export const variantCount = (s: Semantics) => s.variants.reduce((n, v) => n * (v.is31 ? 2 : 2 ** v.width), 1);
+
+/** Variant number of an instruction word. */
+export function variantOf(s: Semantics, insn: number): number {
+  let n = 0;
+  for (const v of s.variants) {
+    const field = (insn >>> v.low) & (2 ** v.width - 1);
+    n = v.is31 ? n * 2 + (field === 31 ? 1 : 0) : n * 2 ** v.width + field;
+  }
+  return n;
+}
+
+/** The variants of a variant number. */
+export function variantsFrom(s: Semantics, number: number): Variants {
+  const out: Variants = { sf: 1 };
+  let rest = number;
+  for (const v of [...s.variants].reverse()) {
+    const size = v.is31 ? 2 : 2 ** v.width;
+    out[v.name] = rest % size;
+    rest = Math.floor(rest / size);
+  }
+  return out;
+}

@@ -1,0 +1,27 @@
+// All semantics: importing this module fills the `semantics` map.
+
+import "./integer.ts";
+import "./memory.ts";
+import "./atomic.ts";
+import "./branch.ts";
+import "./pauth.ts";
+import "./structure.ts";
+import "./vector.ts";
+import { fpHelpers } from "../fp/index.ts";
+import type { Helper } from "../helper.ts";
+import { simdHelpers } from "../simd/index.ts";
+import { SysOp } from "../sysops.ts";
+import { define, semantics } from "./define.ts";
+
+export { type Semantics, semantics, variantCount, variantOf, variantsFrom } from "./define.ts";
+
+/** Helpers in the order of their index in the `helper` effect. */
+export const helpers: Helper[] = [];
+for (const [name, helper] of Object.entries({ ...fpHelpers, ...simdHelpers })) {
+  const index = helpers.push(helper) - 1;
+  if (semantics.has(name)) continue; // written in IR: the helper is its reference in tests
+  define(name, "", (b) => {
+    b.requireFp(SysOp.FPTRAP);
+    b.helper(index);
+  });
+}

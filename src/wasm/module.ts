@@ -1,0 +1,137 @@
+// Assembles a WebAssembly module from function bodies (WebAssembly core specification, binary format).
+
+import { Bytes } from "./bytes.ts";
+
+/** Value types. */
+export const I32 = 0x7f;
+export const I64 = 0x7e;
+export const F32 = 0x7d;
+export const F64 = 0x7c;
+export const V128 = 0x7b;
+export type ValType = typeof I32 | typeof I64 | typeof F32 | typeof F64 | typeof V128;
+
+export interface Signature {
+  readonly params: readonly ValType[];
+  readonly results: readonly ValType[];
+}
+export interface Import {
+  readonly name: string;
+  readonly type: number;
+}
+export interface Func {
+  /** Index into the module's signatures. */
+  readonly type: number;
+  /** Types of the locals after the parameters. */
+  readonly locals: readonly ValType[];
+  /** Body without the final `end`. */
+  readonly code: Bytes;
+}
+export interface ModuleSpec {
+  readonly memory: { readonly min: number; readonly max: number; readonly shared: boolean };
+  readonly signatures: readonly Signature[];
+  readonly imports: readonly Import[];
+  readonly funcs: readonly Func[];
+  /** Export name to index into `funcs`. */
+  readonly exports: readonly (readonly [name: string, func: number])[];
+  /** Functions (indices into `funcs`) placed into an exported table "table" from index 0. */
+  readonly table?: { readonly elements: readonly number[]; readonly max: number };
+}
+
+/** Serialises the module. It imports memory "e"."m" and functions "e".<name>. */
+export function assemble(spec: ModuleSpec): Uint8Array {
+  const out = new Bytes();
+  const nImports = spec.imports.length;
+  out.bytes([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
+  const section = (id: number, fill: (s: Bytes) => void) => {
+    const s = new Bytes();
+    fill(s);
+    out.u8(id);
+    out.uleb(s.length);
+    out.bytes(s.view());
+  };
+  section(1, (s) => {
+    s.uleb(spec.signatures.length);
+    for (const { params, results } of spec.signatures) {
+      s.u8(0x60);
+      s.uleb(params.length);
+      s.bytes(params);
+      s.uleb(results.length);
+      s.bytes(results);
+    }
+  });
+  section(2, (s) => {
+    s.uleb(nImports + 1);
+    s.name("e");
+    s.name("m");
+    s.u8(2);
+    s.u8(spec.memory.shared ? 3 : 1);
+    s.uleb(spec.memory.min);
+    s.uleb(spec.memory.max);
+    for (const i of spec.imports) {
+      s.name("e");
+      s.name(i.name);
+      s.u8(0);
+      s.uleb(i.type);
+    }
+  });
+  section(3, (s) => {
+    s.uleb(spec.funcs.length);
+    for (const f of spec.funcs) s.uleb(f.type);
+  });
+  const { table } = spec;
+  if (table) {
+    section(4, (s) => {
+      s.uleb(1);
+      s.u8(0x70);
+      s.u8(1);
+      s.uleb(table.elements.length);
+      s.uleb(table.max);
+    });
+  }
+  section(7, (s) => {
+    s.uleb(spec.exports.length + (table ? 1 : 0));
+    for (const [name, f] of spec.exports) {
+      s.name(name);
+      s.u8(0);
+      s.uleb(f + nImports);
+    }
+    if (table) {
+      s.name("table");
+      s.u8(1);
+      s.uleb(0);
+    }
+  });
+  if (table) {
+    section(9, (s) => {
+      s.uleb(1);
+      s.u8(0);
+      s.bytes([0x41, 0, 0x0b]);
+      s.uleb(table.elements.length);
+      for (const f of table.elements) s.uleb(f + nImports);
+    });
+  }
+  section(10, (s) => {
+    s.uleb(spec.funcs.length);
+    for (const f of spec.funcs) writeBody(s, f);
+  });
+  return out.view().slice();
+}
+
+function writeBody(s: Bytes, f: Func): void {
+  const b = new Bytes();
+  const runs: [count: number, type: number][] = [];
+  for (const t of f.locals) {
+    const last = runs[runs.length - 1];
+    if (last && last[1] === t) last[0]++;
+    else runs.push([1, t]);
+  }
+  b.uleb(runs.length);
+  for (const [count, t] of runs) {
+    b.uleb(count);
+    b.u8(t);
+  }
+  b.bytes(f.code.view());
+  b.u8(0x0b);
+  s.uleb(b.length);
+  s.bytes(b.view());
+}
