@@ -20,7 +20,8 @@ export type Privilege = (typeof Privilege)[keyof typeof Privilege];
 export const Perm = { UR: 1, UW: 2, UX: 4, PR: 8, PW: 16, PX: 32, NR: 64, NW: 128 } as const;
 /** All permissions: what the MMU grants while stage 1 is off. */
 export const PERM_ALL = 0xff;
-/** The permissions that let somebody write. */
+/** The permissions that let somebody read, and write. */
+export const PERM_READS = Perm.UR | Perm.PR | Perm.NR;
 export const PERM_WRITES = Perm.UW | Perm.PW | Perm.NW;
 
 /** Permissions needed, indexed by privilege * 8 + access. */

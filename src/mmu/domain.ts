@@ -13,9 +13,29 @@ export class TlbDomain {
   /** Called after the hardware management of access flag or dirty state changed the descriptor at `pa` (8 bytes). */
   tableWritten: (pa: number) => void = () => {};
 
+  /** Which PEs may hold a write entry for a 4 KiB page of linear memory: bit n = PE n. Grown to the size of the memory. */
+  private writable = new Uint8Array(0);
+
+  /** A write entry for the page of linear memory at `host` goes into the L1 of PE `pe`. */
+  noteWritable(host: number, pe: number): void {
+    const page = host >>> 12;
+    if (page >= this.writable.length) this.grow(page);
+    this.writable[page] = (this.writable[page] as number) | (1 << pe);
+  }
+  private grow(page: number): void {
+    const bigger = new Uint8Array(Math.max(page + 1, 2 * this.writable.length, 0x1_0000));
+    bigger.set(this.writable);
+    this.writable = bigger;
+  }
+
   /** Every PE: writes to the physical page at `pa` (any address in it) take the slow path from now on. */
   dropWrites(pa: number): void {
-    for (const m of this.mmus) m.dropWrites(pa);
+    const mmu = this.mmus[0];
+    const host = mmu === undefined ? 0 : mmu.phys.host(pa - (pa % 4096));
+    const pes = host === 0 ? 0 : (this.writable[host >>> 12] ?? 0);
+    if (pes === 0) return;
+    this.writable[host >>> 12] = 0;
+    for (const m of this.mmus) if ((pes >> m.st.index) & 1) m.dropWritesTo(host);
   }
   /** Every PE: forgets fetch entries that point to the predecoded page at absolute offset `page`. */
   dropFetch(page: number): void {

@@ -19,6 +19,8 @@ export const FaultType = {
   GranuleOnWalk: 8,
   /** Unsupported exclusive or atomic access (raised by the executor). */
   Exclusive: 9,
+  /** Unsupported atomic hardware update: a descriptor kept changing under the update of its access flag or dirty state. */
+  HardwareUpdate: 10,
 } as const;
 export type FaultType = (typeof FaultType)[keyof typeof FaultType];
 
@@ -57,6 +59,55 @@ export interface Fault {
   readonly pas?: Pas;
 }
 
+/** The fields of a fault that a walk determines. Reused from walk to walk. */
+export class WalkFault {
+  type: FaultType = FaultType.Translation;
+  level = 0;
+  stage: 1 | 2 = 1;
+  s1ptw = false;
+  write = false;
+  ipa = 0;
+  ipaSpace: Pas = 0;
+  /** kind * 16 + level of a failed granule protection check, else 0. */
+  gpc = 0;
+  pa = 0;
+  pas: Pas = 0;
+
+  /** Records a fault; always false, so that walks can return it. */
+  set(type: FaultType, level: number, stage: 1 | 2): false {
+    this.type = type;
+    this.level = level;
+    this.stage = stage;
+    return false;
+  }
+}
+
+/** HPFAR_EL2 holds the IPA (IPAValid()): stage 2 faults, but permission faults only on a stage 1 walk. */
+function ipaValid(w: WalkFault): boolean {
+  if (w.stage !== 2) return false;
+  if (w.gpc !== 0) return true;
+  if (w.type === FaultType.Permission) return w.s1ptw;
+  return w.type === FaultType.Translation || w.type === FaultType.AddressSize || w.type === FaultType.AccessFlag;
+}
+
+/** The fault value for a finished walk. */
+export function makeFault(w: WalkFault, vaLo: number, vaHi: number, o: { fetch: boolean; maintenance: boolean }): Fault {
+  return {
+    type: w.type,
+    level: w.level,
+    stage: w.stage,
+    s1ptw: w.s1ptw,
+    write: w.write || o.maintenance,
+    fetch: o.fetch,
+    maintenance: o.maintenance,
+    va: (BigInt(vaHi >>> 0) << 32n) | BigInt(vaLo >>> 0),
+    ipa: w.ipa,
+    ipaSpace: w.ipaSpace,
+    ipaValid: ipaValid(w),
+    ...(w.gpc === 0 ? {} : { gpc: (w.gpc >> 4) as Gpc, gpcLevel: w.gpc & 15, pa: w.pa, pas: w.pas }),
+  };
+}
+
 /** The 6-bit fault status code: DFSC, IFSC, PAR_EL1.FST, xFSC (facts 4.4). */
 export function faultStatusCode(f: Pick<Fault, "type" | "level">): number {
   const top = f.level < 0;
@@ -80,6 +131,8 @@ export function faultStatusCode(f: Pick<Fault, "type" | "level">): number {
       return top ? 0x23 : 0x24 + level;
     case FaultType.GranuleOnOutput:
       return 0x28;
+    case FaultType.HardwareUpdate:
+      return 0x31;
     case FaultType.Exclusive:
       return 0x35;
   }

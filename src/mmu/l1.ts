@@ -1,0 +1,143 @@
+// The first-level TLBs in linear memory, which generated code reads (see arch/layout.ts): one set of tables per translation
+// regime and security state. A set holds translations of one configuration, one VMID, one ASID and global ones.
+
+import { Off, PE_STRIDE, TLB_EMPTY, TLB_ENTRIES, TLB_TABLE_BYTES } from "../arch/layout.ts";
+import type { PeState } from "../arch/state.ts";
+
+/** Tables of a set. U: unprivileged; P: privileged; N: privileged with PSTATE.PAN = 1, which does not concern fetches. */
+export const L1 = { UR: 0, UW: 1, UX: 2, PR: 3, PW: 4, PX: 5, NR: 6, NW: 7 } as const;
+const TABLES = 8;
+const isWriteTable = [false, true, false, false, true, false, false, true] as const;
+const isFetchTable = [false, false, true, false, false, true, false, false] as const;
+
+/** Tables by privilege: reads, writes, fetches. */
+export const readTable = [L1.UR, L1.PR, L1.NR] as const;
+export const writeTable = [L1.UW, L1.PW, L1.NW] as const;
+export const fetchTable = [L1.UX, L1.PX, L1.PX] as const;
+
+/** Hands out the PE's table space. All regimes and states together need 60 tables; there is room for 124. */
+export class L1Space {
+  private readonly st: PeState;
+  private next: number;
+
+  constructor(st: PeState) {
+    this.st = st;
+    this.next = st.base + Off.TLBS;
+  }
+
+  /** A new, empty table: its absolute byte offset. */
+  allocate(): number {
+    const at = this.next;
+    if (at + TLB_TABLE_BYTES > this.st.base + PE_STRIDE) throw new Error("L1 TLB space exhausted");
+    this.next += TLB_TABLE_BYTES;
+    empty(this.st.u32, at);
+    return at;
+  }
+}
+
+function empty(u32: Uint32Array, table: number): void {
+  const end = (table + TLB_TABLE_BYTES) >>> 2;
+  for (let i = table >>> 2; i < end; i += 4) u32[i] = TLB_EMPTY;
+}
+
+/** The tables of one regime and security state. */
+export class L1Set {
+  /** Absolute byte offsets; 0 = not allocated. */
+  private readonly at = new Int32Array(TABLES);
+  /** Tables that may hold entries. */
+  private used = 0;
+  /** Slots (table * TLB_ENTRIES + index) that hold or held a non-global entry since the last purge, each once. */
+  private readonly journal = new Int32Array(TABLES * TLB_ENTRIES);
+  private readonly journalled = new Uint8Array(TABLES * TLB_ENTRIES);
+  private journalLength = 0;
+  private readonly st: PeState;
+  private readonly space: L1Space;
+
+  constructor(st: PeState, space: L1Space) {
+    this.st = st;
+    this.space = space;
+  }
+
+  /** Absolute byte offset of a table, allocating it. */
+  table(t: number): number {
+    if (this.at[t] === 0) this.at[t] = this.space.allocate();
+    return this.at[t] as number;
+  }
+
+  /** Fills one entry. `vaHi` is raw: the tag byte of the address takes part in the comparison. */
+  fill(t: number, vaLo: number, vaHi: number, addend: number, flags: number, notGlobal: boolean): void {
+    const index = (vaLo >>> 12) & (TLB_ENTRIES - 1);
+    const at = (this.table(t) >>> 2) + index * 4;
+    const u32 = this.st.u32;
+    u32[at] = vaLo & ~0xfff;
+    u32[at + 1] = vaHi;
+    u32[at + 2] = addend;
+    u32[at + 3] = flags;
+    this.used |= 1 << t;
+    if (!notGlobal) return;
+    const slot = t * TLB_ENTRIES + index;
+    if (this.journalled[slot] !== 0) return;
+    this.journalled[slot] = 1;
+    this.journal[this.journalLength++] = slot;
+  }
+
+  /** Empties the set. */
+  purge(): void {
+    for (let t = 0; t < TABLES; t++) if ((this.used >> t) & 1) empty(this.st.u32, this.at[t] as number);
+    this.used = 0;
+    this.forgetJournal();
+  }
+
+  /** Empties the slots filled for an ASID; global entries stay. */
+  purgeNotGlobal(): void {
+    const u32 = this.st.u32;
+    for (let j = 0; j < this.journalLength; j++) {
+      const slot = this.journal[j] as number;
+      u32[((this.at[(slot / TLB_ENTRIES) | 0] as number) >>> 2) + (slot & (TLB_ENTRIES - 1)) * 4] = TLB_EMPTY;
+    }
+    this.forgetJournal();
+  }
+  private forgetJournal(): void {
+    for (let j = 0; j < this.journalLength; j++) this.journalled[this.journal[j] as number] = 0;
+    this.journalLength = 0;
+  }
+
+  /** Empties the pages of the block at {lo, hi} of 2^size bytes, whatever their tag byte. */
+  dropBlock(lo: number, hi: number, size: number): void {
+    const pages = size - 12 >= 10 ? TLB_ENTRIES : 1 << (size - 12);
+    const first = pages === TLB_ENTRIES ? 0 : (lo >>> 12) & (TLB_ENTRIES - 1);
+    const maskLo = size < 32 ? -1 << size : 0;
+    const maskHi = (size <= 32 ? -1 : -1 << (size - 32)) & 0x00ffffff;
+    const u32 = this.st.u32;
+    for (let t = 0; t < TABLES; t++) {
+      if (((this.used >> t) & 1) === 0) continue;
+      const start = ((this.at[t] as number) >>> 2) + first * 4;
+      for (let at = start; at < start + pages * 4; at += 4) {
+        if ((((u32[at] as number) ^ lo) & maskLo) === 0 && (((u32[at + 1] as number) ^ hi) & maskHi) === 0) u32[at] = TLB_EMPTY;
+      }
+    }
+  }
+
+  /** Empties write entries that map the 4 KiB host page at absolute offset `host`. */
+  dropWrites(host: number): void {
+    const u32 = this.st.u32;
+    for (let t = 0; t < TABLES; t++) {
+      if (!isWriteTable[t] || ((this.used >> t) & 1) === 0) continue;
+      const start = (this.at[t] as number) >>> 2;
+      for (let at = start; at < start + TLB_ENTRIES * 4; at += 4) {
+        // An empty entry has an odd tag and so never adds up to a page.
+        if ((((u32[at] as number) + (u32[at + 2] as number)) | 0) === (host | 0)) u32[at] = TLB_EMPTY;
+      }
+    }
+  }
+
+  /** Empties fetch entries that point to the predecoded page at absolute offset `page`. */
+  dropFetch(page: number): void {
+    const u32 = this.st.u32;
+    for (let t = 0; t < TABLES; t++) {
+      if (!isFetchTable[t] || ((this.used >> t) & 1) === 0) continue;
+      const start = (this.at[t] as number) >>> 2;
+      for (let at = start; at < start + TLB_ENTRIES * 4; at += 4) if (u32[at + 2] === page) u32[at] = TLB_EMPTY;
+    }
+  }
+}
