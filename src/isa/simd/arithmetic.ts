@@ -46,8 +46,6 @@ const sizeTwo = 2;
 // biome-ignore format: one row per line
 export const arithmetic: HelperTable = {
   // Three registers, one width
-  ADDV: same(o.add),                    ADDV_s: same(o.add),
-  SUBV: same(o.sub),                    SUBV_s: same(o.sub),
   MULV_VEC: same(o.mul),                MULV_ELT: byElement(o.mul),
   MLAV_VEC: same(o.mla),                MLAV_ELT: byElement(o.mla),
   MLSV_VEC: same(o.mls),                MLSV_ELT: byElement(o.mls),
@@ -65,13 +63,11 @@ export const arithmetic: HelperTable = {
   UQSUBV: same(o.uqsub),                UQSUBV_s: same(o.uqsub),
 
   // Compare
-  CMEQV_REG: same(o.cmeq),              CMEQV_REG_s: same(o.cmeq),
   CMGTV_REG: same(o.cmgt),              CMGTV_REG_s: same(o.cmgt),
   CMGEV_REG: same(o.cmge),              CMGEV_REG_s: same(o.cmge),
   CMHIV: same(o.cmhi),                  CMHIV_s: same(o.cmhi),
   CMHSV: same(o.cmhs),                  CMHSV_s: same(o.cmhs),
   CMTSTV: same(o.cmtst),                CMTSTV_s: same(o.cmtst),
-  CMEQV_ZERO: unary(o.cmeq),            CMEQV_ZERO_s: unary(o.cmeq),
   CMGTV_ZERO: unary(o.cmgt),            CMGTV_ZERO_s: unary(o.cmgt),
   CMGEV_ZERO: unary(o.cmge),            CMGEV_ZERO_s: unary(o.cmge),
   CMLTV: unary(o.cmlt),                 CMLTV_s: unary(o.cmlt),

@@ -54,8 +54,8 @@ const sha1h: Helper = (st, insn) => {
 
 const sha1su0: Helper = (st, insn) => {
   load(st, insn);
-  const w = (i: number): number => (i < 4 ? word(D, i) : word(N, i - 4));
-  result(st, insn, w(2) ^ w(0) ^ word(M, 0), w(3) ^ w(1) ^ word(M, 1), w(4) ^ w(2) ^ word(M, 2), w(5) ^ w(3) ^ word(M, 3));
+  const [d0, d1, d2, d3] = [word(D, 0), word(D, 1), word(D, 2), word(D, 3)];
+  result(st, insn, d2 ^ d0 ^ word(M, 0), d3 ^ d1 ^ word(M, 1), word(N, 0) ^ d2 ^ word(M, 2), word(N, 1) ^ d3 ^ word(M, 3));
 };
 
 const sha1su1: Helper = (st, insn) => {
@@ -111,49 +111,63 @@ const sha256su1: Helper = (st, insn) => {
   result(st, insn, r0, r1, word(D, 2) + word(N, 3) + smallSigma1(r0), word(D, 3) + word(M, 0) + smallSigma1(r1));
 };
 
-// 64-bit words.
+// SHA-512 on 64-bit words as halves. A rotation of low:high by n < 32 has the low half `funnel(low, high, n)` and the high half
+// `funnel(high, low, n)`; from 32 on the halves change places. So one function serves both halves of the large sigmas.
 
-const cut = (v: bigint): bigint => BigInt.asUintN(64, v);
-const ror64 = (v: bigint, n: bigint): bigint => cut((v >> n) | (v << (64n - n)));
-const dword = (v: Vec, i: number): bigint => v.u64[i] as bigint;
+const funnel = (a: number, b: number, n: number): number => (a >>> n) | (b << (32 - n));
+/** Rotations by 28, 34, 39. */
+const sum0 = (a: number, b: number): number => funnel(a, b, 28) ^ funnel(b, a, 2) ^ funnel(b, a, 7);
+/** Rotations by 14, 18, 41. */
+const sum1 = (a: number, b: number): number => funnel(a, b, 14) ^ funnel(a, b, 18) ^ funnel(b, a, 9);
 
-function result64(st: PeState, insn: number, low: bigint, high: bigint): void {
-  R.u64[0] = low;
-  R.u64[1] = high;
-  finish(st, insn, 16);
+/** 64-bit lane `i` of `to` = sum of three 64-bit numbers given as low, high. */
+function setSum(to: Vec, i: number, aLow: number, aHigh: number, bLow: number, bHigh: number, cLow: number, cHigh: number): void {
+  const low = (aLow >>> 0) + (bLow >>> 0) + (cLow >>> 0);
+  to.s32[2 * i] = low;
+  to.s32[2 * i + 1] = aHigh + bHigh + cHigh + Math.floor(low / 2 ** 32);
 }
 
 const sha512h: Helper = (st, insn) => {
   load(st, insn);
-  const [x0, x1] = [dword(N, 0), dword(N, 1)];
-  const [y0, y1] = [dword(M, 0), dword(M, 1)];
-  const sigma = (v: bigint): bigint => ror64(v, 14n) ^ ror64(v, 18n) ^ ror64(v, 41n);
-  const high = cut(((y1 & x0) ^ (~y1 & x1)) + sigma(y1) + dword(D, 1));
-  const t = cut(high + y0);
-  result64(st, insn, ((t & y1) ^ (~t & x0)) + sigma(t) + dword(D, 0), high);
+  const [x0l, x0h, x1l, x1h] = [word(N, 0), word(N, 1), word(N, 2), word(N, 3)];
+  const [y1l, y1h] = [word(M, 2), word(M, 3)];
+  setSum(R, 1, choose(y1l, x0l, x1l), choose(y1h, x0h, x1h), sum1(y1l, y1h), sum1(y1h, y1l), word(D, 2), word(D, 3));
+  setSum(R, 0, word(R, 2), word(R, 3), word(M, 0), word(M, 1), 0, 0);
+  const [tl, th] = [word(R, 0), word(R, 1)];
+  setSum(R, 0, choose(tl, y1l, x0l), choose(th, y1h, x0h), sum1(tl, th), sum1(th, tl), word(D, 0), word(D, 1));
+  finish(st, insn, 16);
 };
 
 const sha512h2: Helper = (st, insn) => {
   load(st, insn);
-  const x0 = dword(N, 0);
-  const [y0, y1] = [dword(M, 0), dword(M, 1)];
-  const sigma = (v: bigint): bigint => ror64(v, 28n) ^ ror64(v, 34n) ^ ror64(v, 39n);
-  const maj = (a: bigint, b: bigint, c: bigint): bigint => (a & b) ^ (a & c) ^ (b & c);
-  const high = cut(maj(x0, y1, y0) + sigma(y0) + dword(D, 1));
-  result64(st, insn, maj(high, y0, y1) + sigma(high) + dword(D, 0), high);
+  const [y0l, y0h, y1l, y1h] = [word(M, 0), word(M, 1), word(M, 2), word(M, 3)];
+  const [x0l, x0h] = [word(N, 0), word(N, 1)];
+  setSum(R, 1, majority(x0l, y1l, y0l), majority(x0h, y1h, y0h), sum0(y0l, y0h), sum0(y0h, y0l), word(D, 2), word(D, 3));
+  const [hl, hh] = [word(R, 2), word(R, 3)];
+  setSum(R, 0, majority(hl, y0l, y1l), majority(hh, y0h, y1h), sum0(hl, hh), sum0(hh, hl), word(D, 0), word(D, 1));
+  finish(st, insn, 16);
 };
 
 const sha512su0: Helper = (st, insn) => {
   load(st, insn);
-  const sigma = (v: bigint): bigint => ror64(v, 1n) ^ ror64(v, 8n) ^ (v >> 7n);
-  result64(st, insn, dword(D, 0) + sigma(dword(D, 1)), dword(D, 1) + sigma(dword(N, 0)));
+  for (let i = 0; i < 2; i++) {
+    const [l, h] = i === 0 ? [word(D, 2), word(D, 3)] : [word(N, 0), word(N, 1)];
+    const low = funnel(l, h, 1) ^ funnel(l, h, 8) ^ funnel(l, h, 7);
+    const high = funnel(h, l, 1) ^ funnel(h, l, 8) ^ (h >>> 7);
+    setSum(R, i, low, high, word(D, 2 * i), word(D, 2 * i + 1), 0, 0);
+  }
+  finish(st, insn, 16);
 };
 
 const sha512su1: Helper = (st, insn) => {
   load(st, insn);
-  const sigma = (v: bigint): bigint => ror64(v, 19n) ^ ror64(v, 61n) ^ (v >> 6n);
-  const lane = (i: number): bigint => dword(D, i) + sigma(dword(N, i)) + dword(M, i);
-  result64(st, insn, lane(0), lane(1));
+  for (let i = 0; i < 2; i++) {
+    const [l, h] = [word(N, 2 * i), word(N, 2 * i + 1)];
+    const low = funnel(l, h, 19) ^ funnel(h, l, 29) ^ funnel(l, h, 6);
+    const high = funnel(h, l, 19) ^ funnel(l, h, 29) ^ (h >>> 6);
+    setSum(R, i, low, high, word(D, 2 * i), word(D, 2 * i + 1), word(M, 2 * i), word(M, 2 * i + 1));
+  }
+  finish(st, insn, 16);
 };
 
 // SHA-3 helpers.

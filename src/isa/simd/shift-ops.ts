@@ -4,13 +4,12 @@
 import { type LaneOp, type Op, type Op64, S, U } from "./ops.ts";
 import { narrowS64, narrowU64, satS, satS64, satU, satU64 } from "./saturate.ts";
 
-const { floor } = Math;
-
-/** a >> n with floor, or half added first when `rounding`; n >= 1, any integer a of at most 32 bits. */
+/** a >> n with floor, or half a unit added first when `rounding`; n >= 1; a is a signed or an unsigned integer of at most 32 bits. */
 function right(a: number, n: number, rounding: boolean): number {
-  if (n > 33) return a < 0 && !rounding ? -1 : 0;
-  const unit = 2 ** n;
-  return floor(rounding ? (a + unit / 2) / unit : a / unit);
+  if (!rounding) return n > 31 ? (a < 0 ? -1 : 0) : a < 0 ? a >> n : a >>> n;
+  if (n > 32) return 0;
+  const twice = a < 0 ? a >> (n - 1) : a >>> (n - 1);
+  return (twice & 1) + (a < 0 ? twice >> 1 : twice >>> 1);
 }
 
 function right64(a: bigint, n: number, rounding: boolean): bigint {

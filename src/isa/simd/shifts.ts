@@ -17,7 +17,6 @@ export const shifts: HelperTable = {
   UQRSHLV: same(sh.uqrshl),           UQRSHLV_s: same(sh.uqrshl),
 
   // Left by immediate
-  SHLV: shiftLeft(sh.ushl),           SHLV_s: shiftLeft(sh.ushl),
   SQSHLV_IMM: shiftLeft(sh.sqshl),    SQSHLV_IMM_s: shiftLeft(sh.sqshl),
   UQSHLV_IMM: shiftLeft(sh.uqshl),    UQSHLV_IMM_s: shiftLeft(sh.uqshl),
   SQSHLUV: shiftLeft(sh.sqshlu),      SQSHLUV_s: shiftLeft(sh.sqshlu),
@@ -26,7 +25,6 @@ export const shifts: HelperTable = {
 
   // Right by immediate
   SSHRV: shiftRight(sh.sshl),         SSHRV_s: shiftRight(sh.sshl),
-  USHRV: shiftRight(sh.ushl),         USHRV_s: shiftRight(sh.ushl),
   SRSHRV: shiftRight(sh.srshl),       SRSHRV_s: shiftRight(sh.srshl),
   URSHRV: shiftRight(sh.urshl),       URSHRV_s: shiftRight(sh.urshl),
   SSRAV: shiftRight(sh.ssra),         SSRAV_s: shiftRight(sh.ssra),

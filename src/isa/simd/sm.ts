@@ -93,10 +93,10 @@ function makeSBox(): Uint8Array {
 
 const SBOX = makeSBox();
 
-function substitute(w: number): number {
-  const byte = (shift: number): number => (SBOX[(w >>> shift) & 0xff] as number) << shift;
-  return byte(0) | byte(8) | byte(16) | byte(24);
-}
+const substituteByte = (w: number, shift: number): number => (SBOX[(w >>> shift) & 0xff] as number) << shift;
+const substitute = (w: number): number => substituteByte(w, 0) | substituteByte(w, 8) | substituteByte(w, 16) | substituteByte(w, 24);
+const cipherLinear = (w: number): number => w ^ rol(w, 2) ^ rol(w, 10) ^ rol(w, 18) ^ rol(w, 24);
+const keyLinear = (w: number): number => w ^ rol(w, 13) ^ rol(w, 23);
 
 /** Four rounds on `state` with the four words of `keys`. */
 function sm4Rounds(st: PeState, insn: number, state: Vec, keys: Vec, linear: (w: number) => number): void {
@@ -117,12 +117,12 @@ function sm4Rounds(st: PeState, insn: number, state: Vec, keys: Vec, linear: (w:
 
 const sm4e: Helper = (st, insn) => {
   load(st, insn);
-  sm4Rounds(st, insn, D, N, (w) => w ^ rol(w, 2) ^ rol(w, 10) ^ rol(w, 18) ^ rol(w, 24));
+  sm4Rounds(st, insn, D, N, cipherLinear);
 };
 
 const sm4ekey: Helper = (st, insn) => {
   load(st, insn);
-  sm4Rounds(st, insn, N, M, (w) => w ^ rol(w, 13) ^ rol(w, 23));
+  sm4Rounds(st, insn, N, M, keyLinear);
 };
 
 // biome-ignore format: one row per line

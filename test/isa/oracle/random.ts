@@ -72,7 +72,7 @@ function coincide(word: number, row: Row, rng: Random): number {
   return (word & ~(31 << to.low)) | (((word >>> from.low) & 31) << to.low);
 }
 
-/** A full register state: SIMD lanes and general registers with many edge values, random NZCV, FPCR and FPSR zero. */
+/** A full register state: SIMD lanes and general registers with many edge values, random NZCV and FPSR.QC, FPCR zero. */
 export function randomRegisters(rng: Random): Registers {
   const r = new Registers();
   for (let i = 0; i < 31; i++) r.setX(i, rng.lanes(64));
@@ -84,5 +84,6 @@ export function randomRegisters(rng: Random): Registers {
     v.setBigUint64(8, rng.lanes(bits), true);
   }
   r.nzcv = (rng.below(16) << 28) >>> 0;
+  r.fpsr = rng.below(2) << 27;
   return r;
 }
