@@ -1,4 +1,4 @@
-// --drive and --device: which disks and other virtio devices the machine gets.
+// --drive and --device: which disks the machine gets.
 
 import { usageError } from "../../util/errors.ts";
 import { allowKeys, parseKeyValues, parseSwitch } from "./keyval.ts";
@@ -17,38 +17,24 @@ interface NamedDrive extends Drive {
   readonly attached: boolean;
 }
 
-/** Devices that `--device` can name. */
-const DEVICES = ["virtio-blk-device", "virtio-rng-device", "virtio-serial-device", "virtconsole"] as const;
-type DeviceName = (typeof DEVICES)[number];
+/** Devices that `--device` can name. The machine always has an entropy device and a virtio console: naming them changes nothing. */
+const DEVICES = ["virtio-blk-device", "virtio-rng-device", "virtio-serial-device"] as const;
 
-/** What the --drive and --device options ask for together. */
-export interface Devices {
-  readonly drives: readonly Drive[];
-  readonly rng: boolean;
-  readonly virtioConsole: boolean;
-}
-
-/** Puts --drive and --device options together; disks keep the order in which they were attached. */
-export function parseDevices(driveOptions: readonly string[], deviceOptions: readonly string[]): Devices {
+/** The disks that --drive and --device options ask for together, in the order in which they are attached. */
+export function parseDrives(driveOptions: readonly string[], deviceOptions: readonly string[]): Drive[] {
   const drives = driveOptions.map(parseDrive);
   const ids = drives.map((d) => d.id).filter((id) => id !== undefined);
   const twice = ids.find((id, index) => ids.indexOf(id) !== index);
   if (twice !== undefined) throw usageError("bad-drive", `--drive: two drives have the id "${twice}"`);
   const attached: NamedDrive[] = drives.filter((d) => d.attached);
-  const names: DeviceName[] = [];
   for (const option of deviceOptions) {
-    const { name, drive } = parseDevice(option);
-    names.push(name);
+    const drive = parseDevice(option);
     if (drive !== undefined) attached.push(takeDrive(drives, attached, drive));
   }
   const idle = drives.find((d) => !attached.includes(d));
   if (idle)
     throw usageError("bad-drive", `--drive: "${idle.file}" has if=none and no --device virtio-blk-device,drive=${idle.id ?? "ID"} uses it`);
-  return {
-    drives: attached.map(({ file, readonly, probe }) => ({ file, readonly, probe })),
-    rng: names.includes("virtio-rng-device"),
-    virtioConsole: names.includes("virtconsole"),
-  };
+  return attached.map(({ file, readonly, probe }) => ({ file, readonly, probe }));
 }
 
 function parseDrive(option: string): NamedDrive {
@@ -67,18 +53,20 @@ function parseDrive(option: string): NamedDrive {
   return { file, readonly, probe: format === undefined, id: values.get("id"), attached: bus === "virtio" };
 }
 
-function parseDevice(option: string): { name: DeviceName; drive: string | undefined } {
+/** The id of the drive that the device uses, if it is a disk. */
+function parseDevice(option: string): string | undefined {
   const { head, values } = parseKeyValues(option, "--device");
   const name = DEVICES.find((known) => known === head);
+  if (head === "virtconsole") throw usageError("unknown-device", "--device virtconsole: type --console hvc0");
   if (!name) throw usageError("unknown-device", `--device: unknown device "${head ?? ""}" (known: ${DEVICES.join(", ")})`);
   if (name !== "virtio-blk-device") {
-    allowKeys(values, ["id", "chardev", "name"], `--device ${name}`);
-    return { name, drive: undefined };
+    allowKeys(values, ["id"], `--device ${name}`);
+    return undefined;
   }
   allowKeys(values, ["drive", "id"], `--device ${name}`);
   const drive = values.get("drive");
   if (!drive) throw usageError("bad-device", `--device ${name}: drive=ID is missing`);
-  return { name, drive };
+  return drive;
 }
 
 function takeDrive(drives: readonly NamedDrive[], attached: readonly NamedDrive[], id: string): NamedDrive {

@@ -2,13 +2,20 @@
 
 import { Command, CommanderError } from "commander";
 import { EmuError, usageError } from "../../util/errors.ts";
-import { type Devices, parseDevices } from "./drives.ts";
+import { type Drive, parseDrives } from "./drives.ts";
 import { allowKeys, parseKeyValues } from "./keyval.ts";
 import { fromQemu } from "./qemu.ts";
 import { parseCount, parseMemory } from "./sizes.ts";
 
 /** Where the guest's serial port goes. */
 export type Serial = { readonly kind: "stdio" } | { readonly kind: "none" } | { readonly kind: "file"; readonly path: string };
+
+/** The guest's consoles, by the names that Linux gives them. */
+const CONSOLES = ["ttyAMA0", "hvc0"] as const;
+export type GuestConsole = (typeof CONSOLES)[number];
+
+/** What --trace can write; the second and third are QEMU's names for the first. */
+const TRACE_EVENTS = ["log", "guest_errors", "unimp"] as const;
 
 /** A machine to run. Paths are as typed. */
 export interface RunCommand {
@@ -22,10 +29,13 @@ export interface RunCommand {
   readonly initrd: string | undefined;
   readonly dtb: string | undefined;
   readonly append: string | undefined;
-  readonly devices: Devices;
+  readonly drives: readonly Drive[];
   readonly serial: Serial;
+  /** Which of the guest's consoles the serial option is about: the PL011 or the virtio console. */
+  readonly console: GuestConsole;
   readonly time: "deterministic" | "wall";
-  readonly trace: string | undefined;
+  /** Events to write: see TRACE_EVENTS. */
+  readonly trace: readonly string[];
   readonly traceFile: string | undefined;
   /** Leave when the guest asks for a reset, instead of starting it again. */
   readonly noReboot: boolean;
@@ -85,14 +95,15 @@ function createProgram(version: string, choose: (command: RunCommand | FetchComm
     .option("--append <text>", "kernel command line")
     .option("--memory <size>", "memory of the machine, 2M to 8G", DEFAULT_MEMORY)
     .option("--smp <n>", `number of processors, 1 to ${MAX_PES}`, "1")
-    .option("--cpu <name>", "processor type")
+    .option("--cpu <name>", "processor type and features, such as max, cortex-a76 or max,lse=off")
     .option("--machine <name>", "machine type", "virt")
     .option("--dtb <file>", "device tree to use instead of the machine's own")
     .option("--drive <spec>", "disk: file=NAME[,format=raw][,readonly=on]; may be repeated", collect, [])
     .option("--device <spec>", "device: virtio-blk-device,drive=ID, virtio-rng-device; may be repeated", collect, [])
-    .option("--serial <where>", "serial console: stdio, none or file:NAME", "stdio")
+    .option("--console <name>", "which of the guest's consoles to show: ttyAMA0 (serial) or hvc0 (virtio)", "ttyAMA0")
+    .option("--serial <where>", "where to show it: stdio, none or file:NAME", "stdio")
     .option("--time <mode>", "wall: as the host's clock; deterministic: by instructions, equal in every run", "wall")
-    .option("--trace <what>", "events to write, separated by commas; help lists them")
+    .option("--trace <what>", "log: what a guest asks for that is unknown or wrong (unknown registers and firmware calls, misused devices)")
     .option("--trace-file <file>", "where traced events go (default: standard error)")
     .option("--no-reboot", "end when the guest asks for a reset")
     .addHelpText("after", HELP_AFTER)
@@ -139,6 +150,7 @@ interface RawOptions {
   readonly drive: string[];
   readonly device: string[];
   readonly serial: string;
+  readonly console: string;
   readonly time: string;
   readonly trace?: string;
   readonly traceFile?: string;
@@ -153,17 +165,18 @@ function runCommand(raw: RawOptions): RunCommand {
   return {
     kind: "run",
     machine: parseMachine(raw.machine),
-    cpu: raw.cpu === undefined ? undefined : parseCpu(raw.cpu),
+    cpu: raw.cpu,
     smp: parseSmp(raw.smp),
     memory: parseMemory(memoryText(raw.memory)),
     kernel: raw.kernel,
     initrd: raw.initrd,
     dtb: raw.dtb,
     append: raw.append,
-    devices: parseDevices(raw.drive, raw.device),
+    drives: parseDrives(raw.drive, raw.device),
     serial: parseSerial(raw.serial),
+    console: parseConsole(raw.console),
     time: parseTime(raw.time),
-    trace: raw.trace,
+    trace: raw.trace === undefined ? [] : parseTrace(raw.trace),
     traceFile: raw.traceFile,
     noReboot: !raw.reboot,
   };
@@ -197,12 +210,6 @@ const MACHINE_PROPERTIES: Readonly<Record<string, readonly string[]>> = {
   acpi: ["off"],
 };
 
-function parseCpu(text: string): string {
-  const comma = text.indexOf(",");
-  if (comma < 0) return text;
-  throw usageError("cpu-property", `--cpu: properties (${text.slice(comma + 1)}) are not supported`);
-}
-
 /** "4", or QEMU's "cpus=4" and "4,sockets=1,cores=4,threads=1" as far as they describe separate processors. */
 function parseSmp(text: string): number {
   const { head, values } = parseKeyValues(text, "--smp");
@@ -222,6 +229,19 @@ function parseSerial(text: string): Serial {
   if (text === "none" || text === "null") return { kind: "none" };
   if (text.startsWith("file:") && text.length > 5) return { kind: "file", path: text.slice(5) };
   throw usageError("bad-serial", `--serial: "${text}" is not supported (stdio, none, file:NAME)`);
+}
+
+function parseConsole(text: string): GuestConsole {
+  const console = CONSOLES.find((name) => name === text);
+  if (console) return console;
+  throw usageError("bad-console", `--console: "${text}" is neither ${CONSOLES.join(" nor ")}`);
+}
+
+function parseTrace(text: string): string[] {
+  const events = text.split(",");
+  const unknown = events.find((event) => !TRACE_EVENTS.some((known) => known === event));
+  if (unknown === undefined) return events;
+  throw usageError("unknown-event", `--trace: unknown event "${unknown}" (known: ${TRACE_EVENTS.join(", ")})`);
 }
 
 function parseTime(text: string): "deterministic" | "wall" {

@@ -32,10 +32,11 @@ describe("a machine to run", () => {
       initrd: undefined,
       dtb: undefined,
       append: undefined,
-      devices: { drives: [], rng: false, virtioConsole: false },
+      drives: [],
       serial: { kind: "stdio" },
+      console: "ttyAMA0",
       time: "wall",
-      trace: undefined,
+      trace: [],
       traceFile: undefined,
       noReboot: false,
     });
@@ -44,7 +45,7 @@ describe("a machine to run", () => {
   it("takes the options of its own", () => {
     const command = run(
       ...["--kernel", "Image", "--initrd", "i.gz", "--append", "console=ttyAMA0 -x --y", "--memory", "2G", "--smp", "2", "--cpu", "max"],
-      ...["--dtb", "t.dtb", "--serial", "none", "--time", "deterministic", "--no-reboot", "--trace", "exceptions", "--trace-file", "t.log"],
+      ...["--dtb", "t.dtb", "--serial", "none", "--time", "deterministic", "--no-reboot", "--trace", "log", "--trace-file", "t.log"],
     );
     expect(command).toMatchObject({
       kernel: "Image",
@@ -59,7 +60,7 @@ describe("a machine to run", () => {
       serial: { kind: "none" },
       time: "deterministic",
       noReboot: true,
-      trace: "exceptions",
+      trace: ["log"],
       traceFile: "t.log",
     });
   });
@@ -69,7 +70,7 @@ describe("a machine to run", () => {
       ...["-M", "virt,virtualization=on,gic-version=3", "-cpu", "max", "-m", "1G", "-smp", "4,cores=4", "-nographic", "-no-reboot"],
       ...["-kernel", "vmlinuz", "-initrd", "initrd", "-append", "-dash first", "-dtb", "x.dtb", "-serial", "mon:stdio", "-monitor", "none"],
       ...["-drive", "file=d.img,format=raw,if=none,id=d0", "-device", "virtio-blk-device,drive=d0", "-device", "virtio-rng-device"],
-      ...["-net", "none", "-display", "none", "-accel", "tcg", "-nodefaults", "-d", "int", "-D", "log"],
+      ...["-net", "none", "-display", "none", "-accel", "tcg", "-nodefaults", "-d", "guest_errors,unimp", "-D", "log"],
     );
     expect(command).toMatchObject({
       cpu: "max",
@@ -80,8 +81,8 @@ describe("a machine to run", () => {
       initrd: "initrd",
       append: "-dash first",
     });
-    expect(command).toMatchObject({ dtb: "x.dtb", serial: { kind: "stdio" }, trace: "int", traceFile: "log" });
-    expect(command.devices).toEqual({ drives: [{ file: "d.img", readonly: false, probe: false }], rng: true, virtioConsole: false });
+    expect(command).toMatchObject({ dtb: "x.dtb", serial: { kind: "stdio" }, trace: ["guest_errors", "unimp"], traceFile: "log" });
+    expect(command.drives).toEqual([{ file: "d.img", readonly: false, probe: false }]);
   });
 
   it("does not take the value of an option for an option", () => {
@@ -98,7 +99,7 @@ describe("a machine to run", () => {
 });
 
 describe("drives", () => {
-  const drives = (...argv: string[]) => run(...argv).devices.drives;
+  const drives = (...argv: string[]) => run(...argv).drives;
 
   it("keeps the order of attachment", () => {
     const argv = ["--drive", "file=a,if=none,id=x", "--drive", "file=b", "--device", "virtio-blk-device,drive=x"];
@@ -143,7 +144,9 @@ describe("what cannot be meant", () => {
     ["negative memory", ["--memory", "-1G"], "--memory"],
     ["memory with nonsense", ["--memory", "lots"], '"lots" is not a size'],
     ["too much memory", ["--memory", "16G"], "out of range"],
-    ["processor properties", ["--cpu", "max,sve=off"], "properties (sve=off)"],
+    ["an event that is not traced", ["-d", "int"], 'unknown event "int"'],
+    ["a console that does not exist", ["--console", "tty1"], "--console"],
+    ["the virtio console in QEMU's spelling", ["-device", "virtconsole"], "type --console hvc0"],
     ["a serial port elsewhere", ["--serial", "tcp::1234"], "--serial"],
     ["an unknown time", ["--time", "slow"], "--time"],
     ["an initrd without a kernel", ["--initrd", "x"], "--initrd needs --kernel"],
