@@ -59,7 +59,7 @@ function compareZero(row: string, opcodes: readonly number[]): void {
 }
 compareZero("CMEQV_ZERO", [0xfd23, 0xfd2d, 0xfd37, 0xfdd6]);
 compareZero("CMGTV_ZERO", [0xfd27, 0xfd31, 0xfd3b, 0xfdd9]);
-compareZero("CMLTV", [0xfd25, 0xfd2f, 0xfd39, 0xfdd7]);
+compareZero("CMLTV", [0xfd25, 0xfd2f, 0xfd39, 0xfdd8]);
 
 // ---- pairwise: even and odd elements of the concatenation Rm:Rn --------------------------------------------------------
 function pairwise(row: string, opcodes: readonly number[]): void {
@@ -84,7 +84,7 @@ pairwise("UMINPV", [0xfd77, 0xfd97, 0xfdb7]);
 const sizeOfImm5 = (v: Variants) => 31 - Math.clz32((v.imm5 as number) & -(v.imm5 as number));
 const indexOfImm5 = (v: Variants) => (v.imm5 as number) >> (sizeOfImm5(v) + 1);
 const validImm5 = (v: Variants) => ((v.imm5 as number) & 15) !== 0 && (v.Q !== 0 || sizeOfImm5(v) < 3);
-vector("DUPV_GEN", "Q imm5", (b, f, v) => splat(sizeOfImm5(v), b.x(f.Rn)), (v) => validImm5(v) && indexOfImm5(v) === 0);
+vector("DUPV_GEN", "Q imm5", (b, f, v) => splat(sizeOfImm5(v), b.x(f.Rn)), validImm5);
 vector("DUPV_ELT", "Q imm5", (b, f, v) => splat(sizeOfImm5(v), b.lane(f.Rn, c32(indexOfImm5(v)), sizeOfImm5(v))), validImm5);
 define("UMOVV", "Q imm5", (b, f, v) => {
   b.requireFp(SysOp.FPTRAP);

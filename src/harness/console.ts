@@ -1,0 +1,96 @@
+// A console as a test or a terminal sees it: bytes out, bytes in, and waiting for text.
+
+import { EmuError } from "../util/errors.ts";
+
+/** Takes input as far as there is room; returns how many bytes it took. */
+export type Receiver = (bytes: Uint8Array) => number;
+
+/** How much output is kept for waitFor and `text`. */
+const KEEP = 4 * 2 ** 20;
+
+export interface WaitOptions {
+  /** Host milliseconds before the wait fails; 60 000 by default. */
+  timeout?: number;
+}
+
+interface Waiter {
+  pattern: RegExp;
+  found(match: RegExpExecArray): void;
+}
+
+export class Console {
+  private readonly decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  private readonly listeners: ((bytes: Uint8Array) => void)[] = [];
+  private readonly receive: Receiver;
+  private queue: Uint8Array[] = [];
+  private waiter: Waiter | undefined;
+  /** Output not yet consumed by waitFor. */
+  private unread = "";
+  private all = "";
+  /** Set when a waiter was satisfied: the machine stops at the end of the turn so that the answer is deterministic. */
+  matched = false;
+
+  constructor(receive: Receiver) {
+    this.receive = receive;
+  }
+
+  /** Everything the guest has written (the last 4 MiB), as text. */
+  get text(): string {
+    return this.all;
+  }
+  /** Calls `listener` with each piece of output. */
+  onData(listener: (bytes: Uint8Array) => void): void {
+    this.listeners.push(listener);
+  }
+  /** Types `data`; what the device has no room for follows later. */
+  send(data: string | Uint8Array): void {
+    this.queue.push(typeof data === "string" ? new TextEncoder().encode(data) : data);
+    this.pump();
+  }
+
+  /** Output from the device. */
+  output(bytes: Uint8Array): void {
+    for (const listener of this.listeners) listener(bytes);
+    const text = this.decoder.decode(bytes, { stream: true });
+    this.all = (this.all + text).slice(-KEEP);
+    this.unread = (this.unread + text).slice(-KEEP);
+    this.check();
+  }
+  /** Offers queued input to the device again. */
+  pump(): void {
+    while (this.queue.length > 0) {
+      const first = this.queue[0] as Uint8Array;
+      const taken = this.receive(first);
+      if (taken < first.length) {
+        this.queue[0] = first.subarray(taken);
+        return;
+      }
+      this.queue.shift();
+    }
+  }
+  get hasInput(): boolean {
+    return this.queue.length > 0;
+  }
+
+  /** Registers what the next wait looks for; the match and all output before it are consumed. */
+  expect(pattern: RegExp): Promise<RegExpExecArray> {
+    if (this.waiter) throw new EmuError("console-busy", "another waitFor on this console is still pending");
+    return new Promise((found) => {
+      this.waiter = { pattern, found };
+      this.check();
+    });
+  }
+  /** Gives up the pending wait. */
+  abandon(): void {
+    this.waiter = undefined;
+  }
+  private check(): void {
+    const { waiter } = this;
+    const match = waiter?.pattern.exec(this.unread);
+    if (!waiter || !match) return;
+    this.unread = this.unread.slice(match.index + match[0].length);
+    this.waiter = undefined;
+    this.matched = true;
+    waiter.found(match);
+  }
+}

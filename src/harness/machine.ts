@@ -1,0 +1,191 @@
+// A machine as its user handles it.
+
+import type { BlockBackend } from "../devices/virtio/index.ts";
+import { type End, VirtMachine } from "../machine/virt.ts";
+import { EmuError, usageError } from "../util/errors.ts";
+import { Console, type WaitOptions } from "./console.ts";
+import { Inspector } from "./inspect.ts";
+import { readSnapshot, writeSnapshot } from "./snapshot.ts";
+
+export interface MachineOptions {
+  /** Board; "virt" is the only one so far. */
+  machine?: "virt";
+  /** CPU profile and features ("max", "cortex-a76", "max,lse=off"); default "max". */
+  cpu?: string;
+  /** Number of PEs, 1..8; default 1. */
+  smp?: number;
+  /** RAM in bytes; default 1 GiB. */
+  memory?: number;
+  /** Path or contents: arm64 Image (raw, gzip, EFI zboot) or ELF. */
+  kernel?: string | Uint8Array;
+  initrd?: string | Uint8Array;
+  /** Device tree to use instead of the generated one. */
+  dtb?: string | Uint8Array;
+  /** Kernel command line. */
+  append?: string;
+  drives?: readonly { backend: BlockBackend }[];
+  /** "deterministic" (default): time is retired instructions. "wall": time follows the host. */
+  time?: "deterministic" | "wall";
+  /** Seed of everything random in the machine; default 1. */
+  seed?: bigint;
+  /** Real-time clock at power-on in seconds since 1970; default 2026-01-01 (deterministic) or now (wall). */
+  epoch?: number;
+  /** Receives log lines (unknown registers, unknown firmware calls, device misuse). */
+  log?: (line: string) => void;
+}
+
+/** Why `run` returned. */
+export type StopReason = End | { kind: "halted" } | { kind: "stopped" };
+
+const DEFAULT_EPOCH = 1767225600; // 2026-01-01T00:00:00Z
+/** Instructions between two looks at the host's event loop. */
+const CHUNK = 4_000_000;
+
+export class Machine extends Inspector {
+  /** The PL011: the guest's ttyAMA0. */
+  readonly console: Console;
+  /** The virtio console: the guest's hvc0. */
+  readonly virtioConsole: Console;
+  private stopWanted = false;
+  private wake: (() => void) | undefined;
+  private total = 0;
+
+  private constructor(options: MachineOptions) {
+    const consoles: { main?: Console; virtio?: Console } = {};
+    const board = new VirtMachine({
+      cpu: options.cpu ?? "max",
+      smp: options.smp ?? 1,
+      memory: options.memory ?? 2 ** 30,
+      time: options.time ?? "deterministic",
+      seed: options.seed ?? 1n,
+      epoch: options.epoch ?? (options.time === "wall" ? Math.floor(Date.now() / 1000) : DEFAULT_EPOCH),
+      kernel: options.kernel,
+      initrd: options.initrd,
+      dtb: options.dtb,
+      append: options.append,
+      drives: (options.drives ?? []).map((d) => d.backend),
+      output: (bytes) => consoles.main?.output(bytes),
+      virtioOutput: (bytes) => consoles.virtio?.output(bytes),
+      log: options.log ?? (() => {}),
+    });
+    super(board);
+    this.console = consoles.main = new Console((bytes) => board.uart.receive(bytes));
+    this.virtioConsole = consoles.virtio = new Console((bytes) => board.hvc.receive(bytes));
+  }
+
+  /** Builds the machine and loads what it boots. Throws EmuError for bad input. */
+  static async create(options: MachineOptions): Promise<Machine> {
+    if (options.machine !== undefined && options.machine !== "virt") {
+      throw usageError("unknown-machine", `unknown machine "${String(options.machine)}"; there is: virt`);
+    }
+    return new Machine(options);
+  }
+
+  /** Instructions retired by all PEs since power-on. */
+  get instructions(): number {
+    return this.total;
+  }
+
+  /** Runs until the guest powers off or resets, nothing can ever happen any more, or `stop` is called. */
+  async run(): Promise<StopReason> {
+    this.stopWanted = false;
+    for (;;) {
+      const reason = await this.runChunk(CHUNK, () => this.stopWanted);
+      if (reason) return reason;
+      if (this.stopWanted) return { kind: "stopped" };
+    }
+  }
+  /** Makes `run` return. */
+  stop(): void {
+    this.stopWanted = true;
+    this.wake?.();
+  }
+  /** Asks the guest to power off, by the power key. */
+  pressPowerKey(): void {
+    this.board.powerKey.press();
+    this.wake?.();
+  }
+
+  /** Runs exactly `count` instructions (all PEs together), fewer if the machine stops or idles for good. */
+  async runInstructions(count: number): Promise<StopReason | undefined> {
+    const target = this.total + count;
+    while (this.total < target) {
+      const reason = await this.runChunk(Math.min(CHUNK, target - this.total), () => false);
+      if (reason) return reason;
+    }
+    return undefined;
+  }
+
+  /** Runs until the console has printed something that matches. Fails with the last output when it does not come. */
+  async waitFor(pattern: RegExp, options: WaitOptions = {}, on: Console = this.console): Promise<RegExpExecArray> {
+    const deadline = Date.now() + (options.timeout ?? 60_000);
+    let match: RegExpExecArray | undefined;
+    void on.expect(pattern).then((m) => {
+      match = m;
+    });
+    await undefined;
+    while (!match) {
+      const reason = await this.runChunk(CHUNK, () => on.matched);
+      on.matched = false;
+      if (match) break;
+      if (!reason && Date.now() < deadline) continue;
+      on.abandon();
+      const why = reason ? `the machine stopped (${describe(reason)})` : `${options.timeout ?? 60_000} ms passed`;
+      throw new EmuError("wait-failed", `${why} before the console printed ${pattern}; last output:\n${on.text.slice(-2000)}`);
+    }
+    on.matched = false;
+    return match;
+  }
+
+  /** One round: a bounded number of instructions, then a turn of the host's event loop, or sleep while all PEs idle. */
+  private async runChunk(instructions: number, until: () => boolean): Promise<StopReason | undefined> {
+    this.pumpInput();
+    const { idle, deadline, retired } = this.board.advance(instructions, until);
+    this.total += retired;
+    if (this.board.end) return this.board.end;
+    if (idle && !this.console.hasInput) {
+      if (this.board.clock.mode === "deterministic") {
+        // Only outside input could wake the guest: give the host one turn to provide it.
+        await turn();
+        return this.anyInput() ? undefined : this.sleepForInput();
+      }
+      await this.sleep(deadline);
+      return undefined;
+    }
+    await turn();
+    return undefined;
+  }
+  private pumpInput(): void {
+    this.console.pump();
+    this.virtioConsole.pump();
+  }
+  private anyInput(): boolean {
+    return this.board.pes.some((pe) => pe.wakeFromHalt());
+  }
+  /** Deterministic machine, everything idle, no event ahead: halted. */
+  private sleepForInput(): StopReason {
+    return { kind: "halted" };
+  }
+  private sleep(deadline: number): Promise<void> {
+    const ms = Math.min(1000, Math.max(0, (deadline - this.board.clock.now()) / 1e6));
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+
+  /** The whole state of the machine, compressed. A machine restored from it continues identically. */
+  save(): Uint8Array {
+    return writeSnapshot(this.board.save());
+  }
+  /** Puts the state of a snapshot into this machine, which must have been created with the same options. */
+  restore(snapshot: Uint8Array): void {
+    this.board.restore(readSnapshot(snapshot));
+  }
+}
+
+const describe = (r: StopReason) => (r.kind === "error" ? `error: ${r.message}` : r.kind);
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));

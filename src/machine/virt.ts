@@ -1,0 +1,350 @@
+// The machine `virt`: PEs, memory, interrupt controller and devices wired as QEMU's virt machine (map: virt-map.ts).
+
+import { Off, RAM_POOL } from "../arch/layout.ts";
+import { type Features, parseCpu } from "../arch/features.ts";
+import { Executor } from "../cpu/executor.ts";
+import { mmuFeatures, rowAvailable } from "../cpu/feature-use.ts";
+import { Pe, type PeHooks } from "../cpu/pe.ts";
+import { fastIndex } from "../cpu/sysreg-map.ts";
+import type { Dma } from "../devices/device.ts";
+import { Gic } from "../devices/gic/index.ts";
+import { Pl011Uart } from "../devices/pl011.ts";
+import { Pl031Rtc } from "../devices/pl031.ts";
+import { GpioKey, Pl061Gpio } from "../devices/pl061.ts";
+import type { TimedDevice } from "../devices/timed.ts";
+import { type BlockBackend, SeededEntropy, VirtioBlock, VirtioConsole, type VirtioDevice, VirtioMmio, VirtioRng } from "../devices/virtio/index.ts";
+import { El3Agent } from "../el3/agent.ts";
+import type { PowerControl } from "../el3/power.ts";
+import { type Boot, loadBoot } from "../loader/boot.ts";
+import { PhysicalMemory } from "../mem/physical.ts";
+import { TlbDomain } from "../mmu/domain.ts";
+import { Mmu } from "../mmu/mmu.ts";
+import { PeState } from "../arch/state.ts";
+import { EmuError, usageError } from "../util/errors.ts";
+import type { Saved, Stateful } from "../util/stateful.ts";
+import { MachineClock, type TimeMode } from "./clock.ts";
+
+import { affinityOf, MAX_RAM, POWER_KEY_PIN, virtioWindow, virtMap, VIRT_SPIS, VIRTIO_MMIO_SLOTS } from "./virt-map.ts";
+import { seedBytes, virtTree } from "./virt-dtb.ts";
+
+const MiB = 2 ** 20;
+
+/** Everything a `virt` machine is made from. Sizes in bytes. */
+export interface VirtConfig {
+  /** CPU profile and features, for example "max" or "max,lse=off". */
+  cpu: string;
+  /** Number of PEs, 1..8. */
+  smp: number;
+  /** RAM, a multiple of 1 MiB, at most 8 GiB. */
+  memory: number;
+  time: TimeMode;
+  /** Seeds what is random in a machine: kaslr-seed, rng-seed, RNDR, the virtio rng. */
+  seed: bigint;
+  /** Real-time clock at power-on, seconds since 1970. */
+  epoch: number;
+  kernel?: string | Uint8Array | undefined;
+  initrd?: string | Uint8Array | undefined;
+  dtb?: string | Uint8Array | undefined;
+  append?: string | undefined;
+  drives: readonly BlockBackend[];
+  /** Console output of the PL011. */
+  output(bytes: Uint8Array): void;
+  /** Output of the virtio console (hvc0). */
+  virtioOutput(bytes: Uint8Array): void;
+  /** One line for the log. */
+  log(line: string): void;
+}
+
+/** Why a machine stopped by itself. */
+export type End = { kind: "poweroff" } | { kind: "reset" } | { kind: "error"; message: string };
+
+export class VirtMachine implements Stateful {
+  readonly config: VirtConfig;
+  readonly features: Features;
+  readonly phys: PhysicalMemory;
+  readonly domain = new TlbDomain();
+  readonly clock: MachineClock;
+  readonly pes: Pe[] = [];
+  readonly gic: Gic;
+  readonly uart: Pl011Uart;
+  readonly hvc: VirtioConsole;
+  readonly powerKey: GpioKey;
+  readonly executor: Executor;
+  readonly el3: El3Agent;
+  /** Set when the machine has stopped by itself. */
+  end: End | undefined;
+  private readonly rtc: Pl031Rtc;
+  private readonly gpio: Pl061Gpio;
+  private readonly virtio: VirtioMmio[] = [];
+  private readonly entropy: SeededEntropy;
+  private readonly timed: TimedDevice[];
+  private boot: Boot | undefined;
+
+  constructor(config: VirtConfig) {
+    checkConfig(config);
+    this.config = config;
+    this.features = parseCpu(config.cpu);
+    this.clock = new MachineClock(config.time, this.features.has("ECV") ? 1_000_000_000 : 62_500_000);
+    this.phys = new PhysicalMemory(allocateMemory(config.memory));
+    this.phys.addRam(virtMap.ram.base, config.memory);
+    this.entropy = new SeededEntropy(Number(BigInt.asIntN(32, config.seed)));
+
+    const states = Array.from({ length: config.smp }, (_, i) => new PeState(this.phys.memory, i));
+    this.gic = new Gic({ pes: states, spis: VIRT_SPIS, singleSecurity: true, onLines: () => {} });
+    const line = (spi: number) => this.gic.spi(spi);
+    this.uart = new Pl011Uart({ irq: line(virtMap.uart0.spi), sink: { write: (bytes) => config.output(bytes) } });
+    this.rtc = new Pl031Rtc({ irq: line(virtMap.rtc.spi), clock: this.clock, epoch: config.epoch });
+    this.gpio = new Pl061Gpio({ irq: line(virtMap.gpio.spi) });
+    this.powerKey = new GpioKey(this.gpio, POWER_KEY_PIN, this.clock);
+    this.hvc = new VirtioConsole({ sink: { write: (bytes) => config.virtioOutput(bytes) } });
+    this.timed = [this.rtc, this.powerKey];
+    this.mapDevices();
+
+    this.el3 = new El3Agent({
+      power: this.power(),
+      affinities: states.map((_, i) => affinityOf(i)),
+      has: (feature) => this.features.has(feature),
+      frequency: this.clock.hz,
+      entropy: (n) => this.random(n),
+      log: config.log,
+    });
+    for (let i = 0; i < config.smp; i++) this.pes.push(this.makePe(i));
+    this.executor = new Executor(this.phys, this.domain, this.pes, {
+      available: (row) => rowAvailable(this.features, row.features),
+      fastIndex,
+    });
+    this.clock.progress = () => this.executor.progress;
+    this.loadAndStart();
+  }
+
+  // ---- construction ------------------------------------------------------------------------------------------------
+  private mapDevices(): void {
+    const { phys } = this;
+    phys.addDevice(virtMap.gicDistributor.base, this.gic.distributor);
+    phys.addDevice(virtMap.gicRedistributor.base, this.gic.redistributor);
+    phys.addDevice(virtMap.uart0.base, this.uart);
+    phys.addDevice(virtMap.rtc.base, this.rtc);
+    phys.addDevice(virtMap.gpio.base, this.gpio);
+    // QEMU fills the slots from the last one downwards, in the order of its command line.
+    const devices: VirtioDevice[] = [
+      ...this.config.drives.map((backend) => new VirtioBlock({ backend })),
+      this.hvc,
+      new VirtioRng({ entropy: this.entropy }),
+    ];
+    for (let slot = 0; slot < VIRTIO_MMIO_SLOTS; slot++) {
+      const device = devices[VIRTIO_MMIO_SLOTS - 1 - slot];
+      const { base, spi } = virtioWindow(slot);
+      const mmio = new VirtioMmio({ irq: this.gic.spi(spi), dma: this.dma(), log: this.config.log, ...(device ? { device } : {}) });
+      this.virtio.push(mmio);
+      phys.addDevice(base, mmio);
+    }
+  }
+
+  /** Bus mastering devices reach RAM only; what they write is seen by instruction fetch and exclusive monitors. */
+  private dma(): Dma {
+    return {
+      read: (pa, length) => this.phys.readBytes(pa, length),
+      write: (pa, data) => {
+        this.executor.memoryWritten(pa, data.length);
+        return this.phys.writeBytes(pa, data);
+      },
+    };
+  }
+
+  private makePe(index: number): Pe {
+    const pe = new Pe({
+      memory: this.phys.memory,
+      index,
+      phys: this.phys,
+      features: this.features,
+      affinity: affinityOf(index),
+      counter: { now: () => this.clock.ticksAt(this.clock.now()), hz: this.clock.hz },
+      mmu: new Mmu(new PeState(this.phys.memory, index), this.phys, mmuFeatures(this.features), this.domain),
+      gic: this.gic.cpu(index),
+      ppi: (intid: number) => this.gic.ppi(index, intid),
+      hooks: this.hooks(),
+    });
+    pe.agents[3] = this.el3;
+    return pe;
+  }
+  private hooks(): PeHooks {
+    return {
+      log: (line) => this.config.log(line),
+      random: () => {
+        const b = this.random(8);
+        return new DataView(b.buffer, b.byteOffset).getBigUint64(0, true);
+      },
+      sendEvent: () => {
+        for (const pe of this.pes) pe.st.setLo(Off.EVENT, 1);
+      },
+    };
+  }
+  private random(n: number): Uint8Array {
+    return this.entropy.bytes(n);
+  }
+
+  private power(): PowerControl {
+    const stop = (end: End) => {
+      this.end ??= end;
+      this.executor.requestStop();
+    };
+    return {
+      isOn: (i) => this.pe(i).st.lo(Off.HALT) !== 2,
+      powerOn: (i, entry, context) => this.start(i, entry, context),
+      powerOff: (i) => this.pe(i).st.setLo(Off.HALT, 2),
+      suspend: (i) => this.pe(i).st.setLo(Off.HALT, 1),
+      systemOff: () => stop({ kind: "poweroff" }),
+      systemReset: () => stop({ kind: "reset" }),
+      isExecutable: (pa) => pa < 2n ** 52n && this.phys.isRam(Number(pa)),
+      panic: (_i, message) => stop({ kind: "error", message }),
+    };
+  }
+  private pe(i: number): Pe {
+    return this.pes[i] as Pe;
+  }
+  private start(i: number, entry: bigint, context: bigint): void {
+    const pe = this.pe(i);
+    pe.reset();
+    pe.st.setLo(Off.HALT, 0);
+    this.el3.coldBoot(pe, entry, context);
+  }
+
+  private loadAndStart(): void {
+    const { config } = this;
+    for (const pe of this.pes) {
+      pe.reset();
+      pe.st.setLo(Off.HALT, 2);
+    }
+    if (config.kernel === undefined) throw usageError("no-kernel", "no kernel given");
+    const ram = { base: virtMap.ram.base, size: config.memory };
+    this.boot = loadBoot({
+      kernel: config.kernel,
+      initrd: config.initrd,
+      dtb: config.dtb,
+      bootargs: config.append,
+      ram,
+      tree: virtTree({
+        memory: config.memory,
+        pes: config.smp,
+        pmu: this.features.has("PMUv3"),
+        kaslrSeed: seedBytes(config.seed, 8),
+        rngSeed: seedBytes(config.seed + 1n, 32),
+      }),
+    });
+    for (const piece of this.boot.pieces) this.phys.writeBytes(piece.address, piece.data);
+    this.start(0, BigInt(this.boot.entry), BigInt(this.boot.dtbAddress));
+  }
+
+  // ---- running -----------------------------------------------------------------------------------------------------
+  /** Instructions in a PE's turn. Several PEs take shorter ones, so that spinning for another costs little. */
+  private get quantum(): number {
+    return this.pes.length === 1 ? 100_000 : 20_000;
+  }
+
+  /**
+   * Runs all PEs in turn until about `instructions` have retired, the machine ends, `interrupted()` holds after a turn, or
+   * everything idles with no event ahead that time can bring. Answers what happened and the time of the next event (ns).
+   */
+  advance(instructions: number, interrupted: () => boolean): { idle: boolean; deadline: number; retired: number } {
+    let retired = 0;
+    while (retired < instructions && !this.end && !interrupted()) {
+      this.updateTimed();
+      let ran = 0;
+      for (const pe of this.pes) {
+        ran += this.turn(pe, Math.min(this.quantum, instructions - retired - ran));
+        if (this.end || retired + ran >= instructions) break;
+      }
+      retired += ran;
+      if (ran === 0 && !this.end) {
+        const deadline = this.deadline();
+        if (this.clock.mode === "wall" || deadline === Infinity) return { idle: true, deadline, retired };
+        this.clock.skipTo(deadline);
+      }
+    }
+    return { idle: false, deadline: 0, retired };
+  }
+  /** One PE's turn: up to the next deadline. Returns the instructions it retired. */
+  private turn(pe: Pe, limit: number): number {
+    const { st } = pe;
+    pe.timers.update();
+    if (st.lo(Off.HALT) === 1 && pe.wakeFromHalt()) st.setLo(Off.HALT, 0);
+    if (st.lo(Off.HALT) !== 0) return 0;
+    const until = this.deadline() - this.clock.now();
+    const count = Math.max(1, Math.min(limit, until));
+    const n = this.executor.slice(pe, count);
+    this.clock.retired(n);
+    return n;
+  }
+  private updateTimed(): void {
+    for (const d of this.timed) d.update();
+  }
+  /** Virtual time in ns of the next timer or device event; Infinity when there is none. */
+  deadline(): number {
+    let at = Infinity;
+    for (const d of this.timed) at = Math.min(at, d.deadline());
+    for (const pe of this.pes) {
+      if (pe.st.lo(Off.HALT) === 2) continue;
+      const ticks = pe.timers.nextDeadline();
+      if (ticks !== undefined) at = Math.min(at, this.clock.timeOf(ticks));
+    }
+    return at;
+  }
+
+  // ---- snapshots ---------------------------------------------------------------------------------------------------
+  save(): Saved {
+    return {
+      clock: this.clock.save(),
+      entropy: this.entropy.save(),
+      gic: this.gic.save(),
+      uart: this.uart.save(),
+      rtc: this.rtc.save(),
+      gpio: this.gpio.save(),
+      powerKey: this.powerKey.save(),
+      virtio: this.virtio.map((v) => v.save()),
+      el3: this.el3.save(),
+      pes: this.pes.map((pe) => ({ registers: pe.st.u8.slice(pe.st.base, pe.st.base + Off.TLBS), pe: pe.save() })),
+      ram: [...this.phys.contents()].map(({ pa, data }) => ({ pa, data: data.slice() })),
+    };
+  }
+  restore(state: Saved): void {
+    const s = state as { [key: string]: Saved };
+    this.executor.code.clear();
+    this.executor.code.quiesce();
+    this.phys.clear();
+    for (const chunk of s.ram as { pa: number; data: Uint8Array }[]) this.phys.writeBytes(chunk.pa, chunk.data);
+    this.clock.restore(s.clock as Saved);
+    this.entropy.restore(s.entropy as Saved);
+    this.gic.restore(s.gic as Saved);
+    this.uart.restore(s.uart as Saved);
+    this.rtc.restore(s.rtc as Saved);
+    this.gpio.restore(s.gpio as Saved);
+    this.powerKey.restore(s.powerKey as Saved);
+    this.el3.restore(s.el3 as Saved);
+    (s.virtio as Saved[]).forEach((v, i) => (this.virtio[i] as VirtioMmio).restore(v));
+    (s.pes as { registers: Uint8Array; pe: Saved }[]).forEach(({ registers, pe: saved }, i) => {
+      const pe = this.pe(i);
+      pe.mmu.reset();
+      pe.st.u8.set(registers, pe.st.base);
+      pe.restore(saved);
+      pe.contextChanged();
+    });
+  }
+}
+
+function checkConfig(c: VirtConfig): void {
+  if (!Number.isInteger(c.smp) || c.smp < 1 || c.smp > 8) throw usageError("bad-smp", `--smp takes 1 to 8 PEs, not ${c.smp}`);
+  if (!Number.isInteger(c.memory) || c.memory < 16 * MiB || c.memory > MAX_RAM || c.memory % MiB !== 0) {
+    throw usageError("bad-memory", `--memory takes whole MiB from 16M to 8G, not ${c.memory} bytes`);
+  }
+  if (c.drives.length > VIRTIO_MMIO_SLOTS - 2) throw usageError("too-many-drives", `at most ${VIRTIO_MMIO_SLOTS - 2} drives fit, not ${c.drives.length}`);
+}
+
+/** One WebAssembly memory for state and RAM. The host commits pages when they are touched. */
+function allocateMemory(ram: number): WebAssembly.Memory {
+  const pages = Math.min(65536, Math.ceil((RAM_POOL + ram) / 65536));
+  try {
+    return new WebAssembly.Memory({ initial: pages, maximum: pages });
+  } catch {
+    throw new EmuError("host-memory", `the host does not give ${Math.ceil(pages / 16)} MiB of address space; give the guest less with --memory`);
+  }
+}
