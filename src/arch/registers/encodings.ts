@@ -519,6 +519,13 @@ export const encodings = [
   ["ICH_LR13_EL2",      3, 4, 12, 13, 5],
   ["ICH_LR14_EL2",      3, 4, 12, 13, 6],
   ["ICH_LR15_EL2",      3, 4, 12, 13, 7],
+  ["LORSA_EL1",         3, 0, 10,  4, 0],
+  ["LOREA_EL1",         3, 0, 10,  4, 1],
+  ["LORN_EL1",          3, 0, 10,  4, 2],
+  ["LORC_EL1",          3, 0, 10,  4, 3],
+  ["LORID_EL1",         3, 0, 10,  4, 7],
+  // Storage without an encoding (op0 = 0 matches no MRS or MSR).
+  ["SP_EL3",            0, 0,  0,  0, 0],
 ] as const;
 
 export type RegName = (typeof encodings)[number][0];

@@ -1,0 +1,108 @@
+// SYS and SYSL: cache maintenance, address translation, TLB maintenance, prediction restriction (Arm ARM C5.3 to C5.6).
+
+import type { Features } from "../arch/features.ts";
+import { Off } from "../arch/layout.ts";
+import type { RegName } from "../arch/registers/encodings.ts";
+import { type InstructionKind, systemInstructions } from "../arch/registers/instructions.ts";
+import { Access } from "../mmu/access.ts";
+import type { Fault } from "../mmu/fault.ts";
+import { takeAbort } from "./exceptions-aborts.ts";
+import { undefinedInstruction } from "./exceptions.ts";
+import type { Pe } from "./pe.ts";
+import { checkAccess, OK, SysReg } from "./sysreg-access.ts";
+import { refuse, unallocated } from "./sysreg.ts";
+
+interface Operation {
+  /** Access rules; only the write direction is used. */
+  readonly rules: SysReg;
+  readonly kind: InstructionKind;
+}
+
+const cache = new WeakMap<Features, Map<number, Operation>>();
+
+function operations(features: Features): Map<number, Operation> {
+  let map = cache.get(features);
+  if (map === undefined) {
+    map = new Map();
+    for (const i of systemInstructions(features)) {
+      const rules = new SysReg({
+        name: i.name as RegName,
+        op: [1, (i.key >> 11) & 7, (i.key >> 7) & 15, (i.key >> 3) & 15, i.key & 7],
+        key: i.key,
+        readEl: 4,
+        writeEl: i.el,
+        fields: [],
+        writable: 0n,
+        ones: 0n,
+        effect: "none",
+        traps: i.traps,
+      });
+      map.set(i.key, { rules, kind: i.kind });
+    }
+    cache.set(features, map);
+  }
+  return map;
+}
+
+/** SYS: 0 = go on in line, 1 = continue at Off.PC. */
+export function sys(pe: Pe, insn: number): 0 | 1 {
+  const key = (insn >>> 5) & 0xffff;
+  const op = operations(pe.features).get(key);
+  if (op === undefined) return unallocated(pe, insn, key);
+  const verdict = checkAccess(pe, op.rules, pe.st.lo(Off.EL), true);
+  if (verdict !== OK) return refuse(pe, verdict, insn, key);
+  const at = Off.X + 8 * (insn & 31);
+  const value = pe.st.get(at);
+  const op1 = (key >> 11) & 7;
+  const crn = (key >> 7) & 15;
+  const crm = (key >> 3) & 15;
+  const op2 = key & 7;
+  switch (op.kind) {
+    case "ic":
+      pe.hooks.icacheInvalidate(undefined);
+      return pe.redirectNext();
+    case "icva":
+      if (!maintain(pe, at)) return 1;
+      pe.hooks.icacheInvalidate(pe.mmu.pa);
+      return pe.redirectNext();
+    case "dcva":
+      // One coherent copy of memory: only the translation and its faults are visible.
+      return maintain(pe, at) ? 0 : 1;
+    case "nop":
+    case "rctx":
+    case "dcpa":
+      return 0;
+    case "zva":
+      // The executor performs DC ZVA; it asks here only while Off.ZVA is 0, when one of the rules above refuses it.
+      undefinedInstruction(pe);
+      return 1;
+    case "at": {
+      const fault = pe.mmu.at(op1, crm, op2, value);
+      if (fault === undefined) return 0;
+      takeAbort(pe, fault, { fetch: false });
+      return 1;
+    }
+    case "tlbi": {
+      // HCR_EL2.FB: local operations of EL1 reach the Inner Shareable domain.
+      const widen = op1 === 0 && pe.st.lo(Off.EL) === 1 && pe.el2On && (pe.hcrLo & (1 << 9)) !== 0;
+      const share = widen && crm === 7 ? 3 : widen && crm === 6 ? 2 : crm;
+      pe.mmu.tlbi(op1, crn, share, op2, value);
+      pe.resync = true;
+      return 0;
+    }
+  }
+}
+
+/** SYSL: no instruction of this PE returns a result. */
+export function sysl(pe: Pe, insn: number): 0 | 1 {
+  return unallocated(pe, insn, (insn >>> 5) & 0xffff);
+}
+
+/** Translates the address in a register for cache maintenance; false when a fault was taken (ISS.CM = 1). */
+function maintain(pe: Pe, at: number): boolean {
+  const user = pe.st.lo(Off.EL) === 0;
+  if (pe.mmu.translate(pe.st.lo(at), pe.st.hi(at), user ? Access.Read : Access.Maintain, false)) return true;
+  const fault: Fault = { ...(pe.mmu.fault as Fault), maintenance: true };
+  takeAbort(pe, fault, { fetch: false });
+  return false;
+}
