@@ -51,8 +51,8 @@ function normal(fmt: Format, exponent: number, rng: Random): bigint {
   return (BigInt(field) << BigInt(fmt.f)) | frac;
 }
 
-/** One number. */
-function operand(fmt: Format, rng: Random): bigint {
+/** One number, as bits. */
+export function operand(fmt: Format, rng: Random): bigint {
   const sign = rng.below(2) ? fmt.sign : 0n;
   const around = (center: number, spread: number) => center + rng.below(2 * spread + 1) - spread;
   const range = fmt.bias;
@@ -74,13 +74,13 @@ function operand(fmt: Format, rng: Random): bigint {
 }
 
 /** A neighbour of `a`: equal, negated, or a few units apart. */
-function related(fmt: Format, a: bigint, rng: Random): bigint {
+export function related(fmt: Format, a: bigint, rng: Random): bigint {
   const flipped = rng.below(2) ? a ^ fmt.sign : a;
   return BigInt.asUintN(8 * fmt.bytes, flipped + BigInt(pick(rng, [-1, 0, 0, 1, rng.below(64) - 32])));
 }
 
 /** An operand near n * m, for multiply-adds that cancel. */
-function nearProduct(fmt: Format, n: bigint, m: bigint, rng: Random): bigint {
+export function nearProduct(fmt: Format, n: bigint, m: bigint, rng: Random): bigint {
   if (fmt === F64) {
     const v = new DataView(new ArrayBuffer(16));
     v.setBigUint64(0, n);
