@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { u16, u32, u64 } from "../../../src/devices/virtio/bytes.ts";
 import { type BlockBackend, MemoryBlockBackend, MmioReg as R, VirtioBlock } from "../../../src/devices/virtio/index.ts";
-import { bits, type Desc, Driver, F, NOWHERE } from "./driver.ts";
+import { bits, type Desc, Driver, F, NOWHERE, RAM_BASE } from "./driver.ts";
 
 const OK = 0;
 const IOERR = 1;
@@ -252,6 +252,31 @@ describe("refused requests", () => {
     const huge = { addr: d.mem.alloc(16), len: 0xffff_fe00, flags: F.WRITE };
     expect(request(Req.IN, 0, [huge, huge, huge, huge]).status).toBe(IOERR);
     expect(request(Req.OUT, 0, [{ ...huge, flags: 0 }]).status).toBe(IOERR);
+  });
+
+  it("answers IOERR to more than 64 MiB, even though every part of it is in memory", () => {
+    d = new Driver(new VirtioBlock({ backend: new MemoryBlockBackend({ sectors: 2 ** 20 }) })).start(bits(28), 1, 16);
+    const MIB = 1 << 20;
+    const megabytes = (n: number): Desc => {
+      const list = [...Array.from({ length: n }, () => ({ addr: RAM_BASE + MIB, len: MIB })), { addr: status, len: 1 }];
+      const table = d.mem.alloc(16 * (list.length + 1));
+      for (const [i, e] of [header(Req.IN, 0), ...list].entries()) {
+        d.mem.put64(table + 16 * i, e.addr);
+        d.mem.put32(table + 16 * i + 8, e.len);
+        d.mem.put16(table + 16 * i + 12, (i === 0 ? 0 : F.WRITE) | (i < list.length ? F.NEXT : 0));
+        d.mem.put16(table + 16 * i + 14, i + 1);
+      }
+      return { addr: table, len: 16 * (list.length + 1), flags: F.INDIRECT };
+    };
+    const status = d.mem.alloc(1);
+    for (const [n, expected] of [
+      [64, OK],
+      [65, IOERR],
+    ] as const) {
+      d.queues[0]?.add([megabytes(n)]);
+      d.kick();
+      expect(d.mem.read(status, 1)?.[0]).toBe(expected);
+    }
   });
 
   it("answers IOERR when data is not in memory", () => {

@@ -16,6 +16,8 @@ export class GuestMemory implements Dma {
   readonly view = new DataView(this.bytes.buffer);
   /** The longest access any device made: none may ask for unbounded lengths. */
   longest = 0;
+  /** The highest address any device asked for: numbers above 2^52 are no physical addresses. */
+  highest = 0;
   private next = 0x1000;
 
   read(pa: number, length: number): Uint8Array | undefined {
@@ -28,6 +30,7 @@ export class GuestMemory implements Dma {
   }
   private inside(pa: number, length: number): boolean {
     this.longest = Math.max(this.longest, length);
+    this.highest = Math.max(this.highest, pa + length);
     return pa >= RAM_BASE && pa + length <= RAM_BASE + RAM_SIZE;
   }
 

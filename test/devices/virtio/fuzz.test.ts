@@ -44,6 +44,7 @@ const desc = fc.record({
 /** What must hold after anything a driver did. */
 function checkSane(d: Driver): void {
   expect(d.mem.longest).toBeLessThanOrEqual(0x1_0000);
+  expect(d.mem.highest).toBeLessThanOrEqual(2 ** 52);
   expect(d.line.level).toBe(d.r(R.InterruptStatus) !== 0);
   if (d.needsReset) expect(d.logs.length).toBeGreaterThan(0);
 }

@@ -115,6 +115,7 @@ describe.each([
     expect(d.queues[0]?.collect()).toEqual([]);
     expect(d.logs).toHaveLength(1);
     expect(d.mem.longest).toBeLessThanOrEqual(0x1_0000);
+    expect(d.mem.highest).toBeLessThanOrEqual(2 ** 52);
     d.kick();
     d.start(format).queues[0]?.add([buffer(d)]);
     d.kick();
@@ -160,6 +161,7 @@ describe("split ring rules", () => {
     d.split().offer(head);
     d.kick();
     expect(d.needsReset).toBe(true);
+    expect(d.logs[0]).toContain("is not below the queue size");
   });
 
   it("needs reset after a next index outside the queue", () => {
@@ -168,6 +170,7 @@ describe("split ring rules", () => {
     d.split().offer(0);
     d.kick();
     expect(d.needsReset).toBe(true);
+    expect(d.logs[0]).toContain("is not below the queue size");
   });
 
   it.each([
@@ -360,7 +363,7 @@ describe("packed ring rules", () => {
 
   it("needs reset when an indirect table is linked behind a descriptor", () => {
     const d = started(PACKED + INDIRECT);
-    d.packed().add([buffer(d), table(d, [buffer(d)])]);
+    d.packed().add([buffer(d), table(d, [buffer(d)], PACKED)]);
     d.kick();
     expect(d.needsReset).toBe(true);
   });
