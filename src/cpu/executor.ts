@@ -8,6 +8,7 @@ import { Access } from "../mmu/access.ts";
 import type { TlbDomain } from "../mmu/domain.ts";
 import { type Fault, FaultType } from "../mmu/fault.ts";
 import { CodePages } from "./code-pages.ts";
+import { branchAddress } from "./exceptions.ts";
 import { bitmaskTable, crcTables } from "./emit/tables.ts";
 import { generateInterpreter } from "./interp/generate.ts";
 import type { DecodeContext } from "./interp/predecode.ts";
@@ -17,6 +18,7 @@ import { SlowPath } from "./slow-path.ts";
 interface Exports {
   run(pe: number): number;
   step(pe: number): number;
+  pac(pe: number, pointer: bigint, modifier: bigint, key: number): bigint;
   table: WebAssembly.Table;
 }
 
@@ -74,6 +76,10 @@ export class Executor {
   /** Instructions retired by the PE in the call that is under way; exact inside helpers and devices. */
   get progress(): number {
     return this.current ? this.budget - (this.current.st.lo(Off.BUDGET) | 0) : 0;
+  }
+  /** The pointer authentication function; `key`: offset of the key's low half in the PE block. */
+  pac(pe: Pe, pointer: bigint, modifier: bigint, key: number): bigint {
+    return BigInt.asUintN(64, this.exports.pac(pe.st.base, pointer, modifier, key));
   }
   /** Leaves generated code as soon as the current instruction is finished. Only system helpers and device writes notice at once. */
   requestStop(): void {
@@ -151,7 +157,8 @@ export class Executor {
       pe.takePcAlignment();
       return 0;
     }
-    if (pe.canonicalPc()) return 0;
+    branchAddress(pe, lo, hi); // a tagged PC loses its tag
+    if (st.hi(Off.PC) !== hi) return 0;
     if (!mmu.translate(lo, hi, Access.Fetch, false)) {
       pe.takeAbort(mmu.fault as Fault, { fetch: true });
       return 0;
@@ -183,7 +190,7 @@ export class Executor {
   private landing(pe: Pe, ip: number): number {
     const insn = this.code.word(ip) >>> 0;
     const btype = pe.st.lo(Off.BTYPE);
-    if (compatibleTarget(insn, btype, pe.btiPacCompatible)) return 0;
+    if (compatibleTarget(insn, btype, pe.bt === 0)) return 0;
     pe.system(SysOp.BRANCH_TARGET, insn);
     return 1;
   }

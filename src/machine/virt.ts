@@ -152,51 +152,52 @@ export class VirtMachine implements Stateful {
   }
 
   private makePe(index: number): Pe {
-    const pe = new Pe({
+    const pe: Pe = new Pe({
       memory: this.phys.memory,
       index,
       phys: this.phys,
       features: this.features,
-      affinity: affinityOf(index),
+      mpidr: (1n << 31n) | BigInt(affinityOf(index)),
+      seed: Number(BigInt.asUintN(31, this.config.seed)) * 8 + index + 1,
       counter: { now: () => this.clock.ticksAt(this.clock.now()), hz: this.clock.hz },
       mmu: new Mmu(new PeState(this.phys.memory, index), this.phys, mmuFeatures(this.features), this.domain),
       gic: this.gic.cpu(index),
       ppi: (intid: number) => this.gic.ppi(index, intid),
-      hooks: this.hooks(),
+      hooks: this.hooks(() => pe),
     });
     pe.agents[3] = this.el3;
     return pe;
   }
-  private hooks(): PeHooks {
+  private hooks(self: () => Pe): PeHooks {
     return {
       log: (line) => this.config.log(line),
-      random: () => {
-        const b = this.random(8);
-        return new DataView(b.buffer, b.byteOffset).getBigUint64(0, true);
-      },
-      sendEvent: () => {
+      // Predecoded code follows every write by itself.
+      icacheInvalidate: () => {},
+      wakeAll: () => {
         for (const pe of this.pes) pe.st.setLo(Off.EVENT, 1);
       },
+      requestStop: (message) => this.stop({ kind: "error", message }),
+      pac: (pointer, modifier, key) => this.executor.pac(self(), pointer, modifier, key),
     };
+  }
+  private stop(end: End): void {
+    this.end ??= end;
+    this.executor.requestStop();
   }
   private random(n: number): Uint8Array {
     return this.entropy.bytes(n);
   }
 
   private power(): PowerControl {
-    const stop = (end: End) => {
-      this.end ??= end;
-      this.executor.requestStop();
-    };
     return {
       isOn: (i) => this.pe(i).st.lo(Off.HALT) !== 2,
       powerOn: (i, entry, context) => this.start(i, entry, context),
       powerOff: (i) => this.pe(i).st.setLo(Off.HALT, 2),
       suspend: (i) => this.pe(i).st.setLo(Off.HALT, 1),
-      systemOff: () => stop({ kind: "poweroff" }),
-      systemReset: () => stop({ kind: "reset" }),
+      systemOff: () => this.stop({ kind: "poweroff" }),
+      systemReset: () => this.stop({ kind: "reset" }),
       isExecutable: (pa) => pa < 2n ** 52n && this.phys.isRam(Number(pa)),
-      panic: (_i, message) => stop({ kind: "error", message }),
+      panic: (_i, message) => this.stop({ kind: "error", message }),
     };
   }
   private pe(i: number): Pe {

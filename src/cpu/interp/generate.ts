@@ -718,7 +718,7 @@ export function generateInterpreter(memory: ModuleSpec["memory"]): Uint8Array {
   for (let i = 0; i < Special.COUNT; i++) handlers.push(handler(special[i] as (l: Lowering) => void));
   for (let i = 0; i < variants.length; i++) handlers.push(rowHandler(i));
   if (handlers.length !== handlerCount) throw new Error("interp: handler count");
-  const exported = ["run", "step", "jump"] as const;
+  const exported = ["run", "step", "pac"] as const;
   return assemble({
     memory,
     signatures,

@@ -38,7 +38,7 @@ define("RET", "", (b, f) => b.jump(b.x(f.Rn)));
 const systemRows: Record<string, SysOp> = {
   SVC: SysOp.SVC, HVC: SysOp.HVC, SMC: SysOp.SMC, BRK: SysOp.BRK, HLT: SysOp.HLT, DCPS1: SysOp.UNDEFINED, DCPS2: SysOp.UNDEFINED, DCPS3: SysOp.UNDEFINED,
   DRPS: SysOp.DRPS, ERET: SysOp.ERET, ERETA: SysOp.ERETA, WFE: SysOp.WFE, WFI: SysOp.WFI, WFET: SysOp.WFET, WFIT: SysOp.WFIT, SEV: SysOp.SEV, SEVL: SysOp.SEVL,
-  ESB: SysOp.ESB, SYS: SysOp.SYS, SYSL: SysOp.SYSL, MSR_IMM: SysOp.MSR_IMM, UDF_PERM_UNDEF: SysOp.UNDEFINED,
+  ISB: SysOp.ISB, ESB: SysOp.ESB, SYS: SysOp.SYS, SYSL: SysOp.SYSL, MSR_IMM: SysOp.MSR_IMM, UDF_PERM_UNDEF: SysOp.UNDEFINED,
 };
 for (const [row, op] of Object.entries(systemRows)) define(row, "", (b) => b.system(op));
 
@@ -47,7 +47,6 @@ for (const [row, op] of Object.entries(systemRows)) define(row, "", (b) => b.sys
 define("MRS", "", (b) => b.system(SysOp.MRS));
 define("MSR_REG", "", (b) => b.system(SysOp.MSR));
 
-/** Hints without effect here, and barriers: memory is sequentially consistent, speculation does not exist, and a system-register
- * write takes effect at once (its handler leaves the straight line). */
+/** Hints without effect here, and barriers: memory is sequentially consistent, speculation does not exist. */
 const noEffect = (_b: Builder, _f: Fields) => {};
-define("HINT NOP YIELD DGH PSB TSB GCSB CSDB CLRBHB CHKFEAT BTI ISB DMB DSB DSB_NXS SB", "", noEffect);
+define("HINT NOP YIELD DGH PSB TSB GCSB CSDB CLRBHB CHKFEAT BTI DMB DSB DSB_NXS SB", "", noEffect);
