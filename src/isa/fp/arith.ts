@@ -202,7 +202,10 @@ function fma64(dv: DataView, d: number, n: number, m: number, a: number, negN: b
   if (env.near) {
     const x = dv.getFloat64(n, true);
     const z = dv.getFloat64(a, true);
-    if (fusedMultiplyAdd(negA ? -z : z, negN ? -x : x, dv.getFloat64(m, true))) {
+    box[1] = negA ? -z : z;
+    box[2] = negN ? -x : x;
+    box[3] = dv.getFloat64(m, true);
+    if (fusedMultiplyAdd()) {
       dv.setFloat64(d, box[0] as number, true);
       return;
     }
@@ -249,7 +252,10 @@ function step(c: number, scale: number, op: soft.Soft2): PerType<Lane2> {
       if (!(env.near && storeSingle(dv, d, (box[0] as number) * scale, !inexact))) slow2(dv, d, n, m, F32, op);
     },
     (dv, d, n, m) => {
-      if (env.near && fusedMultiplyAdd(c, -dv.getFloat64(n, true), dv.getFloat64(m, true))) {
+      box[1] = c;
+      box[2] = -dv.getFloat64(n, true);
+      box[3] = dv.getFloat64(m, true);
+      if (env.near && fusedMultiplyAdd()) {
         dv.setFloat64(d, (box[0] as number) * scale, true);
       } else slow2(dv, d, n, m, F64, op);
     },

@@ -1,12 +1,12 @@
 // What host doubles can prove: error-free transformations (Dekker, Knuth; Boldo and Melquiond for the fused multiply-add),
-// rounding to odd, and half precision values as doubles. Nothing here allocates; results that are doubles are left in `box`,
-// because a double returned from a call that is not inlined would be allocated.
+// rounding to odd, and half precision values as doubles. Nothing here allocates: doubles go into and out of the larger functions
+// through `box`, because a double passed to or returned from a call that is not inlined would be allocated.
 
 import { env } from "./env.ts";
 
-const f64 = new Float64Array(1);
+const f64 = new Float64Array(4);
 const words = new Uint32Array(f64.buffer);
-/** Result of the functions below that say so. */
+/** Result (element 0) and operands of the functions below that say so. */
 export const box = f64;
 
 /** Smallest normal double and single. A rounded result strictly above it was not tiny before rounding. */
@@ -54,7 +54,7 @@ export function isExactRoot(a: number, r: number): boolean {
 }
 
 /**
- * box = a + b rounded to odd: with 53 bits kept, a later rounding to nearest at 50 bits or less is correct. True when inexact
+ * box[0] = a + b rounded to odd: with 53 bits kept, a later rounding to nearest at 50 bits or less is correct. True when inexact
  * (not said of infinities and NaNs, which no caller stores).
  */
 export function addOdd(a: number, b: number): boolean {
@@ -74,8 +74,11 @@ export function addOdd(a: number, b: number): boolean {
   return true;
 }
 
-/** box = a + n * m rounded once to double; false when the result or its flags are not provably right. */
-export function fusedMultiplyAdd(a: number, n: number, m: number): boolean {
+/** box[0] = box[1] + box[2] * box[3] rounded once to double; false when the result or its flags are not provably right. */
+export function fusedMultiplyAdd(): boolean {
+  const a = f64[1] as number;
+  const n = f64[2] as number;
+  const m = f64[3] as number;
   const p = n * m;
   if (p === 0 && (n === 0 || m === 0)) {
     f64[0] = p + a;

@@ -46,13 +46,30 @@ export function writeX(st: PeState, r: number, lo: number, hi: number): void {
 
 /** Does condition `cond` (0..15) hold for `nzcv` (bits 31..28)? */
 export function conditionHolds(cond: number, nzcv: number): boolean {
-  const n = nzcv >>> 31;
-  const z = (nzcv >>> 30) & 1;
-  const c = (nzcv >>> 29) & 1;
-  const v = (nzcv >>> 28) & 1;
   if (cond >= 14) return true;
-  const base = [z === 1, c === 1, n === 1, v === 1, c === 1 && z === 0, n === v, n === v && z === 0][cond >>> 1] as boolean;
-  return (cond & 1) !== 0 ? !base : base;
+  return baseCondition(cond >>> 1, nzcv) !== ((cond & 1) !== 0);
+}
+function baseCondition(pair: number, nzcv: number): boolean {
+  const n = nzcv >>> 31 !== 0;
+  const z = (nzcv & 0x4000_0000) !== 0;
+  const c = (nzcv & 0x2000_0000) !== 0;
+  const v = (nzcv & 0x1000_0000) !== 0;
+  switch (pair) {
+    case 0:
+      return z;
+    case 1:
+      return c;
+    case 2:
+      return n;
+    case 3:
+      return v;
+    case 4:
+      return c && !z;
+    case 5:
+      return n === v;
+    default:
+      return n === v && !z;
+  }
 }
 
 /** Scratch operands; each area holds one 16-byte register. */
