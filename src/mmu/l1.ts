@@ -30,14 +30,14 @@ export class L1Space {
     const at = this.next;
     if (at + TLB_TABLE_BYTES > this.st.base + PE_STRIDE) throw new Error("L1 TLB space exhausted");
     this.next += TLB_TABLE_BYTES;
-    empty(this.st.u32, at);
+    empty(new Int32Array(this.st.u32.buffer), at);
     return at;
   }
 }
 
-function empty(u32: Uint32Array, table: number): void {
+function empty(i32: Int32Array, table: number): void {
   const end = (table + TLB_TABLE_BYTES) >>> 2;
-  for (let i = table >>> 2; i < end; i += 4) u32[i] = TLB_EMPTY;
+  for (let i = table >>> 2; i < end; i += 4) i32[i] = TLB_EMPTY;
 }
 
 /** The tables of one regime and security state. */
@@ -50,11 +50,11 @@ export class L1Set {
   private readonly journal = new Int32Array(TABLES * TLB_ENTRIES);
   private readonly journalled = new Uint8Array(TABLES * TLB_ENTRIES);
   private journalLength = 0;
-  private readonly st: PeState;
+  private readonly i32: Int32Array;
   private readonly space: L1Space;
 
   constructor(st: PeState, space: L1Space) {
-    this.st = st;
+    this.i32 = new Int32Array(st.u32.buffer);
     this.space = space;
   }
 
@@ -68,11 +68,11 @@ export class L1Set {
   fill(t: number, vaLo: number, vaHi: number, addend: number, flags: number, notGlobal: boolean): void {
     const index = (vaLo >>> 12) & (TLB_ENTRIES - 1);
     const at = (this.table(t) >>> 2) + index * 4;
-    const u32 = this.st.u32;
-    u32[at] = vaLo & ~0xfff;
-    u32[at + 1] = vaHi;
-    u32[at + 2] = addend;
-    u32[at + 3] = flags;
+    const i32 = this.i32;
+    i32[at] = vaLo & ~0xfff;
+    i32[at + 1] = vaHi;
+    i32[at + 2] = addend;
+    i32[at + 3] = flags;
     this.used |= 1 << t;
     if (!notGlobal) return;
     const slot = t * TLB_ENTRIES + index;
@@ -83,17 +83,17 @@ export class L1Set {
 
   /** Empties the set. */
   purge(): void {
-    for (let t = 0; t < TABLES; t++) if ((this.used >> t) & 1) empty(this.st.u32, this.at[t] as number);
+    for (let t = 0; t < TABLES; t++) if ((this.used >> t) & 1) empty(this.i32, this.at[t] as number);
     this.used = 0;
     this.forgetJournal();
   }
 
   /** Empties the slots filled for an ASID; global entries stay. */
   purgeNotGlobal(): void {
-    const u32 = this.st.u32;
+    const i32 = this.i32;
     for (let j = 0; j < this.journalLength; j++) {
       const slot = this.journal[j] as number;
-      u32[((this.at[(slot / TLB_ENTRIES) | 0] as number) >>> 2) + (slot & (TLB_ENTRIES - 1)) * 4] = TLB_EMPTY;
+      i32[((this.at[(slot / TLB_ENTRIES) | 0] as number) >>> 2) + (slot & (TLB_ENTRIES - 1)) * 4] = TLB_EMPTY;
     }
     this.forgetJournal();
   }
@@ -108,36 +108,38 @@ export class L1Set {
     const first = pages === TLB_ENTRIES ? 0 : (lo >>> 12) & (TLB_ENTRIES - 1);
     const maskLo = size < 32 ? -1 << size : 0;
     const maskHi = (size <= 32 ? -1 : -1 << (size - 32)) & 0x00ffffff;
-    const u32 = this.st.u32;
+    const i32 = this.i32;
     for (let t = 0; t < TABLES; t++) {
       if (((this.used >> t) & 1) === 0) continue;
       const start = ((this.at[t] as number) >>> 2) + first * 4;
       for (let at = start; at < start + pages * 4; at += 4) {
-        if ((((u32[at] as number) ^ lo) & maskLo) === 0 && (((u32[at + 1] as number) ^ hi) & maskHi) === 0) u32[at] = TLB_EMPTY;
+        if ((((i32[at] as number) ^ lo) & maskLo) === 0 && (((i32[at + 1] as number) ^ hi) & maskHi) === 0) i32[at] = TLB_EMPTY;
       }
     }
   }
 
   /** Empties write entries that map the 4 KiB host page at absolute offset `host`. */
   dropWrites(host: number): void {
-    const u32 = this.st.u32;
+    const i32 = this.i32;
+    const wanted = host | 0;
     for (let t = 0; t < TABLES; t++) {
       if (!isWriteTable[t] || ((this.used >> t) & 1) === 0) continue;
       const start = (this.at[t] as number) >>> 2;
       for (let at = start; at < start + TLB_ENTRIES * 4; at += 4) {
         // An empty entry has an odd tag and so never adds up to a page.
-        if ((((u32[at] as number) + (u32[at + 2] as number)) | 0) === (host | 0)) u32[at] = TLB_EMPTY;
+        if ((((i32[at] as number) + (i32[at + 2] as number)) | 0) === wanted) i32[at] = TLB_EMPTY;
       }
     }
   }
 
   /** Empties fetch entries that point to the predecoded page at absolute offset `page`. */
   dropFetch(page: number): void {
-    const u32 = this.st.u32;
+    const i32 = this.i32;
+    const wanted = page | 0;
     for (let t = 0; t < TABLES; t++) {
       if (!isFetchTable[t] || ((this.used >> t) & 1) === 0) continue;
       const start = (this.at[t] as number) >>> 2;
-      for (let at = start; at < start + TLB_ENTRIES * 4; at += 4) if (u32[at + 2] === page) u32[at] = TLB_EMPTY;
+      for (let at = start; at < start + TLB_ENTRIES * 4; at += 4) if (i32[at + 2] === wanted) i32[at] = TLB_EMPTY;
     }
   }
 }

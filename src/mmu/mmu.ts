@@ -15,18 +15,10 @@ import type { MmuFeatures } from "./features.ts";
 import { fetchTable, L1Set, L1Space, readTable, writeTable } from "./l1.ts";
 import { GLOBAL, Info, L2Tlb, TAG_CONTEXT, TAG_CONTEXT_VMID, tagOf } from "./l2.ts";
 import { P2 } from "./range.ts";
-import { el2Enabled, Hcr, hostRegime, Regime, Scr } from "./regime.ts";
+import { el2Enabled, Hcr, hostRegime, inHost, lowerSecurity, Regime, Scr } from "./regime.ts";
 import { type GranuleCheck, offsetIn } from "./table.ts";
 import { decodeTlbi, paOperand, rangeOperand, type Tlbi, TlbiOp } from "./tlbi.ts";
 import { canonicalHi, Purpose, Walker } from "./walker.ts";
-
-/** Security state of EL0..EL2 from SCR_EL3.{NSE,NS}; the reserved 0b10 reads as Root, which has no lower levels. */
-export function lowerSecurity(st: PeState, f: MmuFeatures): Security {
-  const ns = st.lo(slot.SCR_EL3) & Scr.NS;
-  const nse = f.rme ? (st.hi(slot.SCR_EL3) >>> 29) & 2 : 0;
-  const s = nse | ns;
-  return s === Security.Secure && !f.secure ? Security.NonSecure : (s as Security);
-}
 
 export class Mmu {
   readonly st: PeState;
@@ -116,11 +108,7 @@ export class Mmu {
     if (el === 3) return Regime.EL3;
     if (el === 2) return hostRegime(this.st, this.features) ? Regime.EL20 : Regime.EL2;
     if (el === 1) return Regime.EL10;
-    return this.inHost() && el2Enabled(this.st, this.features, security) ? Regime.EL20 : Regime.EL10;
-  }
-  /** HCR_EL2.{E2H,TGE} = {1,1}. */
-  private inHost(): boolean {
-    return (this.st.lo(slot.HCR_EL2) & Hcr.TGE) !== 0 && hostRegime(this.st, this.features);
+    return inHost(this.st, this.features) && el2Enabled(this.st, this.features, security) ? Regime.EL20 : Regime.EL10;
   }
 
   /**
@@ -142,7 +130,7 @@ export class Mmu {
     else if (regime <= Regime.EL20 && st.lo(Off.PAN) !== 0 && this.features.pan) p = Privilege.PrivilegedPan;
     this.privilege = p;
     // LDTR and STTR act as at EL0 at EL1, and at EL2 with {E2H,TGE} = {1,1}, unless PSTATE.UAO is set.
-    const demoted = (el === 1 || (el === 2 && this.inHost())) && st.lo(Off.UAO) === 0;
+    const demoted = (el === 1 || (el === 2 && inHost(this.st, this.features))) && st.lo(Off.UAO) === 0;
     const u = demoted ? Privilege.User : p;
     this.unprivileged = u;
 
@@ -174,14 +162,15 @@ export class Mmu {
           this.fillData(vaLo, vaHi, access, privilege);
           return true;
         }
-        // Not permitted: the tables decide, since a stale entry may be more restrictive, or the page still clean.
-        this.l2.remove(i);
+        // Not permitted: the tables decide, since the entry may be older and more restrictive, or the page still clean.
+        return this.walk(c, vaLo, vaHi, hi, access, privilege, i);
       }
     }
-    return this.walk(c, vaLo, vaHi, hi, access, privilege);
+    return this.walk(c, vaLo, vaHi, hi, access, privilege, -1);
   }
 
-  private walk(c: Context, vaLo: number, vaHi: number, hi: number, access: Access, privilege: Privilege): boolean {
+  /** Translates by walking; `outdated`: an entry that the result of a successful walk replaces, or -1. */
+  private walk(c: Context, vaLo: number, vaHi: number, hi: number, access: Access, privilege: Privilege, outdated: number): boolean {
     const w = this.walker;
     this.walks++;
     if (!w.run(c.config, vaLo, hi, access, privilege, Purpose.Access)) {
@@ -189,12 +178,14 @@ export class Mmu {
       return false;
     }
     if (!c.config.flat) {
+      if (outdated >= 0) this.l2.remove(outdated);
       this.useEntry(this.insert(c, vaLo, hi), vaLo, hi);
     } else {
       this.entry = -1;
       this.pa = w.pa;
       this.pas = w.pas;
-      this.device = true;
+      // Stage 1 off: data is Device-nGnRnE, instructions are Normal.
+      this.device = access !== Access.Fetch;
       this.guarded = false;
       this.attr = w.attr;
       this.sh = w.sh;
@@ -314,7 +305,7 @@ export class Mmu {
     if (t.el === 3) return Regime.EL3;
     if (t.el === 2) return hostRegime(this.st, this.features) ? Regime.EL20 : Regime.EL2;
     const stage1 = t.op === TlbiOp.Va || t.op === TlbiOp.Vaa || t.op === TlbiOp.Asid || (t.op === TlbiOp.Vmall && !t.stage12);
-    const host = stage1 && el >= 2 && this.inHost() && el2Enabled(this.st, this.features, security);
+    const host = stage1 && el >= 2 && inHost(this.st, this.features) && el2Enabled(this.st, this.features, security);
     return host ? Regime.EL20 : Regime.EL10;
   }
 
@@ -405,7 +396,7 @@ export class Mmu {
     if (op.el === 3) return Regime.EL3;
     if (op.el === 2) return hostRegime(this.st, this.features) ? Regime.EL20 : Regime.EL2;
     if (op.bothStages) return Regime.EL10;
-    return this.inHost() && el2Enabled(this.st, this.features, security) ? Regime.EL20 : Regime.EL10;
+    return inHost(this.st, this.features) && el2Enabled(this.st, this.features, security) ? Regime.EL20 : Regime.EL10;
   }
 }
 

@@ -21,6 +21,10 @@ const hcrMask = [Hcr.VM | Hcr.PTW | Hcr.DC | Hcr.TGE, Hcr.CD_HI | Hcr.ID_HI | Hc
 const scrMask = [Scr.NS | Scr.SIF | Scr.EEL2, Scr.NSE_HI] as const;
 const whole = [-1, -1] as const;
 
+// Constants, because `slot` is too large for the engine to look up quickly on hot paths.
+const SCR_EL3 = slot.SCR_EL3;
+const HCR_EL2 = slot.HCR_EL2;
+
 type Watched = readonly (readonly [offset: number, mask: readonly [number, number]])[];
 
 /** Registers whose change means another configuration, per regime, with the bits that matter. */
@@ -83,12 +87,25 @@ export interface RegimeConfig {
 /** Is EL2 enabled in this security state (Arm ARM EL2Enabled())? */
 export function el2Enabled(st: PeState, f: MmuFeatures, security: Security): boolean {
   if (!f.el2 || security === Security.Root) return false;
-  return security !== Security.Secure || (f.sel2 && (st.lo(slot.SCR_EL3) & Scr.EEL2) !== 0);
+  return security !== Security.Secure || (f.sel2 && (st.lo(SCR_EL3) & Scr.EEL2) !== 0);
 }
 
 /** HCR_EL2.E2H has its effect: EL2 uses the EL2&0 regime. */
 export function hostRegime(st: PeState, f: MmuFeatures): boolean {
-  return f.vhe && (st.hi(slot.HCR_EL2) & Hcr.E2H_HI) !== 0;
+  return f.vhe && (st.hi(HCR_EL2) & Hcr.E2H_HI) !== 0;
+}
+
+/** HCR_EL2.{E2H,TGE} = {1,1}. */
+export function inHost(st: PeState, f: MmuFeatures): boolean {
+  return (st.lo(HCR_EL2) & Hcr.TGE) !== 0 && hostRegime(st, f);
+}
+
+/** Security state of EL0..EL2 from SCR_EL3.{NSE,NS}; the reserved 0b10 reads as Root, which has no lower levels. */
+export function lowerSecurity(st: PeState, f: MmuFeatures): Security {
+  const ns = st.lo(SCR_EL3) & Scr.NS;
+  const nse = f.rme ? (st.hi(SCR_EL3) >>> 29) & 2 : 0;
+  const s = nse | ns;
+  return s === Security.Secure && !f.secure ? Security.NonSecure : (s as Security);
 }
 
 const sctlrOf = [slot.SCTLR_EL1, slot.SCTLR_EL2, slot.SCTLR_EL2, slot.SCTLR_EL3] as const;
@@ -103,7 +120,7 @@ export function decodeRegime(st: PeState, f: MmuFeatures, regime: Regime, securi
   const two = regime <= Regime.EL20;
   const el2 = regime === Regime.EL10 && el2Enabled(st, f, security);
   // With E2H and TGE set, VM and DC behave as 0 (HCR_EL2.VM, HCR_EL2.DC).
-  const host = hostRegime(st, f) && (hcr & Hcr.TGE) !== 0;
+  const host = inHost(st, f);
   const dc = el2 && !host && (hcr & Hcr.DC) !== 0;
   const s2on = el2 && !host && (hcr & (Hcr.VM | Hcr.DC)) !== 0;
   // S1Enabled: stage 1 of EL1&0 is off while HCR_EL2.{DC,TGE} is not 00.

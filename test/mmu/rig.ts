@@ -17,7 +17,7 @@ export const TG0: Record<number, bigint> = { 12: 0n, 14: 2n, 16: 1n };
 export const TG1: Record<number, bigint> = { 12: 2n, 14: 1n, 16: 3n };
 
 /** Leaf attributes: AF, Inner Shareable, AttrIndx 0, AP = EL1 read-write. */
-export const LEAF = 0x701n;
+export const LEAF = 0x700n;
 export const bit = (n: number): bigint => 1n << BigInt(n);
 /** AP[2:1] = 01: readable and writable at EL0 too. */
 export const USER = bit(6);
@@ -62,7 +62,7 @@ export class Rig {
   }
 
   /** Sets registers and tells the MMU. */
-  set(regs: Partial<Record<RegName, bigint>> & { EL?: number; PAN?: number; UAO?: number }, pe = 0): this {
+  set(regs: Partial<Record<Exclude<RegName, "PAN" | "UAO">, bigint>> & { EL?: number; PAN?: number; UAO?: number }, pe = 0): this {
     const { st, mmu } = this.pes[pe] as { st: PeState; mmu: Mmu };
     for (const [name, value] of Object.entries(regs)) {
       if (name === "EL" || name === "PAN" || name === "UAO") st.setLo(Off[name], value as number);
@@ -212,6 +212,8 @@ export class Tree {
 export function tcr(t0: Tree, t1: Tree = t0, more = 0n): bigint {
   return t0.tsz | ((TG0[t0.granule] as bigint) << 14n) | (t1.tsz << 16n) | ((TG1[t1.granule] as bigint) << 30n) | (5n << 32n) | bit(36) | more;
 }
+/** TCR_EL1 with another IPS. */
+export const withIps = (v: bigint, ips: number): bigint => (v & ~(7n << 32n)) | (BigInt(ips) << 32n);
 /** TCR_EL2/EL3 (one range), PS 48 bits. */
 export function tcrOne(t: Tree, more = 0n): bigint {
   return t.tsz | ((TG0[t.granule] as bigint) << 14n) | (5n << 16n) | more;
