@@ -22,6 +22,7 @@ export class Console {
   private readonly decoder = new TextDecoder("utf-8", { ignoreBOM: true });
   private readonly listeners: ((bytes: Uint8Array) => void)[] = [];
   private readonly receive: Receiver;
+  private readonly sent: () => void;
   private queue: Uint8Array[] = [];
   private waiter: Waiter | undefined;
   /** Output not yet consumed by waitFor. */
@@ -30,8 +31,10 @@ export class Console {
   /** Set when a waiter was satisfied: the machine stops at the end of the turn so that the answer is deterministic. */
   matched = false;
 
-  constructor(receive: Receiver) {
+  /** `sent` is called after input was queued. */
+  constructor(receive: Receiver, sent: () => void = () => {}) {
     this.receive = receive;
+    this.sent = sent;
   }
 
   /** Everything the guest has written (the last 4 MiB), as text. */
@@ -46,6 +49,7 @@ export class Console {
   send(data: string | Uint8Array): void {
     this.queue.push(typeof data === "string" ? new TextEncoder().encode(data) : data);
     this.pump();
+    this.sent();
   }
 
   /** Output from the device. */
@@ -67,9 +71,6 @@ export class Console {
       }
       this.queue.shift();
     }
-  }
-  get hasInput(): boolean {
-    return this.queue.length > 0;
   }
 
   /** Registers what the next wait looks for; the match and all output before it are consumed. */

@@ -49,6 +49,8 @@ export class Machine extends Inspector {
   private stopWanted = false;
   private wake: (() => void) | undefined;
   private total = 0;
+  /** Somebody may still type: idling for ever is no reason to stop. */
+  private readonly interactive: boolean;
 
   private constructor(options: MachineOptions) {
     const consoles: { main?: Console; virtio?: Console } = {};
@@ -66,11 +68,17 @@ export class Machine extends Inspector {
       drives: (options.drives ?? []).map((d) => d.backend),
       output: (bytes) => consoles.main?.output(bytes),
       virtioOutput: (bytes) => consoles.virtio?.output(bytes),
+      inputRoom: () => {
+        consoles.main?.pump();
+        consoles.virtio?.pump();
+      },
       log: options.log ?? (() => {}),
     });
     super(board);
-    this.console = consoles.main = new Console((bytes) => board.uart.receive(bytes));
-    this.virtioConsole = consoles.virtio = new Console((bytes) => board.hvc.receive(bytes));
+    this.interactive = options.time === "wall";
+    const woken = () => this.wake?.();
+    this.console = consoles.main = new Console((bytes) => board.uart.receive(bytes), woken);
+    this.virtioConsole = consoles.virtio = new Console((bytes) => board.hvc.receive(bytes), woken);
   }
 
   /** Builds the machine and loads what it boots. Throws EmuError for bad input. */
@@ -143,31 +151,18 @@ export class Machine extends Inspector {
     const { idle, deadline, retired } = this.board.advance(instructions, until);
     this.total += retired;
     if (this.board.end) return this.board.end;
-    if (idle && !this.console.hasInput) {
-      if (this.board.clock.mode === "deterministic") {
-        // Only outside input could wake the guest: give the host one turn to provide it.
-        await turn();
-        return this.anyInput() ? undefined : this.sleepForInput();
-      }
-      await this.sleep(deadline);
-      return undefined;
-    }
-    await turn();
+    if (!idle) await turn();
+    else if (this.board.clock.mode === "wall" && deadline !== Infinity) await this.sleep(deadline);
+    else if (!this.interactive && !this.board.canWake()) return { kind: "halted" };
+    else await this.sleep(deadline);
     return undefined;
   }
   private pumpInput(): void {
     this.console.pump();
     this.virtioConsole.pump();
   }
-  private anyInput(): boolean {
-    return this.board.pes.some((pe) => pe.wakeFromHalt());
-  }
-  /** Deterministic machine, everything idle, no event ahead: halted. */
-  private sleepForInput(): StopReason {
-    return { kind: "halted" };
-  }
   private sleep(deadline: number): Promise<void> {
-    const ms = Math.min(1000, Math.max(0, (deadline - this.board.clock.now()) / 1e6));
+    const ms = Math.min(60_000, Math.max(0, (deadline - this.board.clock.now()) / 1e6));
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, ms);
       this.wake = () => {

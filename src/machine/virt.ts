@@ -51,6 +51,8 @@ export interface VirtConfig {
   output(bytes: Uint8Array): void;
   /** Output of the virtio console (hvc0). */
   virtioOutput(bytes: Uint8Array): void;
+  /** A console that had refused input has room again. */
+  inputRoom?: () => void;
   /** One line for the log. */
   log(line: string): void;
 }
@@ -92,11 +94,11 @@ export class VirtMachine implements Stateful {
     const states = Array.from({ length: config.smp }, (_, i) => new PeState(this.phys.memory, i));
     this.gic = new Gic({ pes: states, spis: VIRT_SPIS, singleSecurity: true, onLines: () => {} });
     const line = (spi: number) => this.gic.spi(spi);
-    this.uart = new Pl011Uart({ irq: line(virtMap.uart0.spi), sink: { write: (bytes) => config.output(bytes) } });
+    this.uart = new Pl011Uart({ irq: line(virtMap.uart0.spi), sink: { write: (bytes) => config.output(bytes) }, onRoom: () => config.inputRoom?.() });
     this.rtc = new Pl031Rtc({ irq: line(virtMap.rtc.spi), clock: this.clock, epoch: config.epoch });
     this.gpio = new Pl061Gpio({ irq: line(virtMap.gpio.spi) });
     this.powerKey = new GpioKey(this.gpio, POWER_KEY_PIN, this.clock);
-    this.hvc = new VirtioConsole({ sink: { write: (bytes) => config.virtioOutput(bytes) } });
+    this.hvc = new VirtioConsole({ sink: { write: (bytes) => config.virtioOutput(bytes) }, onRoom: () => config.inputRoom?.() });
     this.timed = [this.rtc, this.powerKey];
     this.mapDevices();
 
@@ -275,6 +277,10 @@ export class VirtMachine implements Stateful {
     const n = this.executor.slice(pe, count);
     this.clock.retired(n);
     return n;
+  }
+  /** A waiting PE has a reason to go on. */
+  canWake(): boolean {
+    return this.pes.some((pe) => pe.wakeFromHalt());
   }
   private updateTimed(): void {
     for (const d of this.timed) d.update();
