@@ -53,11 +53,8 @@ const table = [
   ["RNG",       "ISAR0[63:60]=1",                           ""],
   ["DPB",       "ISAR1[3:0]=1",                             ""],
   ["DPB2",      "ISAR1[3:0]=2",                             "DPB"],
-  ["PAuth",     "ISAR1[11:8]=1 ISAR1[31:28]=1",             ""],
-  ["EPAC",      "ISAR1[11:8]=2",                            "PAuth"],
-  ["PAuth2",    "ISAR1[11:8]=3",                            "PAuth"],
-  ["FPAC",      "ISAR1[11:8]=4",                            "PAuth2"],
-  ["FPACCOMBINE", "ISAR1[11:8]=5",                          "FPAC"],
+  // IMPLEMENTATION DEFINED cipher, with FEAT_PAuth2 and FEAT_FPACCOMBINE; PACGA too
+  ["PAuth",     "ISAR1[11:8]=5 ISAR1[31:28]=1",             ""],
   ["JSCVT",     "ISAR1[15:12]=1",                           ""],
   ["FCMA",      "ISAR1[19:16]=1",                           ""],
   ["LRCPC",     "ISAR1[23:20]=1",                           ""],
@@ -148,7 +145,7 @@ const v82: readonly FeatureName[] = [
 ];
 /** Everything the emulator implements for its newest profile. Features not here stay available by name ("max,rme=on"). */
 const everything: readonly FeatureName[] = [
-  ...v82, "SHA512", "SHA3", "SM4", "FHM", "FlagM2", "TLBIRANGE", "RNG", "DPB2", "FPACCOMBINE", "JSCVT", "FCMA", "LRCPC2", "FRINTTS", "SB",
+  ...v82, "SHA512", "SHA3", "SM4", "FHM", "FlagM2", "TLBIRANGE", "RNG", "DPB2", "PAuth", "JSCVT", "FCMA", "LRCPC2", "FRINTTS", "SB",
   "SPECRES", "BF16", "DGH", "I8MM", "XS", "WFxT", "FGT", "ECV", "PAN3", "ETS2", "HCX", "nTLBPA", "TIDCP1", "LVA", "TTST", "LSE2", "IDST",
   "S2FWB", "TTL", "BBM", "EVT", "E0PD", "LPA2", "DIT", "BTI", "Debugv8p4",
 ];

@@ -22,11 +22,11 @@ function physicalTarget(pe: Pe, scr: number, hcr: number): 1 | 2 | 3 {
   return pe.el2On && (pe.tge || (pe.hcrLo & hcr) !== 0) ? 2 : 1;
 }
 
-/** Can a physical interrupt for `target` be taken now? PSTATE masks it only when it does not go up a level (except host EL0). */
+/** Can a physical interrupt for `target` be taken now? PSTATE does not mask what goes up to EL3, or to EL2 that is not the host of EL0. */
 function unmasked(pe: Pe, target: number, pstate: number): boolean {
   const el = pe.st.lo(Off.EL);
   if (target < el) return false;
-  if (target > el && !(target === 2 && pe.host)) return true;
+  if (target > el && target > 1 && !(target === 2 && pe.host)) return true;
   return (pe.st.lo(Off.DAIF) & pstate) === 0;
 }
 
