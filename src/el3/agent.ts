@@ -1,7 +1,7 @@
 // The EL3 agent: stands in for TF-A's BL31 on a machine that boots a kernel directly. PSCI, SMCCC architecture calls, TRNG.
 
-import type { RegName } from "../arch/registers/encodings.ts";
 import { Off } from "../arch/layout.ts";
+import type { RegName } from "../arch/registers/encodings.ts";
 import { type PeState, slot } from "../arch/state.ts";
 import { Ec, ecName } from "../arch/syndrome.ts";
 import { type Agent, type ExceptionInfo, Vector } from "../cpu/agent.ts";
@@ -12,7 +12,7 @@ import { archRows } from "./arch-calls.ts";
 import { bootGicRegisters, bootRegisters, type Has } from "./boot-state.ts";
 import type { PowerControl } from "./power.ts";
 import { isPsci, psciRows } from "./psci.ts";
-import { type CallRow, FID_SMC64, FID_SVE_HINT, NO_RETURN, Ret, type Services, toRow } from "./smccc.ts";
+import { type CallRow, FID_SMC64, FID_SVE_HINT, NO_RETURN, type Results, Ret, type Services, toRow } from "./smccc.ts";
 import { trngRows } from "./trng.ts";
 
 /** Every call known to this firmware. */
@@ -75,6 +75,7 @@ export class El3Agent implements Agent, Stateful {
     pe.st.set(slot.ELR_EL3, entry);
     pe.controlsChanged();
     this.services.pending &= ~(1 << pe.index);
+    pe.controlsChanged();
     pe.exceptionReturn();
   }
 
@@ -84,19 +85,23 @@ export class El3Agent implements Agent, Stateful {
   }
 
   private smc(pe: AgentPe): void {
+    const results = this.answer(pe);
+    if (results !== NO_RETURN) this.finish(pe, results);
+  }
+
+  /** Decodes and carries out the call in x0, x1, ... */
+  private answer(pe: AgentPe): Results | typeof NO_RETURN {
     const { st } = pe;
     const fid = (st.lo(Off.X) & ~FID_SVE_HINT) >>> 0;
     const row = byId.get(fid);
-    const handler = row?.handler;
     if (!row) this.options.log?.(`EL3: PE ${pe.index}: unknown SMC function ${hex(fid)}`);
-    if (!row || !handler || !this.mayCall(st, fid)) return this.finish(pe, [Ret.NOT_SUPPORTED]);
+    if (!row?.handler || !this.mayCall(st, fid)) return [Ret.NOT_SUPPORTED];
     const wide = (fid & FID_SMC64) !== 0;
     const args = Array.from({ length: row.args }, (_, i) => (wide ? st.x(i + 1) : BigInt.asUintN(32, st.x(i + 1))));
-    const el = (st.lo(slot.SPSR_EL3) >>> 2) & 3;
     this.current = pe;
-    const results = handler(this.services, { pe: pe.index, args, wide, el });
+    const results = row.handler(this.services, { pe: pe.index, args, wide });
     this.current = undefined;
-    if (results !== NO_RETURN) this.finish(pe, results);
+    return results;
   }
 
   /** PSCI serves the Non-secure world only. */

@@ -99,7 +99,8 @@ function makeDtb(o: BootOptions, initrd: Range | undefined): Uint8Array {
   if (o.dtb !== undefined) patchGivenTree(tree, o.ram);
   patchChosen(tree, o.ram, o.bootargs ?? "", initrd);
   const blob = writeFdt(tree);
-  if (blob.length > MAX_DTB) throw new EmuError("dtb-too-large", `the device tree has ${blob.length} bytes; kernels take at most ${MAX_DTB}`);
+  if (blob.length > MAX_DTB)
+    throw new EmuError("dtb-too-large", `the device tree has ${blob.length} bytes; kernels take at most ${MAX_DTB}`);
   return blob;
 }
 

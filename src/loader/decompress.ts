@@ -22,6 +22,7 @@ const methods: Record<string, ((data: Uint8Array, limit: number) => Uint8Array) 
 };
 
 /** First bytes of a compressed stream and the method they announce. */
+// biome-ignore format: table
 const magics: readonly (readonly [string, readonly number[]])[] = [
   ["gzip",  [0x1f, 0x8b]],
   ["zstd",  [0x28, 0xb5, 0x2f, 0xfd]],
@@ -49,7 +50,8 @@ export function decompress(method: string, data: Uint8Array, limit: number): Uin
   throw new EmuError("kernel-compression", `the kernel is ${known}; unpack it first (gzip and zstd are supported)`);
 }
 
-const tooLarge = (limit: number): EmuError => new EmuError("kernel-too-large", `the kernel unpacks to more than ${limit} bytes, more than the machine has room for`);
+const tooLarge = (limit: number): EmuError =>
+  new EmuError("kernel-too-large", `the kernel unpacks to more than ${limit} bytes, more than the machine has room for`);
 
 function gunzip(data: Uint8Array, limit: number): Uint8Array {
   try {

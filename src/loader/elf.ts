@@ -21,7 +21,16 @@ const PT_LOAD = 1;
 const ET_EXEC = 2;
 const ET_DYN = 3;
 const EM_AARCH64 = 183;
-const machines: Record<number, string> = { 3: "32-bit x86", 8: "MIPS", 21: "64-bit Power", 22: "s390", 40: "32-bit Arm", 62: "64-bit x86", 243: "RISC-V", 258: "LoongArch" };
+const machines: Record<number, string> = {
+  3: "32-bit x86",
+  8: "MIPS",
+  21: "64-bit Power",
+  22: "s390",
+  40: "32-bit Arm",
+  62: "64-bit x86",
+  243: "RISC-V",
+  258: "LoongArch",
+};
 
 /** Physical addresses above this cannot exist (52 bits). */
 const PA_LIMIT = 2n ** 52n;
@@ -37,7 +46,8 @@ export function readElf(data: Uint8Array): ElfImage {
   const type = view.getUint16(16, true);
   if (type !== ET_EXEC && type !== ET_DYN) throw new EmuError("kernel-elf", `the ELF file is of type ${type}, not an executable`);
   const [at, entrySize, count] = [view.getBigUint64(32, true), view.getUint16(54, true), view.getUint16(56, true)];
-  if (count > 0 && entrySize !== PROGRAM_HEADER) throw new EmuError("kernel-elf", `the ELF program headers have ${entrySize} bytes instead of ${PROGRAM_HEADER}`);
+  if (count > 0 && entrySize !== PROGRAM_HEADER)
+    throw new EmuError("kernel-elf", `the ELF program headers have ${entrySize} bytes instead of ${PROGRAM_HEADER}`);
   const tableEnd = at + BigInt(count * PROGRAM_HEADER);
   if (tableEnd > BigInt(data.length)) throw truncated(tableEnd, data.length);
   const loads: LoadHeader[] = [];
@@ -52,7 +62,11 @@ export function readElf(data: Uint8Array): ElfImage {
 function checkIdentity(data: Uint8Array, view: DataView): void {
   const little = data[5] === 1;
   const machine = view.getUint16(18, little);
-  if (machine !== EM_AARCH64) throw new EmuError("kernel-wrong-machine", `the kernel is an ELF file for ${machines[machine] ?? `machine ${machine}`}, not for AArch64`);
+  if (machine !== EM_AARCH64)
+    throw new EmuError(
+      "kernel-wrong-machine",
+      `the kernel is an ELF file for ${machines[machine] ?? `machine ${machine}`}, not for AArch64`,
+    );
   if (data[4] !== 2) throw new EmuError("kernel-wrong-machine", "the kernel is a 32-bit ELF file, not an AArch64 one");
   if (!little) throw new EmuError("kernel-big-endian", "the kernel is a big-endian ELF file; this machine boots little-endian ones");
 }
@@ -66,9 +80,11 @@ function readLoadHeader(data: Uint8Array, view: DataView, at: number): LoadHeade
   const field = (n: number): bigint => view.getBigUint64(at + n, true);
   const [offset, virtual, physical, fileSize, memorySize] = [field(8), field(16), field(24), field(32), field(40)];
   if (memorySize === 0n) return undefined;
-  if (fileSize > memorySize) throw new EmuError("kernel-elf", `an ELF segment has ${fileSize} bytes in the file and ${memorySize} in memory`);
+  if (fileSize > memorySize)
+    throw new EmuError("kernel-elf", `an ELF segment has ${fileSize} bytes in the file and ${memorySize} in memory`);
   if (offset + fileSize > BigInt(data.length)) throw truncated(offset + fileSize, data.length);
-  if (physical + memorySize > PA_LIMIT) throw new EmuError("kernel-elf", `an ELF segment lies at ${hex(physical)}, beyond 52-bit physical addresses`);
+  if (physical + memorySize > PA_LIMIT)
+    throw new EmuError("kernel-elf", `an ELF segment lies at ${hex(physical)}, beyond 52-bit physical addresses`);
   const contents = data.subarray(Number(offset), Number(offset + fileSize));
   return { address: Number(physical), data: contents, size: Number(memorySize), virtual };
 }

@@ -26,7 +26,8 @@ function rootCells(root: FdtNode, ram: Range): { address: number; size: number }
   const cells = (name: string, otherwise: number): number => {
     if (!root.properties.has(name)) return otherwise; // the specification's defaults
     const value = propertyCells(root, name);
-    if (value?.length !== 1 || (value[0] !== 1 && value[0] !== 2)) throw new EmuError("dtb-cells", `bad device tree: ${name} of the root node must be 1 or 2`);
+    if (value?.length !== 1 || (value[0] !== 1 && value[0] !== 2))
+      throw new EmuError("dtb-cells", `bad device tree: ${name} of the root node must be 1 or 2`);
     return value[0];
   };
   const found = { address: cells("#address-cells", 2), size: cells("#size-cells", 1) };

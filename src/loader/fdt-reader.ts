@@ -113,7 +113,8 @@ class StructureReader {
       if (t === Fdt.PROP) this.property(node);
       else if (t === Fdt.BEGIN_NODE) {
         const child = this.node(depth + 1);
-        if (child.name === "" || childNames.has(child.name)) throw bad("dtb-structure", `node "${child.name}" is unnamed or there twice in "${node.name}"`);
+        if (child.name === "" || childNames.has(child.name))
+          throw bad("dtb-structure", `node "${child.name}" is unnamed or there twice in "${node.name}"`);
         childNames.add(child.name);
         node.children.push(child);
       } else throw bad("dtb-structure", `unknown token ${hex(t)} at offset ${hex(at)} of the structure block`);
@@ -130,8 +131,10 @@ class StructureReader {
     if (node.children.length > 0) throw bad("dtb-structure", `node "${node.name}" has a property after a child node`);
     const length = this.word();
     const name = cString(this.strings, this.word(), "property name");
-    if (name === "" || node.properties.has(name)) throw bad("dtb-structure", `property "${name}" of node "${node.name}" is unnamed or there twice`);
-    if (length > this.bytes.length - this.at) throw bad("dtb-bounds", `property "${name}" of node "${node.name}" (${length} bytes) runs past the end`);
+    if (name === "" || node.properties.has(name))
+      throw bad("dtb-structure", `property "${name}" of node "${node.name}" is unnamed or there twice`);
+    if (length > this.bytes.length - this.at)
+      throw bad("dtb-bounds", `property "${name}" of node "${node.name}" (${length} bytes) runs past the end`);
     node.properties.set(name, this.bytes.slice(this.at, this.at + length));
     this.at = (this.at + length + 3) & ~3;
   }

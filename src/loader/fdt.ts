@@ -46,7 +46,7 @@ export function stringValue(...strings: string[]): Uint8Array {
 export function cellsValue(...cells: number[]): Uint8Array {
   const out = new Uint8Array(cells.length * 4);
   const view = new DataView(out.buffer);
-  cells.forEach((c, i) => view.setUint32(i * 4, c >>> 0));
+  for (const [i, c] of cells.entries()) view.setUint32(i * 4, c >>> 0);
   return out;
 }
 
@@ -181,7 +181,19 @@ function assemble(tree: FdtTree, structure: Uint8Array, strings: Uint8Array, sla
   const total = (stringsAt + strings.length + slack + 7) & ~7;
   if (total > 0x7fff_ffff) throw new EmuError("dtb-too-large", "the device tree is larger than 2 GiB");
   const out = new Bytes();
-  for (const v of [Fdt.MAGIC, total, structureAt, stringsAt, reservationsAt, Fdt.VERSION, Fdt.LAST_COMPATIBLE, tree.bootCpu, strings.length, structure.length]) out.u32(v);
+  for (const v of [
+    Fdt.MAGIC,
+    total,
+    structureAt,
+    stringsAt,
+    reservationsAt,
+    Fdt.VERSION,
+    Fdt.LAST_COMPATIBLE,
+    tree.bootCpu,
+    strings.length,
+    structure.length,
+  ])
+    out.u32(v);
   for (const r of [...tree.reservations, { address: 0n, size: 0n }]) {
     out.u64(r.address);
     out.u64(r.size);

@@ -26,8 +26,7 @@ const ZBOOT_MAGIC = 0x676d_697a; // "zimg" at offset 4
 /** text_offset that kernels before 3.17 have when image_size is 0. */
 const OLD_TEXT_OFFSET = 0x8_0000;
 
-const u32 = (d: Uint8Array, at: number): number =>
-  at + 4 <= d.length ? new DataView(d.buffer, d.byteOffset).getUint32(at, true) : -1;
+const u32 = (d: Uint8Array, at: number): number => (at + 4 <= d.length ? new DataView(d.buffer, d.byteOffset).getUint32(at, true) : -1);
 const u64 = (d: Uint8Array, at: number): bigint => new DataView(d.buffer, d.byteOffset).getBigUint64(at, true);
 
 /**
@@ -72,7 +71,7 @@ function unpackZboot(file: Uint8Array, limit: number): Uint8Array {
   const [offset, size] = [u32(file, 8), u32(file, 12)];
   if (offset + size > file.length) throw truncated(offset + size, file.length);
   const name = new TextDecoder("latin1").decode(file.subarray(24, 56));
-  return decompress(name.slice(0, (name + "\0").indexOf("\0")), file.subarray(offset, offset + size), limit);
+  return decompress(name.split("\0", 1)[0] as string, file.subarray(offset, offset + size), limit);
 }
 
 const truncated = (needed: number, have: number): EmuError =>
@@ -81,6 +80,7 @@ const wrongMachine = (what: string): EmuError => new EmuError("kernel-wrong-mach
 const notKernel = (what: string): EmuError => new EmuError("kernel-format", `this is ${what}, not a kernel`);
 
 /** Kernels of other machines and files given by mistake: offset, 32-bit little-endian value found there, the error. */
+// biome-ignore format: table
 const foreigners: readonly (readonly [number, number, () => EmuError])[] = [
   [0x202, 0x5372_6448, () => wrongMachine("an x86 bzImage")],                       // "HdrS"
   [0x38,  0x0543_5352, () => wrongMachine("a RISC-V Image")],                       // "RSC\x05"

@@ -2,13 +2,13 @@
 
 /** COFF machine numbers that kernels come with. */
 export const peMachines: Record<number, string> = {
-  0x014c: "32-bit x86",
-  0x01c2: "32-bit Arm",
-  0x5032: "32-bit RISC-V",
-  0x5064: "64-bit RISC-V",
-  0x6264: "LoongArch",
-  0x8664: "64-bit x86",
-  0xaa64: "AArch64",
+  332: "32-bit x86",
+  450: "32-bit Arm",
+  20530: "32-bit RISC-V",
+  20580: "64-bit RISC-V",
+  25188: "LoongArch",
+  34404: "64-bit x86",
+  43620: "AArch64",
 };
 export const PE_AARCH64 = 0xaa64;
 

@@ -58,7 +58,14 @@ export function virtTree(o: VirtTreeOptions): FdtTree {
   const el2 = o.el2 ?? true;
   const root = fdtNode(
     "",
-    { "interrupt-parent": gicPhandle, "dma-coherent": true, model: "linux,dummy-virt", "#size-cells": 2, "#address-cells": 2, compatible: "linux,dummy-virt" },
+    {
+      "interrupt-parent": gicPhandle,
+      "dma-coherent": true,
+      model: "linux,dummy-virt",
+      "#size-cells": 2,
+      "#address-cells": 2,
+      compatible: "linux,dummy-virt",
+    },
     [
       psciNode(),
       fdtNode(unit("memory", virtMap.ram.base), { reg: reg({ base: virtMap.ram.base, size: o.memory }), device_type: "memory" }),
@@ -70,7 +77,13 @@ export function virtTree(o: VirtTreeOptions): FdtTree {
       gicNode(el2),
       cpusNode(o),
       timerNode(el2),
-      fdtNode("apb-pclk", { phandle: clockPhandle, "clock-output-names": "clk24mhz", "clock-frequency": APB_CLOCK_HZ, "#clock-cells": 0, compatible: "fixed-clock" }),
+      fdtNode("apb-pclk", {
+        phandle: clockPhandle,
+        "clock-output-names": "clk24mhz",
+        "clock-frequency": APB_CLOCK_HZ,
+        "#clock-cells": 0,
+        compatible: "fixed-clock",
+      }),
       fdtNode("aliases", { serial0: `/${unit("pl011", virtMap.uart0.base)}` }),
       chosenNode(o),
     ],

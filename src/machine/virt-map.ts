@@ -35,26 +35,27 @@ export interface Window {
 }
 
 /** Windows of the address map. Those marked "reserved" have no device behind them yet. */
+// biome-ignore format: table
 export const virtMap = {
-  flash0:          { base: 0x0000_0000, size: 0x0400_0000 },            // reserved
-  flash1:          { base: 0x0400_0000, size: 0x0400_0000 },            // reserved
-  gicDistributor:  { base: 0x0800_0000, size: 0x0001_0000 },
-  gicIts:          { base: 0x0808_0000, size: 0x0002_0000 },            // reserved
-  gicRedistributor:{ base: 0x080a_0000, size: 0x00f6_0000 },
-  uart0:           { base: 0x0900_0000, size: 0x0000_1000, spi: 1 },
-  rtc:             { base: 0x0901_0000, size: 0x0000_1000, spi: 2 },
-  fwCfg:           { base: 0x0902_0000, size: 0x0000_0018 },            // reserved
-  gpio:            { base: 0x0903_0000, size: 0x0000_1000, spi: 7 },
-  secureUart1:     { base: 0x0904_0000, size: 0x0000_1000, spi: 8 },    // reserved
-  secureGpio:      { base: 0x090b_0000, size: 0x0000_1000 },            // reserved
-  virtioMmio:      { base: 0x0a00_0000, size: 0x0000_4000, spi: 16 },   // 32 windows of VIRTIO_MMIO_SIZE
-  platformBus:     { base: 0x0c00_0000, size: 0x0200_0000, spi: 112 },  // reserved
-  secureRam:       { base: 0x0e00_0000, size: 0x0100_0000 },            // reserved
-  pcieMmio:        { base: 0x1000_0000, size: 0x2eff_0000, spi: 3 },    // reserved
-  pciePio:         { base: 0x3eff_0000, size: 0x0001_0000 },            // reserved
-  pcieEcamLow:     { base: 0x3f00_0000, size: 0x0100_0000 },            // reserved
-  ram:             { base: 0x4000_0000, size: 0x3f_c000_0000 },         // the most that fits; the machine adds what -m asks for
-  pcieEcam:        { base: 0x40_1000_0000, size: 0x1000_0000 },         // reserved
+  flash0:           { base: 0x0000_0000, size: 0x0400_0000 },            // reserved
+  flash1:           { base: 0x0400_0000, size: 0x0400_0000 },            // reserved
+  gicDistributor:   { base: 0x0800_0000, size: 0x0001_0000 },
+  gicIts:           { base: 0x0808_0000, size: 0x0002_0000 },            // reserved
+  gicRedistributor: { base: 0x080a_0000, size: 0x00f6_0000 },
+  uart0:            { base: 0x0900_0000, size: 0x0000_1000, spi: 1 },
+  rtc:              { base: 0x0901_0000, size: 0x0000_1000, spi: 2 },
+  fwCfg:            { base: 0x0902_0000, size: 0x0000_0018 },            // reserved
+  gpio:             { base: 0x0903_0000, size: 0x0000_1000, spi: 7 },
+  secureUart1:      { base: 0x0904_0000, size: 0x0000_1000, spi: 8 },    // reserved
+  secureGpio:       { base: 0x090b_0000, size: 0x0000_1000 },            // reserved
+  virtioMmio:       { base: 0x0a00_0000, size: 0x0000_4000, spi: 16 },   // 32 windows of VIRTIO_MMIO_SIZE
+  platformBus:      { base: 0x0c00_0000, size: 0x0200_0000, spi: 112 },  // reserved
+  secureRam:        { base: 0x0e00_0000, size: 0x0100_0000 },            // reserved
+  pcieMmio:         { base: 0x1000_0000, size: 0x2eff_0000, spi: 3 },    // reserved
+  pciePio:          { base: 0x3eff_0000, size: 0x0001_0000 },            // reserved
+  pcieEcamLow:      { base: 0x3f00_0000, size: 0x0100_0000 },            // reserved
+  ram:              { base: 0x4000_0000, size: 0x3f_c000_0000 },         // the most that fits; the machine adds what -m asks for
+  pcieEcam:         { base: 0x40_1000_0000, size: 0x1000_0000 },         // reserved
 } as const satisfies Record<string, Window>;
 
 /** Number of virtio-mmio windows and bytes in each. */
@@ -73,6 +74,7 @@ export const REDISTRIBUTOR_SIZE = 0x2_0000;
 export const VIRT_SPIS = 256;
 
 /** Private peripheral interrupts, as INTIDs (the device tree writes INTID - 16). */
+// biome-ignore format: table
 export const ppi = {
   secureHypVirtualTimer: 19,
   secureHypTimer:        20,

@@ -15,11 +15,14 @@ const GiB = 2 ** 30;
 const BASE = 0x4000_0000;
 
 const tree = (): FdtTree => ({
-  root: fdtNode("", { "#address-cells": 2, "#size-cells": 2 }, [fdtNode("memory@40000000", { device_type: "memory", reg: [0, BASE, 0, GiB] })]),
+  root: fdtNode("", { "#address-cells": 2, "#size-cells": 2 }, [
+    fdtNode("memory@40000000", { device_type: "memory", reg: [0, BASE, 0, GiB] }),
+  ]),
   reservations: [],
   bootCpu: 0,
 });
-const boot = (o: Partial<BootOptions>, ramSize = GiB) => loadBoot({ kernel: image(), tree: tree(), ram: { base: BASE, size: ramSize }, ...o });
+const boot = (o: Partial<BootOptions>, ramSize = GiB) =>
+  loadBoot({ kernel: image(), tree: tree(), ram: { base: BASE, size: ramSize }, ...o });
 
 function errorOf(f: () => unknown): EmuError {
   try {
@@ -96,6 +99,7 @@ describe("placement", () => {
 
 describe("kernel formats", () => {
   const plain = image({ length: 70_000 });
+  // biome-ignore format: table
   it.each([
     ["gzip",           () => gzipSync(plain)],
     ["zboot of gzip",  () => zboot(gzipSync(plain), "gzip")],
@@ -118,7 +122,12 @@ describe("kernel formats", () => {
   });
 
   it("reads the page size from the flags", () => {
-    expect([0n, 2n, 4n, 6n].map((flags) => (readKernel(image({ flags }), GiB) as { pageKiB?: number }).pageKiB)).toEqual([undefined, 4, 16, 64]);
+    expect([0n, 2n, 4n, 6n].map((flags) => (readKernel(image({ flags }), GiB) as { pageKiB?: number }).pageKiB)).toEqual([
+      undefined,
+      4,
+      16,
+      64,
+    ]);
   });
 });
 
@@ -132,6 +141,7 @@ const ascii = (s: string): number[] => [...s].map((c) => c.charCodeAt(0));
 describe("bad kernels", () => {
   const bzImage = bytesAt(0x202, ascii("HdrS"));
   bzImage.set([0x55, 0xaa], 0x1fe);
+  // biome-ignore format: table
   it.each<[string, string, () => Uint8Array]>([
     ["empty",                         "kernel-empty",         () => new Uint8Array(0)],
     ["a few bytes",                   "kernel-truncated",     () => new Uint8Array(10)],
@@ -182,6 +192,7 @@ describe("bad kernels", () => {
 });
 
 describe("bad initrd, tree and placement", () => {
+  // biome-ignore format: table
   it.each<[string, string, Partial<BootOptions>, number]>([
     ["empty initrd",               "initrd-empty",     { initrd: new Uint8Array(0) }, GiB],
     ["initrd larger than memory",  "initrd-too-large", { initrd: new Uint8Array(9 * MiB) }, 16 * MiB],

@@ -1,6 +1,17 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { cellsValue, ensureChild, type FdtNode, type FdtTree, fdtNode, findNode, propertyCells, propertyStrings, stringValue, writeFdt } from "../../src/loader/fdt.ts";
+import {
+  cellsValue,
+  ensureChild,
+  type FdtNode,
+  type FdtTree,
+  fdtNode,
+  findNode,
+  propertyCells,
+  propertyStrings,
+  stringValue,
+  writeFdt,
+} from "../../src/loader/fdt.ts";
 import { readFdt } from "../../src/loader/fdt-reader.ts";
 import { EmuError } from "../../src/util/errors.ts";
 
@@ -70,6 +81,7 @@ describe("flattened device tree", () => {
     );
   });
 
+  // biome-ignore format: table
   it.each([
     ["an empty file",                     "dtb-empty",     () => new Uint8Array(0)],
     ["another file",                      "dtb-magic",     () => stringValue("/dts-v1/;")],
@@ -103,11 +115,15 @@ describe("flattened device tree", () => {
   it("never fails otherwise than by an EmuError, whatever the bytes", () => {
     const good = writeFdt(small());
     fc.assert(
-      fc.property(fc.array(fc.tuple(fc.nat(good.length - 1), fc.nat(255)), { minLength: 1, maxLength: 8 }), fc.nat(good.length), (edits, cut) => {
-        const blob = good.slice(0, cut < 40 ? good.length : cut);
-        for (const [at, v] of edits) if (at < blob.length) blob[at] = v;
-        expect(codeOf(() => readFdt(blob))).toMatch(/^(none|dtb-[a-z]+)$/);
-      }),
+      fc.property(
+        fc.array(fc.tuple(fc.nat(good.length - 1), fc.nat(255)), { minLength: 1, maxLength: 8 }),
+        fc.nat(good.length),
+        (edits, cut) => {
+          const blob = good.slice(0, cut < 40 ? good.length : cut);
+          for (const [at, v] of edits) if (at < blob.length) blob[at] = v;
+          expect(codeOf(() => readFdt(blob))).toMatch(/^(none|dtb-[a-z]+)$/);
+        },
+      ),
       { numRuns: 2000 },
     );
   });

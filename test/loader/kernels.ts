@@ -80,7 +80,7 @@ export function elf(o: ElfOptions = {}): Uint8Array {
   view.setUint16(56, 1, true);
   view.setUint32(64, 1, true);
   const fields = [0x100n, virtual, physical, o.fileSize ?? BigInt(contents.length), o.memorySize ?? BigInt(contents.length)];
-  fields.forEach((f, i) => view.setBigUint64(72 + 8 * i, f, true));
+  for (const [i, f] of fields.entries()) view.setBigUint64(72 + 8 * i, f, true);
   file.set(contents, 0x100);
   return file;
 }
@@ -90,10 +90,19 @@ export function gzipBomb(length: number): Uint8Array {
   return gzipSync(new Uint8Array(length), { level: 9 });
 }
 
-
 /** A zstd frame that holds `data` in raw blocks (RFC 8878): no compressor needed. */
 export function zstdStored(data: Uint8Array): Uint8Array {
-  const parts: number[] = [0x28, 0xb5, 0x2f, 0xfd, 0xa0, data.length & 255, (data.length >> 8) & 255, (data.length >> 16) & 255, data.length >>> 24];
+  const parts: number[] = [
+    0x28,
+    0xb5,
+    0x2f,
+    0xfd,
+    0xa0,
+    data.length & 255,
+    (data.length >> 8) & 255,
+    (data.length >> 16) & 255,
+    data.length >>> 24,
+  ];
   const MAX_BLOCK = 128 * 1024;
   for (let at = 0; at < data.length; at += MAX_BLOCK) {
     const n = Math.min(MAX_BLOCK, data.length - at);

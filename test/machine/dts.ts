@@ -2,9 +2,10 @@
 
 import { type FdtNode, fdtNode, type PropertyValue } from "../../src/loader/fdt.ts";
 
-const token = /\s+|\/dts-v1\/;|(?<open>[\w@,./#+-]+)\s*\{|(?<close>\};)|(?<name>[\w,#.+?-]+)(?:\s*=\s*(?<value>(?:"[^"]*"|<[^>]*>|\[[^\]]*\]|,|\s)+))?;/y;
+const token =
+  /\s+|\/dts-v1\/;|(?<open>[\w@,./#+-]+)\s*\{|(?<close>\};)|(?<name>[\w,#.+?-]+)(?:\s*=\s*(?<value>(?:"[^"]*"|<[^>]*>|\[[^\]]*\]|,|\s)+))?;/y;
 
-function valueOf(text: string | undefined): PropertyValue {
+function decode(text: string | undefined): PropertyValue {
   if (text === undefined) return true;
   if (text.startsWith("<")) return text.slice(1, -1).trim().split(/\s+/).map(Number);
   if (text.startsWith("[")) return Uint8Array.from(text.slice(1, -1).trim().split(/\s+/), (b) => Number.parseInt(b, 16));
@@ -27,7 +28,7 @@ export function readDts(text: string): FdtNode {
       top.children.push(node);
       stack.push(node);
     } else if (close !== undefined) stack.pop();
-    else if (name !== undefined) for (const [k, v] of fdtNode("", { [name]: valueOf(value?.trim()) }).properties) top.properties.set(k, v);
+    else if (name !== undefined) for (const [k, v] of fdtNode("", { [name]: decode(value?.trim()) }).properties) top.properties.set(k, v);
   }
   return outer.children[0] as FdtNode;
 }

@@ -33,12 +33,15 @@ function flatten(root: FdtNode): Record<string, string> {
       const cells = references[name] && propertyCells(n, name);
       flat[`${p}:${name}`] = cells
         ? cells.map((c, i) => (references[name]?.includes(i) ? `&${paths.get(c)}` : String(c))).join(" ")
-        : name === "phandle" ? "some" : Buffer.from(value).toString("hex");
+        : name === "phandle"
+          ? "some"
+          : Buffer.from(value).toString("hex");
     }
   });
   return flat;
 }
 
+// biome-ignore format: table
 const machines: [string, VirtTreeOptions][] = [
   ["host-1",  { memory: 2 * GiB, pes: 1, pmu: true }],
   ["host-4",  { memory: 8 * GiB, pes: 4, pmu: true }],
@@ -64,7 +67,10 @@ describe("device tree of virt", () => {
   });
 
   it("carries the seeds it is given, and no others", () => {
-    const chosen = findNode(virtTree({ memory: GiB, pes: 1, pmu: true, kaslrSeed: seedBytes(1n, 8), rngSeed: seedBytes(2n, 32) }).root, "/chosen");
+    const chosen = findNode(
+      virtTree({ memory: GiB, pes: 1, pmu: true, kaslrSeed: seedBytes(1n, 8), rngSeed: seedBytes(2n, 32) }).root,
+      "/chosen",
+    );
     expect(chosen?.properties.get("kaslr-seed")).toEqual(seedBytes(1n, 8));
     expect(chosen?.properties.get("rng-seed")?.length).toBe(32);
     expect(findNode(virtTree({ memory: GiB, pes: 1, pmu: true }).root, "/chosen")?.properties.has("kaslr-seed")).toBe(false);
@@ -83,7 +89,7 @@ describe("device tree of virt", () => {
   });
 
   const dtc = spawnSync("dtc", ["--version"]).status === 0;
-  if (!dtc) console.warn("dtc is not installed: the comparison with an independent decompiler is skipped");
+  if (!dtc) process.stderr.write("dtc is not installed: the comparison with an independent decompiler is skipped\n");
   it.skipIf(!dtc).each(machines)("is read by dtc as what was meant (%s)", (name, options) => {
     const run = spawnSync("dtc", ["-q", "-I", "dtb", "-O", "dts"], { input: writeFdt(virtTree(options)) });
     expect(run.stderr.toString()).toBe("");
