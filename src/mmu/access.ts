@@ -25,6 +25,7 @@ export const PERM_READS = Perm.UR | Perm.PR | Perm.NR;
 export const PERM_WRITES = Perm.UW | Perm.PW | Perm.NW;
 
 /** Permissions needed, indexed by privilege * 8 + access. */
+// biome-ignore format: a table
 export const needed = Uint8Array.from([
   // Read            Write    Fetch    ReadWrite          Maintain
   Perm.UR,           Perm.UW, Perm.UX, Perm.UR | Perm.UW, 0, 0, 0, 0,

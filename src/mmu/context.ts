@@ -33,12 +33,7 @@ export class ConfigCache {
   }
 }
 
-const asidRegisters = [
-  [slot.TTBR0_EL1, slot.TTBR1_EL1],
-  [slot.TTBR0_EL2, slot.TTBR1_EL2],
-  undefined,
-  undefined,
-] as const;
+const asidRegisters = [[slot.TTBR0_EL1, slot.TTBR1_EL1], [slot.TTBR0_EL2, slot.TTBR1_EL2], undefined, undefined] as const;
 
 export class Context {
   readonly regime: Regime;

@@ -178,7 +178,9 @@ export class L2Tlb {
       const maskHi = size1 <= 32 ? -1 : -1 << (size1 - 32);
       this.removeWhere((i) => {
         if (this.size1[i] !== size1 || this.size[i] === size1) return false;
-        return (((this.lo[i] as number) ^ lo) & maskLo) === 0 && (((this.hi[i] as number) ^ hi) & maskHi) === 0 && this.covered(i, tag, asid);
+        return (
+          (((this.lo[i] as number) ^ lo) & maskLo) === 0 && (((this.hi[i] as number) ^ hi) & maskHi) === 0 && this.covered(i, tag, asid)
+        );
       });
     }
   }
@@ -208,7 +210,8 @@ export class L2Tlb {
   removeIpa(start: number, end: number, space: number, tag: number): void {
     this.removeWhere((i) => {
       const unit = P2[Math.min(this.size2[i] as number, 52)] as number;
-      if (this.descriptor2[i] === -1 || this.ipaSpace[i] !== space || (((this.tag[i] as number) ^ tag) & TAG_CONTEXT_VMID) !== 0) return false;
+      if (this.descriptor2[i] === -1 || this.ipaSpace[i] !== space || (((this.tag[i] as number) ^ tag) & TAG_CONTEXT_VMID) !== 0)
+        return false;
       const first = Math.floor((this.ipa[i] as number) / unit) * unit;
       return first < end && first + unit > start;
     });

@@ -10,7 +10,7 @@ import { type AtOp, atRaises, decodeAt, parOfFault, parOfResult, privilegeOf } f
 import { isDevice, type MemAttr, type Share } from "./attributes.ts";
 import { ConfigCache, Context } from "./context.ts";
 import type { TlbDomain } from "./domain.ts";
-import { type Fault, FaultType, makeFault } from "./fault.ts";
+import { type Fault, makeFault } from "./fault.ts";
 import type { MmuFeatures } from "./features.ts";
 import { fetchTable, L1Set, L1Space, readTable, writeTable } from "./l1.ts";
 import { GLOBAL, Info, L2Tlb, TAG_CONTEXT, TAG_CONTEXT_VMID, tagOf } from "./l2.ts";
@@ -19,6 +19,26 @@ import { el2Enabled, Hcr, hostRegime, inHost, lowerSecurity, Regime, Scr } from 
 import { type GranuleCheck, offsetIn } from "./table.ts";
 import { decodeTlbi, paOperand, rangeOperand, type Tlbi, TlbiOp } from "./tlbi.ts";
 import { canonicalHi, Purpose, Walker } from "./walker.ts";
+
+/** What an L2 entry holds. Addresses are those of the first byte of the block. */
+export interface CachedTranslation {
+  /** log2 of the block. */
+  size: number;
+  pa: number;
+  pas: Pas;
+  ipa: number;
+  /** Level of the stage 1 leaf. */
+  level: number;
+  /** Bits of `Perm`. */
+  perms: number;
+  attr: MemAttr;
+  global: boolean;
+  asid: number;
+  vmid: number;
+  /** Physical addresses of the stage 1 and stage 2 leaf descriptors, -1: stage off. */
+  descriptor1: number;
+  descriptor2: number;
+}
 
 export class Mmu {
   readonly st: PeState;
@@ -194,6 +214,29 @@ export class Mmu {
     return true;
   }
 
+  /** The cached translation of an address in the current context, for explanations and debuggers; undefined when none is cached. */
+  inspect(vaLo: number, vaHi: number): CachedTranslation | undefined {
+    const c = this.current;
+    const l2 = this.l2;
+    const i = l2.find(vaLo, canonicalHi(c.config, vaHi, false), c.tag, c.asid);
+    if (i < 0) return undefined;
+    const info = l2.info[i] as number;
+    return {
+      size: l2.size[i] as number,
+      pa: l2.pa[i] as number,
+      pas: ((info >>> Info.PAS_SHIFT) & 3) as Pas,
+      ipa: l2.ipa[i] as number,
+      level: (info >>> Info.LEVEL_SHIFT) - 1,
+      perms: l2.perms[i] as number,
+      attr: info & Info.ATTR,
+      global: l2.asid[i] === GLOBAL,
+      asid: c.asid,
+      vmid: c.vmid,
+      descriptor1: l2.descriptor1[i] as number,
+      descriptor2: l2.descriptor2[i] as number,
+    };
+  }
+
   /** Puts the walker's result into the L2. */
   private insert(c: Context, vaLo: number, hi: number): number {
     const { walker: w, l2 } = this;
@@ -331,7 +374,11 @@ export class Mmu {
       case TlbiOp.PaRange: {
         const r = paOperand(value);
         // Entries of regimes without translation are in the L1 only.
-        return r === undefined ? undefined : (l2, m) => (l2.removePa(r.start, r.end), m.purgeFlat());
+        if (r === undefined) return undefined;
+        return (l2, m) => {
+          l2.removePa(r.start, r.end);
+          m.purgeFlat();
+        };
       }
     }
   }

@@ -1,6 +1,6 @@
 // Data and execute permissions of a translation (Arm ARM D8.4, direct permissions; AArch64.S1DirectBasePermissions).
 
-import { Perm, PERM_READS, PERM_WRITES } from "./access.ts";
+import { PERM_READS, PERM_WRITES, Perm } from "./access.ts";
 
 /** Upper attributes of a stage 1 leaf, in the high word of the descriptor. */
 export const Upper = { DBM: 1 << 19, CONTIGUOUS: 1 << 20, PXN: 1 << 21, UXN: 1 << 22, GP: 1 << 18, NS_S2: 1 << 23 } as const;

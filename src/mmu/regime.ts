@@ -13,7 +13,18 @@ export type Regime = (typeof Regime)[keyof typeof Regime];
 
 /** Bits of SCTLR_ELx, HCR_EL2 and SCR_EL3 that translation looks at: low and high word. */
 const SCTLR = { M: 1 << 0, C: 1 << 2, I: 1 << 12, WXN: 1 << 19, EE: 1 << 25, EPAN_HI: 1 << 25 } as const;
-export const Hcr = { VM: 1 << 0, PTW: 1 << 2, FB: 1 << 9, DC: 1 << 12, TGE: 1 << 27, CD_HI: 1, ID_HI: 2, E2H_HI: 4, FWB_HI: 1 << 14, GPF_HI: 1 << 16 } as const;
+export const Hcr = {
+  VM: 1 << 0,
+  PTW: 1 << 2,
+  FB: 1 << 9,
+  DC: 1 << 12,
+  TGE: 1 << 27,
+  CD_HI: 1,
+  ID_HI: 2,
+  E2H_HI: 4,
+  FWB_HI: 1 << 14,
+  GPF_HI: 1 << 16,
+} as const;
 export const Scr = { NS: 1, SIF: 1 << 9, EEL2: 1 << 18, GPF_HI: 1 << 16, NSE_HI: 1 << 30 } as const;
 
 const sctlrMask = [SCTLR.M | SCTLR.C | SCTLR.I | SCTLR.WXN | SCTLR.EE, SCTLR.EPAN_HI] as const;
@@ -39,9 +50,26 @@ export const configRegisters: readonly Watched[] = [
     [slot.VSTCR_EL2, whole],
     [slot.SCTLR_EL2, [SCTLR.EE, 0]],
   ],
-  [[slot.SCTLR_EL2, sctlrMask], [slot.TCR_EL2, whole], [slot.MAIR_EL2, whole], [slot.HCR_EL2, hcrMask], [slot.SCR_EL3, scrMask]],
-  [[slot.SCTLR_EL2, sctlrMask], [slot.TCR_EL2, whole], [slot.MAIR_EL2, whole], [slot.HCR_EL2, hcrMask], [slot.SCR_EL3, scrMask]],
-  [[slot.SCTLR_EL3, sctlrMask], [slot.TCR_EL3, whole], [slot.MAIR_EL3, whole], [slot.SCR_EL3, scrMask]],
+  [
+    [slot.SCTLR_EL2, sctlrMask],
+    [slot.TCR_EL2, whole],
+    [slot.MAIR_EL2, whole],
+    [slot.HCR_EL2, hcrMask],
+    [slot.SCR_EL3, scrMask],
+  ],
+  [
+    [slot.SCTLR_EL2, sctlrMask],
+    [slot.TCR_EL2, whole],
+    [slot.MAIR_EL2, whole],
+    [slot.HCR_EL2, hcrMask],
+    [slot.SCR_EL3, scrMask],
+  ],
+  [
+    [slot.SCTLR_EL3, sctlrMask],
+    [slot.TCR_EL3, whole],
+    [slot.MAIR_EL3, whole],
+    [slot.SCR_EL3, scrMask],
+  ],
 ];
 
 /** Everything that the control registers say about one regime. Immutable once decoded. */

@@ -74,12 +74,18 @@ export function decodeStage2(st: PeState, f: MmuFeatures, security: Security, ip
   const startLevel = startLevelOf(f, granule, (own >>> 6) & 3, granule === 12 ? (ownHi >>> 1) & dsBit : 0, ds);
   // S2MinTxSZ: the IPA is never larger than the implemented PA.
   const largest = Math.min(f.lpa && granule !== 16 && !ds ? 48 : 52, f.paBits);
-  const invalid = txsz < 64 - largest || txsz > maxTxsz(f, granule) || startLevel === undefined || inconsistent(granule, 64 - txsz, startLevel);
+  const invalid =
+    txsz < 64 - largest || txsz > maxTxsz(f, granule) || startLevel === undefined || inconsistent(granule, 64 - txsz, startLevel);
   const hcr = st.lo(slot.HCR_EL2);
   const hcrHi = st.hi(slot.HCR_EL2);
   const ha = f.hafdbs >= 1 && (vtcr & (1 << 21)) !== 0;
   return {
-    ...tableShape(f, invalid ? { granule, iaBits: 48, startLevel: 3 - Math.floor((47 - granule) / (granule - 3)), ps, ds, invalid } : { granule, iaBits: 64 - txsz, startLevel, ps, ds, invalid }),
+    ...tableShape(
+      f,
+      invalid
+        ? { granule, iaBits: 48, startLevel: 3 - Math.floor((47 - granule) / (granule - 3)), ps, ds, invalid }
+        : { granule, iaBits: 64 - txsz, startLevel, ps, ds, invalid },
+    ),
     ttbr: secureIpa ? slot.VSTTBR_EL2 : slot.VTTBR_EL2,
     sh: (vtcr >>> 12) & 3,
     ...spaces(security, ipaSpace, vstcr, vtcr),

@@ -2,7 +2,7 @@
 
 import { type Pas, Security } from "../arch/security.ts";
 import type { PeState } from "../arch/state.ts";
-import { Perm, PERM_READS, PERM_WRITES } from "./access.ts";
+import { PERM_READS, PERM_WRITES, Perm } from "./access.ts";
 import { stage2Device } from "./attributes.ts";
 import { FaultType, type WalkFault } from "./fault.ts";
 import { stage2Perms, Upper } from "./permissions.ts";

@@ -30,8 +30,16 @@ export interface Tlbi {
 }
 
 // CRm of the by-VA group: 1 OS, 3 IS, 7 local; of the range group: 5 OS, 2 IS, 6 local.
-const plain = new Map([[1, true], [3, true], [7, false]]);
-const ranged = new Map([[5, true], [2, true], [6, false]]);
+const plain = new Map([
+  [1, true],
+  [3, true],
+  [7, false],
+]);
+const ranged = new Map([
+  [5, true],
+  [2, true],
+  [6, false],
+]);
 // CRm, op2 of the stage 2 group: last-level forms (op2 + 4) invalidate the same entries here.
 const ipa = new Map<number, Omit<Tlbi, "op" | "el">>([
   [0x40, { broadcast: true, range: false }],

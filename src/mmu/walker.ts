@@ -4,8 +4,19 @@
 import { type Pas, Security } from "../arch/security.ts";
 import type { PeState } from "../arch/state.ts";
 import type { PhysicalMemory } from "../mem/physical.ts";
-import { Access, needed, Perm, PERM_ALL, PERM_READS, PERM_WRITES, Privilege } from "./access.ts";
-import { combineAttr, combineShare, DEVICE, decodeShare, effectiveShare, isDevice, type MemAttr, NORMAL_WB, type Share, XS } from "./attributes.ts";
+import { Access, needed, PERM_ALL, PERM_READS, PERM_WRITES, Perm, Privilege } from "./access.ts";
+import {
+  combineAttr,
+  combineShare,
+  DEVICE,
+  decodeShare,
+  effectiveShare,
+  isDevice,
+  type MemAttr,
+  NORMAL_WB,
+  type Share,
+  XS,
+} from "./attributes.ts";
 import { FaultType, WalkFault } from "./fault.ts";
 import type { MmuFeatures } from "./features.ts";
 import { stage1Perms, Table, Upper } from "./permissions.ts";

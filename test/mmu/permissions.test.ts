@@ -3,7 +3,7 @@
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Access, bit, DBM, LEAF, PXN, RAM, RO, Rig, tcr, tcrOne, Tree, USER, UXN } from "./rig.ts";
+import { Access, bit, DBM, LEAF, PXN, RAM, Rig, RO, Tree, tcr, tcrOne, USER, UXN } from "./rig.ts";
 
 const VA = 0x12_3456_7000n;
 const HA_HD = bit(39) | bit(40);

@@ -1,8 +1,8 @@
 // A PE without a CPU: registers, RAM, MMU, and a builder of translation tables, for the MMU tests.
 
 import { Off, PE_BASE, RAM_POOL } from "../../src/arch/layout.ts";
-import { PeState, slot } from "../../src/arch/state.ts";
 import type { RegName } from "../../src/arch/registers/encodings.ts";
+import { PeState, slot } from "../../src/arch/state.ts";
 import { PhysicalMemory } from "../../src/mem/physical.ts";
 import { Access } from "../../src/mmu/access.ts";
 import { TlbDomain } from "../../src/mmu/domain.ts";
@@ -210,7 +210,9 @@ export class Tree {
 
 /** TCR_EL1 for two trees, IPS 48 bits, 16-bit ASIDs. */
 export function tcr(t0: Tree, t1: Tree = t0, more = 0n): bigint {
-  return t0.tsz | ((TG0[t0.granule] as bigint) << 14n) | (t1.tsz << 16n) | ((TG1[t1.granule] as bigint) << 30n) | (5n << 32n) | bit(36) | more;
+  return (
+    t0.tsz | ((TG0[t0.granule] as bigint) << 14n) | (t1.tsz << 16n) | ((TG1[t1.granule] as bigint) << 30n) | (5n << 32n) | bit(36) | more
+  );
 }
 /** TCR_EL1 with another IPS. */
 export const withIps = (v: bigint, ips: number): bigint => (v & ~(7n << 32n)) | (BigInt(ips) << 32n);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { AF, Access, bit, CONT, DBM, LEAF, NG, PXN, RAM, RO, Rig, tcr, tcrOne, Tree, USER, UXN, withIps } from "./rig.ts";
+import { Access, AF, bit, CONT, DBM, LEAF, NG, PXN, RAM, Rig, RO, Tree, tcr, tcrOne, USER, UXN, withIps } from "./rig.ts";
 
 const LOW = 0x12_3456_7000n;
 const HIGH = 0xffff_8000_1234_5000n;
@@ -26,6 +26,7 @@ describe("stage 1 walk", () => {
   });
 
   // Granule, input size, leaf level, log2 of what the leaf maps (Arm ARM tables D8-21 to D8-26).
+  // biome-ignore format: one row per granule
   const leaves: [12 | 14 | 16, number, number, number][] = [
     [12, 48, 3, 12], [12, 48, 2, 21], [12, 48, 1, 30], [12, 39, 3, 12], [12, 39, 1, 30], [12, 25, 2, 21], [12, 24, 3, 12], [12, 21, 3, 12], [12, 16, 3, 12],
     [14, 48, 3, 14], [14, 48, 2, 25], [14, 47, 3, 14], [14, 36, 2, 25], [14, 25, 3, 14], [14, 16, 3, 14],
@@ -75,7 +76,14 @@ describe("stage 1 walk", () => {
   });
 
   it("uses a contiguous set as one entry, and the base of the set", () => {
-    for (const [granule, level, set, size] of [[12, 3, 16, 12], [12, 2, 16, 21], [14, 3, 128, 14], [14, 2, 32, 25], [16, 3, 32, 16], [16, 2, 32, 29]] as const) {
+    for (const [granule, level, set, size] of [
+      [12, 3, 16, 12],
+      [12, 2, 16, 21],
+      [14, 3, 128, 14],
+      [14, 2, 32, 25],
+      [16, 3, 32, 16],
+      [16, 2, 32, 29],
+    ] as const) {
       const { rig, t } = el1({ granule });
       const bytes = BigInt(set) << BigInt(size);
       const va = (0x55_5555_5555n / bytes) * bytes;
@@ -96,7 +104,14 @@ describe("addresses", () => {
   it("faults at level 0 on VAs outside both ranges", () => {
     const { rig, t } = el1();
     t.map(LOW, RAM, LEAF);
-    for (const va of [1n << 48n, 0x0080_0000_0000_0000n, 0xfffe_ffff_ffff_f000n, 0xff7f_8000_0000_0000n, LOW | (1n << 56n), LOW | (0xffn << 56n)]) {
+    for (const va of [
+      1n << 48n,
+      0x0080_0000_0000_0000n,
+      0xfffe_ffff_ffff_f000n,
+      0xff7f_8000_0000_0000n,
+      LOW | (1n << 56n),
+      LOW | (0xffn << 56n),
+    ]) {
       expect(rig.fails(va)).toBe("s1 0x04");
     }
   });
@@ -119,9 +134,18 @@ describe("addresses", () => {
   });
 
   it.each([
-    [12, 15, {}, false], [12, 16, {}, true], [12, 39, {}, true], [12, 48, {}, true], [12, 49, {}, false],
-    [12, 39, { ttst: false }, true], [12, 40, { ttst: false }, false],
-    [16, 11, {}, false], [16, 12, {}, true], [16, 12, { lva: false }, false], [16, 47, {}, true], [16, 48, {}, false],
+    [12, 15, {}, false],
+    [12, 16, {}, true],
+    [12, 39, {}, true],
+    [12, 48, {}, true],
+    [12, 49, {}, false],
+    [12, 39, { ttst: false }, true],
+    [12, 40, { ttst: false }, false],
+    [16, 11, {}, false],
+    [16, 12, {}, true],
+    [16, 12, { lva: false }, false],
+    [16, 47, {}, true],
+    [16, 48, {}, false],
   ] as const)("granule 2^%i, TxSZ %i with %o: valid %s", (granule, txsz, features, valid) => {
     const rig = new Rig({ features });
     const t = new Tree(rig, { granule, ia: 64 - txsz });
@@ -173,7 +197,10 @@ describe("addresses", () => {
   });
 
   it("52-bit input with DS starts at level -1 (4K), 0 (16K), and has larger blocks", () => {
-    for (const [granule, blockLevel, size] of [[12, 0, 39], [14, 1, 36]] as const) {
+    for (const [granule, blockLevel, size] of [
+      [12, 0, 39],
+      [14, 1, 36],
+    ] as const) {
       const rig = new Rig();
       const t = new Tree(rig, { granule, ia: 52, ds: true });
       expect(t.start).toBe(granule === 12 ? -1 : 0);
@@ -280,7 +307,11 @@ describe("access flag and dirty state", () => {
     expect(rig.mmu.walks).toBe(walks);
   });
   it("DBM means nothing without HD, or without the feature", () => {
-    for (const [more, features] of [[HA, {}], [HA | HD, { hafdbs: 1 }], [HD, {}]] as const) {
+    for (const [more, features] of [
+      [HA, {}],
+      [HA | HD, { hafdbs: 1 }],
+      [HD, {}],
+    ] as const) {
       const { rig, t } = el1({}, more, features);
       t.map(LOW, RAM, LEAF | DBM | RO);
       expect(rig.fails(LOW, Access.Write)).toBe("s1 0x0f w");
@@ -346,7 +377,15 @@ describe("regimes", () => {
     one.map(LOW, RAM, LEAF);
     host.map(LOW, RAM + 0x1000, LEAF | USER);
     guest.map(LOW, RAM + 0x2000, LEAF | USER);
-    rig.set({ EL: 2, SCTLR_EL2: 1n, TCR_EL2: tcrOne(one), TTBR0_EL2: one.ttbr(), SCTLR_EL1: 1n, TCR_EL1: tcr(guest), TTBR0_EL1: guest.ttbr() });
+    rig.set({
+      EL: 2,
+      SCTLR_EL2: 1n,
+      TCR_EL2: tcrOne(one),
+      TTBR0_EL2: one.ttbr(),
+      SCTLR_EL1: 1n,
+      TCR_EL1: tcr(guest),
+      TTBR0_EL1: guest.ttbr(),
+    });
     expect(rig.pa(LOW)).toBe(RAM);
     expect(rig.fails(HIGH)).toBe("s1 0x04");
     rig.set({ HCR_EL2: bit(34) | bit(27), TCR_EL2: tcr(host), TTBR0_EL2: host.ttbr(), TTBR1_EL2: host.ttbr() });
@@ -366,7 +405,16 @@ describe("regimes", () => {
     const t = new Tree(rig);
     t.map(0n, RAM, LEAF);
     t.map(0x1000n, RAM, LEAF | bit(5));
-    rig.set({ SCR_EL3: 1n | bit(62), EL: 2, SCTLR_EL2: 1n, TCR_EL2: tcrOne(t), TTBR0_EL2: t.ttbr(), SCTLR_EL1: 1n, TCR_EL1: tcr(t), TTBR0_EL1: t.ttbr() });
+    rig.set({
+      SCR_EL3: 1n | bit(62),
+      EL: 2,
+      SCTLR_EL2: 1n,
+      TCR_EL2: tcrOne(t),
+      TTBR0_EL2: t.ttbr(),
+      SCTLR_EL1: 1n,
+      TCR_EL1: tcr(t),
+      TTBR0_EL1: t.ttbr(),
+    });
     expect(rig.outcome(0n, Access.Fetch)).toBe("ok");
     expect(rig.mmu.pas).toBe(3);
     expect(rig.outcome(0x1000n)).toBe("ok");

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { hpfar } from "../../src/mmu/fault.ts";
-import { AF, Access, attrIndex, bit, CONT, DBM, LEAF, RAM, Rig, TG0, tcr, Tree, type TreeOptions, UXN } from "./rig.ts";
+import { Access, AF, attrIndex, bit, CONT, DBM, LEAF, RAM, Rig, TG0, Tree, type TreeOptions, tcr, UXN } from "./rig.ts";
 
 const VA = 0x12_3456_7000n;
 const VM = 1n;
@@ -57,11 +57,13 @@ describe("stage 2 walk", () => {
     expect(rig.fails(VA)).toBe("s1 0x07");
     s2.put(s2.slot(BigInt(l3), 2), 0n);
     s2.map(BigInt(l3), copy, S2);
-    for (let page = Math.floor(l3 / 0x20_0000) * 0x20_0000; page < l3 + 0x20_0000; page += 4096) if (page !== l3) s2.map(BigInt(page), page, S2);
+    for (let page = Math.floor(l3 / 0x20_0000) * 0x20_0000; page < l3 + 0x20_0000; page += 4096)
+      if (page !== l3) s2.map(BigInt(page), page, S2);
     expect(rig.pa(VA)).toBe(RAM + 0x9000);
   });
 
   // Granule, IPA bits, start level, concatenated tables (log2): all that SL0 allows.
+  // biome-ignore format: one row per granule
   const shapes: [12 | 14 | 16, number, number, number][] = [
     [12, 40, 1, 1], [12, 43, 1, 4], [12, 39, 1, 0], [12, 31, 1, 0], [12, 34, 2, 4], [12, 30, 2, 0], [12, 25, 3, 4], [12, 16, 3, 0], [12, 48, 0, 0], [12, 44, 0, 0],
     [14, 40, 2, 4], [14, 36, 2, 0], [14, 29, 3, 4], [14, 47, 1, 0], [14, 48, 1, 1], [16, 42, 2, 0], [16, 46, 2, 4], [16, 33, 3, 4], [16, 48, 1, 0], [16, 47, 1, 0],
@@ -76,7 +78,17 @@ describe("stage 2 walk", () => {
   });
 
   it.each([
-    [12, 44, 1], [12, 30, 1], [12, 35, 2], [12, 26, 3], [12, 39, 0], [14, 41, 2], [14, 30, 3], [14, 25, 2], [16, 47, 2], [16, 34, 3], [16, 29, 2],
+    [12, 44, 1],
+    [12, 30, 1],
+    [12, 35, 2],
+    [12, 26, 3],
+    [12, 39, 0],
+    [14, 41, 2],
+    [14, 30, 3],
+    [14, 25, 2],
+    [16, 47, 2],
+    [16, 34, 3],
+    [16, 29, 2],
   ] as const)("granule 2^%i, %i-bit IPA does not fit start level %i", (granule, ia, start) => {
     const { rig, s2 } = only({ granule, ia, start, concat: 4 });
     s2.put(s2.root, BigInt(RAM) | S2 | 3n);
@@ -85,7 +97,7 @@ describe("stage 2 walk", () => {
 
   it("rejects reserved start levels and sizes beyond the PE's", () => {
     const bad: [bigint, object][] = [
-      [(3n << 6n) | (24n) | (1n << 14n) | (5n << 16n), {}],
+      [(3n << 6n) | 24n | (1n << 14n) | (5n << 16n), {}],
       [(3n << 6n) | 24n | (2n << 14n) | (5n << 16n), {}],
       [(3n << 6n) | 40n | (5n << 16n), { ttst: false }],
       [(2n << 6n) | 16n | (5n << 16n), { paBits: 42 }],
@@ -159,7 +171,12 @@ describe("stage 2 permissions", () => {
     expect(rig.outcome(0n, Access.ReadWrite)).toBe(ap === 3 ? "ok" : ap & 1 ? "s2 0x0f w" : "s2 0x0f");
     expect(rig.outcome(0n, Access.Maintain)).toBe("ok");
   });
-  it.each([[0, "ok", "ok"], [1, "ok", "no"], [2, "no", "no"], [3, "no", "ok"]] as const)("XN[1:0] = %i: EL0 %s, EL1 %s; without FEAT_XNX only bit 54", (xn, el0, el1) => {
+  it.each([
+    [0, "ok", "ok"],
+    [1, "ok", "no"],
+    [2, "no", "no"],
+    [3, "no", "ok"],
+  ] as const)("XN[1:0] = %i: EL0 %s, EL1 %s; without FEAT_XNX only bit 54", (xn, el0, el1) => {
     for (const xnx of [true, false]) {
       const { rig, s2 } = only({ ia: 40, start: 1, concat: 1 }, 0n, { xnx });
       s2.map(0n, RAM, S2 | (BigInt(xn) << 53n));
@@ -249,6 +266,7 @@ describe("stage 2 access flag and dirty state", () => {
 
 describe("memory type", () => {
   // Stage 1 attribute index (rig MAIR: WB, Device-nGnRE, NC, WT), stage 2 MemAttr, FWB, resulting PAR attribute.
+  // biome-ignore format: one row per combination rule
   const types: [number, number, boolean, number][] = [
     [0, 0b1111, false, 0xff], [0, 0b1010, false, 0xbb], [0, 0b0101, false, 0x44], [0, 0b0001, false, 0x04], [0, 0b0011, false, 0x0c],
     [1, 0b1111, false, 0x04], [1, 0b0000, false, 0x00], [1, 0b0010, false, 0x04], [2, 0b1111, false, 0x44], [3, 0b1111, false, 0xbb],
@@ -314,7 +332,17 @@ describe("security states", () => {
     non.map(0x7700_0000n, RAM + 0x1000, S2);
     s1.map(0n, 0x7700_0000, LEAF);
     s1.map(0x1000n, 0x7700_0000, LEAF | bit(5));
-    rig.set({ SCR_EL3: bit(18), SCTLR_EL1: 1n, TCR_EL1: tcr(s1), TTBR0_EL1: s1.ttbr(), HCR_EL2: VM, VSTTBR_EL2: sec.ttbr(), VTTBR_EL2: non.ttbr(), VSTCR_EL2: vtcr(sec), VTCR_EL2: vtcr(non) });
+    rig.set({
+      SCR_EL3: bit(18),
+      SCTLR_EL1: 1n,
+      TCR_EL1: tcr(s1),
+      TTBR0_EL1: s1.ttbr(),
+      HCR_EL2: VM,
+      VSTTBR_EL2: sec.ttbr(),
+      VTTBR_EL2: non.ttbr(),
+      VSTCR_EL2: vtcr(sec),
+      VTCR_EL2: vtcr(non),
+    });
     const at = (va: bigint): [number, number] => [rig.pa(va), rig.mmu.pas];
     expect(at(0n)).toEqual([RAM, 0]);
     expect(at(0x1000n)).toEqual([RAM + 0x1000, 0]);
