@@ -6,7 +6,7 @@ import type { RegName } from "../../src/arch/registers/encodings.ts";
 import { encodingOf } from "../../src/arch/registers/record.ts";
 import { PeState, slot } from "../../src/arch/state.ts";
 import { type GicCpuPort, Pe } from "../../src/cpu/pe.ts";
-import { mmuFeatures } from "../../src/cpu/pe-features.ts";
+import { mmuFeatures } from "../../src/cpu/feature-use.ts";
 import { SysOp } from "../../src/isa/sysops.ts";
 import { PhysicalMemory } from "../../src/mem/physical.ts";
 import { TlbDomain } from "../../src/mmu/domain.ts";
