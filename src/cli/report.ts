@@ -3,14 +3,13 @@
 import { EmuError } from "../util/errors.ts";
 
 /** Writes `rme-emu: …` and returns the exit code. With RME_EMU_DEBUG=1 the stack trace follows. */
-export function reportError(error: unknown): number {
+export function reportError(error: unknown, stderr: { write(text: string): unknown } = process.stderr): number {
   const message = error instanceof Error ? error.message : String(error);
   const text = error instanceof EmuError ? message : `internal error: ${message} (set RME_EMU_DEBUG=1 to see where)`;
-  process.stderr.write(`rme-emu: ${oneLine(text)}\n`);
-  if (process.env["RME_EMU_DEBUG"] === "1" && error instanceof Error && error.stack) process.stderr.write(`${error.stack}\n`);
+  stderr.write(`rme-emu: ${oneLine(text)}\n`);
+  if (process.env["RME_EMU_DEBUG"] === "1" && error instanceof Error && error.stack) stderr.write(`${error.stack}\n`);
   return error instanceof EmuError ? error.exitCode : 1;
 }
 
 /** Control characters (file names may hold any) must neither break the line nor reach the terminal. */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
 const oneLine = (text: string): string => text.replace(/[\u0000-\u001f\u007f]+/g, " ").trim();

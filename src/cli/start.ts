@@ -6,7 +6,6 @@ import { Machine, type MachineOptions, type StopReason } from "../harness/index.
 import { EmuError } from "../util/errors.ts";
 import type { RunCommand } from "./args/options.ts";
 import { type FileBlockBackend, openDrives } from "./block-file.ts";
-import { debianKernel } from "./fetch.ts";
 import { Terminal } from "./terminal.ts";
 
 /** The program that is booted when no kernel is given. */
@@ -18,11 +17,7 @@ export async function runMachine(command: RunCommand): Promise<number> {
   const log = openLog(command);
   try {
     const options = { ...(await machineOptions(command, drives)), ...(log ? { log: log.write } : {}) };
-    for (;;) {
-      const reason = await runOnce(command, options);
-      if (reason === "quit") return 0;
-      if (reason.kind !== "reset" || command.noReboot) return exitCode(reason);
-    }
+    return await runLives(command, options);
   } finally {
     for (const drive of drives) {
       drive.flush();
@@ -31,6 +26,33 @@ export async function runMachine(command: RunCommand): Promise<number> {
     log?.close();
   }
 }
+
+/** From power-on to the end; after a reset of the guest, again. */
+async function runLives(command: RunCommand, options: MachineOptions): Promise<number> {
+  let machine = await Machine.create(options);
+  let quit = false;
+  const console = openConsole(command, {
+    onInput: (bytes) => guestConsole(command, machine).send(bytes),
+    onQuit: () => {
+      quit = true;
+      machine.stop();
+    },
+  });
+  try {
+    for (;;) {
+      guestConsole(command, machine).onData((bytes) => console.write(bytes));
+      const reason = await machine.run();
+      if (quit) return 0;
+      if (reason.kind !== "reset" || command.noReboot) return exitCode(reason);
+      machine = await Machine.create(options);
+    }
+  } finally {
+    console.close();
+  }
+}
+
+const guestConsole = (command: RunCommand, machine: Machine): Machine["console"] =>
+  command.console === "hvc0" ? machine.virtioConsole : machine.console;
 
 /** Where --trace writes: a file, or standard error. */
 function openLog(command: RunCommand): { write(line: string): void; close(): void } | undefined {
@@ -60,7 +82,8 @@ async function bootFiles(command: RunCommand): Promise<Pick<MachineOptions, "ker
   const append = command.append === undefined ? {} : { append: command.append };
   const initrd = command.initrd === undefined ? {} : { initrd: command.initrd };
   if (command.kernel === undefined) return { kernel: helloImage() };
-  const debian = existsSync(command.kernel) ? undefined : await debianKernel(command.kernel);
+  const isFile = existsSync(command.kernel) || !command.kernel.startsWith("debian");
+  const debian = isFile ? undefined : await (await import("./fetch.ts")).debianKernel(command.kernel);
   if (!debian) return { kernel: command.kernel, ...initrd, ...append };
   return { kernel: debian.vmlinuz, initrd: debian.initrd, append: "console=ttyAMA0", ...initrd, ...append };
 }
@@ -69,27 +92,6 @@ function helloImage(): string {
   const path = fileURLToPath(HELLO);
   if (existsSync(path)) return path;
   throw new EmuError("hello-missing", "the bundled program firmware/hello/hello.img is missing; give a kernel with --kernel");
-}
-
-/** One life of the machine, from power-on to its end. */
-async function runOnce(command: RunCommand, options: MachineOptions): Promise<StopReason | "quit"> {
-  const machine = await Machine.create(options);
-  const guest = command.console === "hvc0" ? machine.virtioConsole : machine.console;
-  let quit = false;
-  const console = openConsole(command, {
-    onInput: (bytes) => guest.send(bytes),
-    onQuit: () => {
-      quit = true;
-      machine.stop();
-    },
-  });
-  guest.onData((bytes) => console.write(bytes));
-  try {
-    const reason = await machine.run();
-    return quit ? "quit" : reason;
-  } finally {
-    console.close();
-  }
 }
 
 interface Console {

@@ -1,5 +1,7 @@
 // The person's terminal: raw mode, the escape key Ctrl-A, and putting everything back at the end however it comes.
 
+import { spawnSync } from "node:child_process";
+
 const CTRL_A = 0x01;
 
 /** What a byte typed by the person means. */
@@ -51,7 +53,7 @@ export class Terminal {
   private raw = false;
   private readonly restore = (): void => this.leaveRaw();
   private readonly reenter = (): void => {
-    if (this.raw) process.stdin.setRawMode(true); // the shell changed it while we were stopped
+    if (this.raw) enterRaw(); // the shell changed it while we were stopped
   };
   private readonly onData = (chunk: Uint8Array): void => this.input(chunk);
   private readonly onSignal = (signal: NodeJS.Signals): void => {
@@ -66,7 +68,7 @@ export class Terminal {
   /** Takes over standard input. A terminal goes to raw mode; anything else is read as it comes, without escape keys. */
   open(): void {
     if (process.stdin.isTTY) {
-      process.stdin.setRawMode(true);
+      enterRaw();
       this.raw = true;
       process.on("exit", this.restore);
       process.on("SIGCONT", this.reenter);
@@ -110,6 +112,15 @@ export class Terminal {
     this.raw = false;
     process.stdin.setRawMode(false);
   }
+}
+
+/**
+ * Every key as it is, every byte of the guest as it is. Node's raw mode leaves output processing on (a line feed would become
+ * carriage return and line feed); stty turns it off. Leaving raw mode restores both.
+ */
+function enterRaw(): void {
+  process.stdin.setRawMode(true);
+  spawnSync("stty", ["-opost"], { stdio: ["inherit", "ignore", "ignore"] });
 }
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;

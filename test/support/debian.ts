@@ -1,7 +1,7 @@
 // What tests need from Debian, taken from the cache: `npm test` (tools/test.ts) puts it there first.
 
-import { cachedKernel, type DebianKernel } from "../../src/cli/debian/kernel.ts";
 import { cacheRoot } from "../../src/cli/debian/cache.ts";
+import { cachedKernel, type DebianKernel } from "../../src/cli/debian/kernel.ts";
 
 /** Kernels that the boot tests run, by the beginning of their version. Debian's suites move on: RME_TEST_KERNELS names others. */
 export const TEST_KERNELS: readonly string[] = (process.env["RME_TEST_KERNELS"] ?? "6.12,7.2").split(",");
@@ -9,7 +9,8 @@ export const TEST_KERNELS: readonly string[] = (process.env["RME_TEST_KERNELS"] 
 /** The cached kernel, with its busybox initramfs. Throws when it was not fetched: a test that cannot run has failed. */
 export async function debianKernel(version: string): Promise<DebianKernel> {
   const kernel = await cachedKernel(cacheRoot(), version);
-  if (!kernel) throw new Error(`Debian kernel ${version} is not in the cache: run "npm test" or "npx rme-emu fetch debian-kernel=${version}"`);
+  if (!kernel)
+    throw new Error(`Debian kernel ${version} is not in the cache: run "npm test" or "npx rme-emu fetch debian-kernel=${version}"`);
   return kernel;
 }
 

@@ -1,0 +1,32 @@
+// One command line from words to exit code.
+
+import { readFileSync } from "node:fs";
+import { parseCommandLine } from "./args/options.ts";
+import { reportError } from "./report.ts";
+
+/** Where a command writes. */
+export interface Output {
+  readonly stdout: { write(text: string): unknown };
+  readonly stderr: { write(text: string): unknown };
+}
+
+/** Runs the words after the program's name; resolves to the exit code. Errors are reported, never thrown. */
+export async function runCommandLine(argv: readonly string[], output: Output = process): Promise<number> {
+  try {
+    const command = parseCommandLine(argv, packageVersion());
+    if (command.kind === "print") {
+      output.stdout.write(command.text);
+      return 0;
+    }
+    // Loaded only when needed: fetching starts no machine, and a machine needs no fetcher.
+    if (command.kind === "fetch") return await (await import("./fetch.ts")).runFetch(command);
+    return await (await import("./start.ts")).runMachine(command);
+  } catch (error) {
+    return reportError(error, output.stderr);
+  }
+}
+
+function packageVersion(): string {
+  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}

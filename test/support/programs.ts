@@ -1,0 +1,47 @@
+// Small guest programs for tests of what stands around the guest, as arm64 Images.
+
+/** Begins with a branch over the 64-byte header; boots at the highest Exception level that the machine gives a kernel. */
+function image(code: readonly number[]): Uint8Array {
+  const data = new Uint8Array(4096);
+  const view = new DataView(data.buffer);
+  view.setUint32(0, 0x14000010, true); // b #64
+  view.setBigUint64(16, 4096n, true); // image_size
+  view.setBigUint64(24, 0xan, true); // 4K pages, anywhere
+  view.setUint32(56, 0x644d5241, true); // magic
+  for (const [index, word] of code.entries()) view.setUint32(64 + 4 * index, word, true);
+  return data;
+}
+
+/** Writes "ready", then sends back every character; "q" powers off, "r" resets, "h" waits for interrupts that cannot come. */
+// biome-ignore format: one instruction per line
+export const echoProgram: Uint8Array = image([
+  0xd2a12001, //        mov  x1, #0x09000000      the PL011
+  0x52806022, //        mov  w2, #0x301           UARTEN, TXE, RXE
+  0xb9003022, //        str  w2, [x1, #0x30]      UARTCR
+  0x10000304, //        adr  x4, text
+  0x38401483, // print: ldrb w3, [x4], #1
+  0x34000063, //        cbz  w3, loop
+  0xb9000023, //        str  w3, [x1]
+  0x17fffffd, //        b    print
+  0xb9401822, // loop:  ldr  w2, [x1, #0x18]      UARTFR
+  0x3727ffe2, //        tbnz w2, #4, loop         RXFE
+  0xb9400023, //        ldr  w3, [x1]             UARTDR
+  0xb9000023, //        str  w3, [x1]
+  0x7101c47f, //        cmp  w3, #'q'
+  0x54000100, //        b.eq off
+  0x7101c87f, //        cmp  w3, #'r'
+  0x54000120, //        b.eq reset
+  0x7101a07f, //        cmp  w3, #'h'
+  0x54fffee1, //        b.ne loop
+  0xd5034fdf, //        msr  daifset, #15
+  0xd503207f, // halt:  wfi
+  0x17ffffff, //        b    halt
+  0xd2b08000, // off:   mov  x0, #0x84000000
+  0xf2800100, //        movk x0, #8               SYSTEM_OFF
+  0xd4000003, //        smc  #0
+  0xd2b08000, // reset: mov  x0, #0x84000000
+  0xf2800120, //        movk x0, #9               SYSTEM_RESET
+  0xd4000003, //        smc  #0
+  0x64616572, // text:  "read"
+  0x000a0d79, //        "y\r\n"
+]);
