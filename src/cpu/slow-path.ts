@@ -58,13 +58,12 @@ export class SlowPath {
 
   private misaligned(kind: number, lo: number, bytes: number): boolean {
     if (kind & Kind.ZVA) return false;
-    const unit = kind & Kind.EXCLUSIVE ? bytes : 1 << (kind & Kind.LG);
+    const unit = kind & (Kind.EXCLUSIVE | Kind.ATOMIC) ? bytes : 1 << (kind & Kind.LG);
     return (lo & (unit - 1)) !== 0;
   }
-  /** Misaligned exclusives always fault; ordered and atomic accesses when they cross a 16-byte unit (FEAT_LSE2). */
+  /** Misaligned exclusive, ordered and atomic accesses fault when they cross a 16-byte unit (FEAT_LSE2, UnalignedAccessFaults). */
   private crossesUnit(kind: number, lo: number, bytes: number): boolean {
-    if (kind & Kind.EXCLUSIVE) return true;
-    return (kind & (Kind.ORDERED | Kind.ATOMIC)) !== 0 && (lo & 15) + bytes > 16;
+    return (kind & (Kind.ORDERED | Kind.ATOMIC | Kind.EXCLUSIVE)) !== 0 && (lo & 15) + bytes > 16;
   }
 
   private translate(pe: Pe, kind: number, lo: number, hi: number, bytes: number, misaligned: boolean): Piece | undefined {

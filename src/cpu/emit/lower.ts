@@ -263,7 +263,9 @@ export class Lowering {
   private address(va: number, kind: number): number {
     const host = this.local(I32);
     const table = kind & (Kind.STORE | Kind.ATOMIC | Kind.ZVA) ? (kind & Kind.UNPRIVILEGED ? Off.TLB_UW : Off.TLB_W) : kind & Kind.UNPRIVILEGED ? Off.TLB_UR : Off.TLB_R;
-    const element = kind & Kind.ZVA ? 64 : 1 << (kind & Kind.LG);
+    // Exclusive and atomic pairs are one access of twice the element size; other pairs are two accesses.
+    const single = kind & (Kind.EXCLUSIVE | Kind.ATOMIC);
+    const element = kind & Kind.ZVA ? 64 : (1 << (kind & Kind.LG)) << (kind & Kind.PAIR && single ? 1 : 0);
     const entry = this.local(I32);
     this.loadState(table);
     this.get(va);
@@ -274,7 +276,7 @@ export class Lowering {
     this.tee(entry);
     this.mem(W.i64Load, 0);
     this.get(va);
-    if (kind & Kind.PAIR) {
+    if (kind & Kind.PAIR && !single) {
       this.i64(element);
       this.op(W.i64Add);
     }

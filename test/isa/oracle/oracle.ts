@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Off } from "../../../src/arch/layout.ts";
 import type { PeState } from "../../../src/arch/state.ts";
-import { buildProgram, Rec, type Step } from "./program.ts";
+import { buildProgram, NEAR_STEPS, Rec, type Step } from "./program.ts";
 
 export { Rec } from "./program.ts";
 
@@ -30,9 +30,12 @@ function findQemu(): string | undefined {
 export class Registers {
   readonly bytes: Uint8Array;
   readonly view: DataView;
+  /** Contents of the data window after the instruction; only in results of cases with a window. */
+  readonly window: Uint8Array | undefined;
 
-  constructor(bytes: Uint8Array = new Uint8Array(Rec.SIZE)) {
+  constructor(bytes: Uint8Array = new Uint8Array(Rec.SIZE), window?: Uint8Array) {
     this.bytes = bytes;
+    this.window = window;
     this.view = new DataView(bytes.buffer, bytes.byteOffset, Rec.SIZE);
   }
   /** Xn, n = 0..30; 31 is SP. */
@@ -66,20 +69,37 @@ export class Registers {
   }
   /** Linux signal the instruction raised (4 = SIGILL: UNDEFINED), 0 when it completed. Only in results. */
   get signal(): number {
-    return this.view.getUint32(Rec.SIGNAL, true);
+    return this.pc === this.address ? this.view.getUint32(Rec.SIGNAL, true) : 0;
+  }
+  /** Address at which the instruction stood. Only in results. */
+  get address(): number {
+    return this.view.getUint32(Rec.ADDRESS, true);
+  }
+  /** Where execution went on after the instruction; `address` when it raised a signal. Only in results. */
+  get pc(): number {
+    return this.view.getUint32(Rec.PC, true);
   }
   copy(): Registers {
     return new Registers(this.bytes.slice());
   }
 }
 
-/** One question: instruction word and the registers before it. */
+/** One question: instruction word and the state before it. */
 export interface Case {
   readonly insn: number;
+  /** Gives the word to run instead of `insn` for the address at which it will stand (Registers.address of the result). */
+  readonly at?: (address: number) => number;
+  /** Instruction executed directly before. */
+  readonly prefix?: number | undefined;
   readonly before: Registers;
+  /** Contents of the data window (program.ts: WINDOW), Rec.WINDOW_BYTES bytes. */
+  readonly window?: Uint8Array | undefined;
 }
 
-/** Cases per run: bounds the size of the program. */
+/** The instruction word of a case that stood at `address`. */
+export const wordOf = (c: Case, address: number): number => c.at?.(address) ?? c.insn;
+
+/** Cases per run: bounds the size of the program, and how far branches must reach. */
 const BATCH = 8192;
 
 /** Runs every case under qemu (`-cpu max` or as given) and returns the registers after each, in order. */
@@ -88,8 +108,10 @@ export function runOracle(cases: readonly Case[], cpu = "max"): Registers[] {
   const dir = mkdtempSync(join(tmpdir(), "rme-oracle-"));
   try {
     const after: Registers[] = [];
-    for (let i = 0; i < cases.length; i += BATCH) {
-      const steps = cases.slice(i, i + BATCH).map((c): Step => ({ insn: c.insn, record: c.before.bytes }));
+    for (let i = 0; i < cases.length; ) {
+      const some = batchAt(cases, i);
+      i += some.length;
+      const steps = some.map((c): Step => ({ insn: c.at ?? c.insn, prefix: c.prefix, record: c.before.bytes, window: c.window }));
       after.push(...runBatch(qemu, join(dir, "program"), steps, cpu));
     }
     return after;
@@ -98,16 +120,33 @@ export function runOracle(cases: readonly Case[], cpu = "max"): Registers[] {
   }
 }
 
+/** The next cases that fit in one program: all with or all without a window; few words when they depend on their address. */
+function batchAt(cases: readonly Case[], start: number): readonly Case[] {
+  const withWindow = cases[start]?.window !== undefined;
+  let placed = 0;
+  let end = start;
+  for (; end < cases.length && end - start < BATCH; end++) {
+    const c = cases[end] as Case;
+    if ((c.window !== undefined) !== withWindow) break;
+    if (c.at && cases[end - 1]?.at !== c.at && ++placed > NEAR_STEPS) break;
+  }
+  return cases.slice(start, end);
+}
+
 function runBatch(emulator: string, path: string, steps: readonly Step[], cpu: string): Registers[] {
-  writeFileSync(path, buildProgram(steps));
+  const { file, stride } = buildProgram(steps);
+  writeFileSync(path, file);
   chmodSync(path, 0o755);
-  const size = steps.length * Rec.SIZE;
+  const size = steps.length * stride;
   const run = spawnSync(emulator, ["-cpu", cpu, path], { maxBuffer: size + 4096, timeout: 60_000 });
   if (run.status !== 0 || run.stdout.length !== size)
     throw new Error(
       `oracle run failed: status ${run.status} ${run.signal} ${run.stdout?.length} of ${size} bytes, ${run.error ?? run.stderr}`,
     );
-  return steps.map((_, i) => new Registers(run.stdout.subarray(i * Rec.SIZE, (i + 1) * Rec.SIZE)));
+  return steps.map((_, i) => {
+    const record = run.stdout.subarray(i * stride, (i + 1) * stride);
+    return new Registers(record.subarray(0, Rec.SIZE), stride > Rec.SIZE ? record.subarray(Rec.WINDOW) : undefined);
+  });
 }
 
 /** Copies the registers into a PE. */

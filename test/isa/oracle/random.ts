@@ -1,25 +1,31 @@
 // Reproducible random instruction words and register states for differential tests.
 
 import { decode, type Row } from "../../../src/isa/table.ts";
-import { Registers } from "./oracle.ts";
+import { Rec, Registers } from "./oracle.ts";
 
 /** Uniform 32-bit numbers from a seed (xorshift128). */
 export class Random {
-  private readonly s: Uint32Array;
+  private a: number;
+  private b: number;
+  private c: number;
+  private d: number;
 
   constructor(seed: number) {
-    this.s = Uint32Array.of(seed | 1, 0x9e37_79b9, seed ^ 0x7f4a_7c15, 0xf39c_c060);
+    this.a = seed | 1;
+    this.b = 0x9e37_79b9 | 0;
+    this.c = seed ^ 0x7f4a_7c15;
+    this.d = 0xf39c_c060 | 0;
     for (let i = 0; i < 16; i++) this.u32();
   }
   u32(): number {
-    const s = this.s;
-    let t = s[3] as number;
-    t ^= t << 11;
+    let t = this.d ^ (this.d << 11);
     t ^= t >>> 8;
-    s.copyWithin(1, 0, 3);
-    const first = s[1] as number;
-    s[0] = t ^ first ^ (first >>> 19);
-    return s[0] as number;
+    const first = this.a;
+    this.d = this.c;
+    this.c = this.b;
+    this.b = first;
+    this.a = t ^ first ^ (first >>> 19);
+    return this.a >>> 0;
   }
   /** 0 <= result < n. */
   below(n: number): number {
@@ -72,17 +78,62 @@ function coincide(word: number, row: Row, rng: Random): number {
   return (word & ~(31 << to.low)) | (((word >>> from.low) & 31) << to.low);
 }
 
+/** Writes a lane of `bits` bits at 64-bit index `i`, like Random.lanes: without BigInt, as it runs for every register of a state. */
+class LaneWriter {
+  private readonly rng: Random;
+  private readonly u8: Uint8Array;
+  private readonly u16: Uint16Array;
+  private readonly u32: Uint32Array;
+
+  constructor(rng: Random, bytes: Uint8Array) {
+    this.rng = rng;
+    this.u8 = bytes;
+    this.u16 = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2);
+    this.u32 = new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+  }
+  fill(from: number, end: number, bits: number): void {
+    for (let at = from; at < end; at += bits >> 3) {
+      if (bits === 64) this.doubleword(at >> 2);
+      else if (bits === 32) this.u32[at >> 2] = this.edge(32);
+      else if (bits === 16) this.u16[at >> 1] = this.edge(16);
+      else this.u8[at] = this.edge(8);
+    }
+  }
+  private edge(bits: number): number {
+    const { rng } = this;
+    const kind = rng.u32() & 7;
+    if (kind > 4) return rng.u32();
+    const n = rng.u32();
+    if (kind === 0) return (n % 5) - 2;
+    if (kind === 1) return (1 << (bits - 1)) + (n % 5) - 2;
+    if (kind === 2) return 1 << (n & (bits - 1));
+    if (kind === 3) return (n % 160) - 80;
+    return (1 << (n & (bits - 1))) - 1;
+  }
+  private doubleword(at: number): void {
+    const { rng } = this;
+    const set = (lo: number, hi: number): void => {
+      this.u32[at] = lo;
+      this.u32[at + 1] = hi;
+    };
+    const kind = rng.u32() & 7;
+    const n = rng.u32();
+    const k = kind === 3 ? (n % 160) - 80 : (n % 5) - 2;
+    if (kind === 0 || kind === 3) set(k, k < 0 ? -1 : 0);
+    else if (kind === 1) set(k, k < 0 ? 0x7fff_ffff : 0x8000_0000);
+    else if (kind === 2) set(n & 32 ? 0 : 1 << (n & 31), n & 32 ? 1 << (n & 31) : 0);
+    else if (kind === 4) set(n & 32 ? -1 : (1 << (n & 31)) - 1, n & 32 ? (1 << (n & 31)) - 1 : 0);
+    else set(n, rng.u32());
+  }
+}
+
 /** A full register state: SIMD lanes and general registers with many edge values, random NZCV and FPSR.QC, FPCR zero. */
 export function randomRegisters(rng: Random): Registers {
   const r = new Registers();
-  for (let i = 0; i < 31; i++) r.setX(i, rng.lanes(64));
-  r.setX(31, BigInt(rng.u32()) & ~15n);
-  const bits = 8 << rng.below(4);
-  for (let i = 0; i < 32; i++) {
-    const v = new DataView(r.v(i).buffer, r.v(i).byteOffset, 16);
-    v.setBigUint64(0, rng.lanes(bits), true);
-    v.setBigUint64(8, rng.lanes(bits), true);
-  }
+  const lanes = new LaneWriter(rng, r.bytes);
+  lanes.fill(Rec.X, Rec.SP, 64);
+  r.view.setUint32(Rec.SP, rng.u32() & ~15, true);
+  lanes.fill(Rec.V, Rec.V + 512, 8 << rng.below(4));
   r.nzcv = (rng.below(16) << 28) >>> 0;
   r.fpsr = rng.below(2) << 27;
   return r;
