@@ -83,7 +83,7 @@ export function tableShape(
     stride,
     iaBits,
     startLevel,
-    tableAlign: ttbr52 ? Math.max(first, 6) : first,
+    tableAlign: first,
     oaLimit: P2[outputBits(f, ps, granule)] as number,
     wide: lpa64 ? Wide.Lpa : ds ? Wide.Ds : Wide.No,
     ttbr52,

@@ -369,6 +369,22 @@ describe("regimes", () => {
     rig.set({ SCR_EL3: 1n | bit(9) });
     expect(rig.fails(0n, Access.Fetch)).toBe("s1 0x0f");
   });
+  it("Secure EL1&0: what is reached through a Non-secure table is never global", () => {
+    const rig = new Rig();
+    const t = new Tree(rig);
+    t.map(LOW, RAM, LEAF);
+    rig.set({ SCR_EL3: 0n, SCTLR_EL1: 1n, TCR_EL1: tcr(t), TTBR0_EL1: t.ttbr(1) });
+    const global = (): boolean | undefined => {
+      rig.mmu.flushAll();
+      rig.pa(LOW);
+      return rig.mmu.inspect(Number(LOW & 0xffff_ffffn), Number(LOW >> 32n))?.global;
+    };
+    expect(global()).toBe(true);
+    t.put(t.slot(LOW, 1), t.get(t.slot(LOW, 1)) | bit(63));
+    expect(global()).toBe(false);
+    rig.set({ SCR_EL3: 1n });
+    expect(global()).toBe(true);
+  });
   it("EL2 and EL2&0 by E2H, EL0 under TGE, separate from EL1&0", () => {
     const rig = new Rig();
     const one = new Tree(rig);

@@ -351,6 +351,18 @@ describe("security states", () => {
     expect(at(0n)).toEqual([RAM, 0]);
     rig.set({ VSTCR_EL2: vtcr(sec, bit(30)) });
     expect(at(0n)).toEqual([RAM, 1]);
+    // Secure output of a Non-secure IPA needs SW, SA, NSW and NSA all clear.
+    rig.set({ VTCR_EL2: vtcr(non) });
+    expect(at(0x1000n)).toEqual([RAM + 0x1000, 1]);
+    // The stage 2 tables themselves: SW for Secure IPAs, NSW for Non-secure ones. Memory is one, the spaces are what differs.
+    const walked: number[] = [];
+    rig.mmu.granuleCheck = { check: (pa, pas) => (pa >= non.root && pa < non.root + 4096 ? walked.push(pas) * 0 : 0), sizeLog2: 12 };
+    rig.mmu.flushAll();
+    at(0x1000n);
+    rig.set({ VTCR_EL2: vtcr(non, bit(29)) });
+    at(0x1000n);
+    expect(walked).toEqual([0, 1]);
+    rig.mmu.granuleCheck = undefined;
     non.put(non.slot(0x7700_0000n, 3), 0n);
     rig.mmu.flushAll();
     expect(rig.fails(0x1000n)).toBe("s2 0x07");

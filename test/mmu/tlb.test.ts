@@ -152,6 +152,22 @@ describe("context switches", () => {
     expect(rig.pa(VA)).toBe(RAM);
     expect(rig.mmu.walks).toBe(walks);
   });
+  it("purges every slot of every table that holds a page of the old ASID", () => {
+    const { rig, t } = el1();
+    for (let i = 0; i < 2 * TLB_ENTRIES; i++) t.map(BigInt(i) << 12n, RAM + i * 4096, LEAF | USER | (i % 3 === 0 ? 0n : NG));
+    for (let round = 0; round < 2; round++) {
+      for (let i = 0; i < 2 * TLB_ENTRIES; i++) {
+        const va = BigInt(i) << 12n;
+        rig.pa(va, i % 5 === 0 ? Access.Write : Access.Read);
+        rig.pa(va, Access.Read, true);
+        if (rig.outcome(va, Access.Fetch) === "ok") rig.mmu.fillFetch(...words(va), 0x200_0000 + (i % 64) * 4096);
+      }
+      rig.set({ TTBR0_EL1: t.ttbr(2 + round) });
+      for (const table of ["TLB_R", "TLB_W", "TLB_X", "TLB_UR"] as const) {
+        for (let i = 0; i < 2 * TLB_ENTRIES; i++) if (i % 3 !== 0) expect(rig.l1(table, BigInt(i) << 12n)).toBe(-1);
+      }
+    }
+  });
   it("A1 takes the ASID from TTBR1; 8-bit ASIDs ignore the upper byte", () => {
     const { rig, t } = el1();
     t.map(VA, RAM, LEAF | NG);
@@ -298,7 +314,7 @@ describe("coherence", () => {
           checkL1(rig, cold);
         }
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
   });
 
@@ -334,7 +350,7 @@ describe("coherence", () => {
           }
         },
       ),
-      { numRuns: 1500 },
+      { numRuns: 800 },
     );
   });
 });

@@ -291,6 +291,19 @@ describe("entries are reused until invalidated", () => {
     expect(r.fails(VA)).toBe("s1 0x07");
     expect(r.l1("TLB_R", VA)).toBe(-1);
   });
+  it("a walk after a refused access replaces the outdated entry, whatever the sizes", () => {
+    const r = new Rig();
+    const t = new Tree(r);
+    const block = VA & ~0x1f_ffffn;
+    t.map(VA, RAM, LEAF | NG | bit(7));
+    r.set({ SCTLR_EL1: 1n, TCR_EL1: tcr(t), TTBR0_EL1: t.ttbr(4) });
+    r.pa(VA);
+    t.map(block, RAM + 0x20_0000, LEAF, 2);
+    expect(r.pa(VA)).toBe(RAM);
+    expect(r.pa(VA, Access.Write)).toBe(RAM + 0x20_0000 + Number(VA - block));
+    expect(r.pa(VA)).toBe(RAM + 0x20_0000 + Number(VA - block));
+    expect(r.l1("TLB_R", VA)).toBe(r.phys.host(RAM + 0x20_0000 + Number(VA - block)));
+  });
   it("faults are never cached", () => {
     const r = new Rig();
     const t = new Tree(r);
