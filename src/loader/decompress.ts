@@ -53,6 +53,8 @@ export function decompress(method: string, data: Uint8Array, limit: number): Uin
 const tooLarge = (limit: number): EmuError =>
   new EmuError("kernel-too-large", `the kernel unpacks to more than ${limit} bytes, more than the machine has room for`);
 
+const cutShort = (): EmuError => new EmuError("kernel-truncated", "the compressed kernel ends before its end");
+
 function gunzip(data: Uint8Array, limit: number): Uint8Array {
   try {
     return zlib.gunzipSync(data, { maxOutputLength: limit });
@@ -95,9 +97,10 @@ function unzstdPackage(data: Uint8Array, limit: number): Uint8Array {
     stream.push(data, true);
   } catch (e) {
     if (e instanceof EmuError) throw e;
-    throw new EmuError("kernel-corrupt", `the compressed kernel is damaged or cut short: ${(e as Error).message}`);
+    const { message } = e as Error;
+    throw message === "unexpected EOF" ? cutShort() : new EmuError("kernel-corrupt", `the compressed kernel is damaged: ${message}`);
   }
-  if (!complete) throw new EmuError("kernel-truncated", "the compressed kernel ends before its end");
+  if (!complete) throw cutShort();
   return concatenate(chunks, size);
 }
 
@@ -122,6 +125,6 @@ function concatenate(chunks: Uint8Array[], size: number): Uint8Array {
 function describe(error: unknown, limit: number): EmuError {
   const { code, message } = error as NodeJS.ErrnoException;
   if (code === "ERR_BUFFER_TOO_LARGE") return tooLarge(limit);
-  if (code === "Z_BUF_ERROR") return new EmuError("kernel-truncated", "the compressed kernel ends before its end");
+  if (code === "Z_BUF_ERROR") return cutShort();
   return new EmuError("kernel-corrupt", `the compressed kernel is damaged: ${message}`);
 }

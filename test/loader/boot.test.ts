@@ -114,6 +114,7 @@ describe("kernel formats", () => {
         const k = readKernel(file, GiB);
         expect(k.kind === "image" && Buffer.from(k.data).equals(plain)).toBe(true);
         expect(errorOf(() => readKernel(file, 60_000)).code).toBe("kernel-too-large");
+        expect(errorOf(() => readKernel(zstdStored(plain).subarray(0, 60_000), GiB)).code).toBe("kernel-truncated");
       } catch (e) {
         expect((e as EmuError).code).toBe("kernel-compression");
         expect((e as EmuError).message).toContain("Node 22.15");
