@@ -2,6 +2,7 @@
 
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { onTestFinished } from "vitest";
 
 export const BIN = fileURLToPath(new URL("../../bin/rme-emu.js", import.meta.url));
 
@@ -20,9 +21,12 @@ export interface Run {
   until(pattern: RegExp): Promise<void>;
 }
 
-/** Starts rme-emu. Nothing is typed until the test writes to `child.stdin`. */
+/** Starts rme-emu. Nothing is typed until the test writes to `child.stdin`. The process ends with the test at the latest. */
 export function start(args: readonly string[], env: NodeJS.ProcessEnv = {}): Run {
   const child = spawn(process.execPath, [BIN, ...args], { env: { ...process.env, RME_EMU_DEBUG: "", ...env } });
+  onTestFinished(() => {
+    child.kill("SIGKILL");
+  });
   let stdout = "";
   let stderr = "";
   const watchers = new Set<() => void>();
