@@ -19,6 +19,7 @@ const idNames = {
 } as const satisfies Record<string, RegName>;
 
 // Feature (without FEAT_), the fields it sets (REG[hi:lo]=value; the largest value of the set wins), what it needs.
+// biome-ignore format: table
 const table = [
   // Exception levels, security, basics
   ["EL3",       "PFR0[15:12]=1 MMFR0[15:12]=1",             ""],
@@ -86,6 +87,7 @@ const table = [
   ["HCX",       "MMFR1[43:40]=1",                           ""],
   ["nTLBPA",    "MMFR1[51:48]=1",                           ""],
   ["TIDCP1",    "MMFR1[55:52]=1",                           ""],
+  ["ECBHB",     "MMFR1[63:60]=1",                           ""],
   ["CnP",       "MMFR2[3:0]=1",                             ""],
   ["UAO",       "MMFR2[7:4]=1",                             ""],
   ["IESB",      "MMFR2[15:12]=1",                           "RAS"],
@@ -125,7 +127,10 @@ const paRanges = [32, 36, 40, 42, 44, 48, 52] as const;
 // What every profile has whatever its features: EL0..EL2 in AArch64 only, no MTPMU, no DoubleLock, 64-byte lines.
 const baseId: readonly (readonly [RegName, bigint])[] = [
   ["ID_AA64PFR0_EL1", 0x111n],
-  ["ID_AA64DFR0_EL1", 0xf0_0000_0006n | (BigInt(BREAKPOINTS - 1) << 12n) | (BigInt(WATCHPOINTS - 1) << 20n) | (BigInt(CONTEXT_BREAKPOINTS - 1) << 28n)],
+  [
+    "ID_AA64DFR0_EL1",
+    0xf0_0000_0006n | (BigInt(BREAKPOINTS - 1) << 12n) | (BigInt(WATCHPOINTS - 1) << 20n) | (BigInt(CONTEXT_BREAKPOINTS - 1) << 28n),
+  ],
   // IDC and DIC set: data and instruction sides are coherent, software needs no cache maintenance. PIPT, CWG = ERG = 64 bytes.
   ["CTR_EL0", 0xb444_c004n],
   ["DCZID_EL0", 4n],
@@ -139,14 +144,16 @@ interface Profile {
 }
 
 const v80: readonly FeatureName[] = ["EL3", "GIC", "ASID16", "AES", "SHA256", "CRC32"];
+// biome-ignore format: table
 const v82: readonly FeatureName[] = [
   ...v80, "LSE", "RDM", "LOR", "PAN2", "VHE", "VMID16", "HAFDBS", "HPDS2", "XNX", "CnP", "UAO", "RAS", "IESB", "DPB", "FP16",
   "DotProd", "LRCPC", "SSBS2", "CSV2", "CSV3", "GRAN16K", "Debugv8p2",
 ];
+// biome-ignore format: table
 /** Everything the emulator implements for its newest profile. Features not here stay available by name ("max,rme=on"). */
 const everything: readonly FeatureName[] = [
   ...v82, "SHA512", "SHA3", "SM4", "FHM", "FlagM2", "TLBIRANGE", "RNG", "DPB2", "PAuth", "JSCVT", "FCMA", "LRCPC2", "FRINTTS", "SB",
-  "SPECRES", "BF16", "DGH", "I8MM", "XS", "WFxT", "FGT", "ECV", "PAN3", "ETS2", "HCX", "nTLBPA", "TIDCP1", "LVA", "TTST", "LSE2", "IDST",
+  "SPECRES", "BF16", "DGH", "I8MM", "XS", "WFxT", "FGT", "ECV", "PAN3", "ETS2", "HCX", "nTLBPA", "TIDCP1", "ECBHB", "LVA", "TTST", "LSE2", "IDST",
   "S2FWB", "TTL", "BBM", "EVT", "E0PD", "LPA2", "DIT", "BTI", "Debugv8p4",
 ];
 
@@ -214,7 +221,11 @@ export function parseCpu(text: string): Features {
     }
     const feature = featureNames.find((f) => f.toLowerCase() === key);
     if (feature === undefined) {
-      throw new EmuError("cpu-option", `unknown CPU option "${option}"; options are pa=BITS and, with =on or =off: ${featureNames.join(", ")}`, 2);
+      throw new EmuError(
+        "cpu-option",
+        `unknown CPU option "${option}"; options are pa=BITS and, with =on or =off: ${featureNames.join(", ")}`,
+        2,
+      );
     }
     if (value === "on") enable(set, feature);
     else if (value === "off") disable(set, feature);

@@ -28,33 +28,33 @@ export const Ec = {
 export type Ec = (typeof Ec)[keyof typeof Ec];
 
 const ecNames: Record<number, string> = {
-  0x00: "Unknown reason",
-  0x01: "Trapped WFI or WFE",
-  0x07: "FP or SIMD access",
-  0x09: "Pointer authentication trap",
-  0x0d: "Branch target",
-  0x0e: "Illegal Execution state",
-  0x15: "SVC",
-  0x16: "HVC",
-  0x17: "SMC",
-  0x18: "Trapped MSR, MRS or SYS",
-  0x1a: "Trapped ERET",
-  0x1c: "Pointer authentication failure",
-  0x1e: "Granule protection check",
-  0x20: "Instruction Abort from a lower level",
-  0x21: "Instruction Abort",
-  0x22: "PC alignment",
-  0x24: "Data Abort from a lower level",
-  0x25: "Data Abort",
-  0x26: "SP alignment",
-  0x2f: "SError",
-  0x30: "Breakpoint from a lower level",
-  0x31: "Breakpoint",
-  0x32: "Software step from a lower level",
-  0x33: "Software step",
-  0x34: "Watchpoint from a lower level",
-  0x35: "Watchpoint",
-  0x3c: "BRK",
+  0: "Unknown reason",
+  1: "Trapped WFI or WFE",
+  7: "FP or SIMD access",
+  9: "Pointer authentication trap",
+  13: "Branch target",
+  14: "Illegal Execution state",
+  21: "SVC",
+  22: "HVC",
+  23: "SMC",
+  24: "Trapped MSR, MRS or SYS",
+  26: "Trapped ERET",
+  28: "Pointer authentication failure",
+  30: "Granule protection check",
+  32: "Instruction Abort from a lower level",
+  33: "Instruction Abort",
+  34: "PC alignment",
+  36: "Data Abort from a lower level",
+  37: "Data Abort",
+  38: "SP alignment",
+  47: "SError",
+  48: "Breakpoint from a lower level",
+  49: "Breakpoint",
+  50: "Software step from a lower level",
+  51: "Software step",
+  52: "Watchpoint from a lower level",
+  53: "Watchpoint",
+  60: "BRK",
 };
 /** Name of an exception class, for logs. */
 export const ecName = (ec: number): string => ecNames[ec] ?? `EC 0x${ec.toString(16)}`;
@@ -87,28 +87,28 @@ export const wfxIss = (ti: number, rn: number | undefined): number =>
  *  (Arm ARM, "ISS encoding for an exception from a Data Abort", ISV). */
 export function dataAbortIsv(insn: number): number {
   const rt = insn & 31;
-  if (((insn & 0x3f00_0000) >>> 0) === 0x0800_0000) {
+  if ((insn & 0x3f00_0000) >>> 0 === 0x0800_0000) {
     // LDAR, STLR, LDLAR, STLLR: o2 = 1, o1 = 0
     if ((insn & 0x00a0_0000) !== 0x0080_0000) return 0;
     const size = insn >>> 30;
     return isv(size, 0, rt, size === 3, 1);
   }
-  if (((insn & 0x3f20_0c00) >>> 0) === 0x1900_0000) return oneRegister(insn, 1); // LDAPUR, STLUR
-  if (((insn & 0x3fff_fc00) >>> 0) === 0x38bf_c000) {
+  if ((insn & 0x3f20_0c00) >>> 0 === 0x1900_0000) return oneRegister(insn, 1); // LDAPUR, STLUR
+  if ((insn & 0x3fff_fc00) >>> 0 === 0x38bf_c000) {
     const size = insn >>> 30; // LDAPR
     return isv(size, 0, rt, size === 3, 1);
   }
-  if (((insn & 0x3b00_0000) >>> 0) === 0x1800_0000 && (insn & 0x0400_0000) === 0) {
+  if ((insn & 0x3b00_0000) >>> 0 === 0x1800_0000 && (insn & 0x0400_0000) === 0) {
     const opc = insn >>> 30; // LDR (literal): W, X, SW; 3 is PRFM
     if (opc === 3) return 0;
     return isv(opc === 1 ? 3 : 2, opc === 2 ? 1 : 0, rt, opc !== 0, 0);
   }
-  if (((insn & 0x3f00_0000) >>> 0) === 0x3900_0000) return oneRegister(insn, 0); // unsigned offset
-  if (((insn & 0x3f20_0000) >>> 0) === 0x3800_0000) {
+  if ((insn & 0x3f00_0000) >>> 0 === 0x3900_0000) return oneRegister(insn, 0); // unsigned offset
+  if ((insn & 0x3f20_0000) >>> 0 === 0x3800_0000) {
     const kind = (insn >>> 10) & 3; // 0 unscaled, 1 post-index, 2 unprivileged, 3 pre-index
     return kind === 0 || kind === 2 ? oneRegister(insn, 0) : 0;
   }
-  if (((insn & 0x3f20_0c00) >>> 0) === 0x3820_0800) return oneRegister(insn, 0); // register offset
+  if ((insn & 0x3f20_0c00) >>> 0 === 0x3820_0800) return oneRegister(insn, 0); // register offset
   return 0;
 }
 

@@ -142,7 +142,7 @@ export class Debug {
       const lbn = (bcr >>> 16) & 15;
       if (lbn >= BREAKPOINTS || !this.breakpointMatches(lbn, pc, true)) return false;
     }
-    return BigInt.asUintN(55, pc >> 2n << 2n) === BigInt.asUintN(55, st.get(BVR[n] as number));
+    return BigInt.asUintN(55, (pc >> 2n) << 2n) === BigInt.asUintN(55, st.get(BVR[n] as number));
   }
 
   /** Context types: 2 context, 6 CONTEXTIDR_EL1, 8 VMID, 10 both, 12 CONTEXTIDR_EL2, 14 both context registers. */
@@ -189,7 +189,11 @@ export class Debug {
       const a = va + BigInt(i);
       if (mask > 2) {
         if (top(a, mask) === top(wvr, mask)) return true;
-      } else if ((wvr & 4n) !== 0n ? top(a, 2) === top(wvr, 2) && (bas >>> Number(a & 3n)) & 1 : top(a, 3) === top(wvr, 3) && (bas >>> Number(a & 7n)) & 1) {
+      } else if (
+        (wvr & 4n) !== 0n
+          ? top(a, 2) === top(wvr, 2) && (bas >>> Number(a & 3n)) & 1
+          : top(a, 3) === top(wvr, 3) && (bas >>> Number(a & 7n)) & 1
+      ) {
         return true;
       }
     }

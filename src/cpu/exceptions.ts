@@ -60,6 +60,7 @@ export function switchSp(pe: Pe, el: number, spsel: number): void {
 export function enter(pe: Pe, target: 1 | 2 | 3, vector: Vector, ec: number, iss: number, next: 0 | 4): void {
   const st = pe.st;
   const from = st.lo(Off.EL);
+  if (pe.pmu.active) pe.pmu.sync();
   if (next === 4) {
     // The instruction is complete: PSTATE has advanced past it.
     st.setLo(Off.BTYPE, 0);
@@ -121,6 +122,7 @@ export function illegalReturn(pe: Pe, spsr: number): boolean {
 export function exceptionReturn(pe: Pe, pcLo: number, pcHi: number): void {
   const st = pe.st;
   const el = st.lo(Off.EL);
+  if (pe.pmu.active) pe.pmu.sync();
   const spsr = st.lo(SPSR[el] as number);
   const illegal = illegalReturn(pe, spsr);
   const target = illegal ? el : (spsr >>> 2) & 3;

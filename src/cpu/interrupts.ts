@@ -97,6 +97,7 @@ export function wakesWfi(pe: Pe): boolean {
 export function isrValue(pe: Pe): number {
   const lines = pe.st.lo(Off.LINES) | pe.vlines;
   const virtual = pe.st.lo(Off.EL) === 1 && pe.el2On && !pe.tge;
-  const pick = (hcr: number, physical: number, virt: number): number => (lines & (virtual && (pe.hcrLo & hcr) !== 0 ? virt : physical)) !== 0 ? 1 : 0;
+  const pick = (hcr: number, physical: number, virt: number): number =>
+    (lines & (virtual && (pe.hcrLo & hcr) !== 0 ? virt : physical)) !== 0 ? 1 : 0;
   return (pick(AMO, Line.SERROR, Line.VSERROR) << 8) | (pick(IMO, Line.IRQ, Line.VIRQ) << 7) | (pick(FMO, Line.FIQ, Line.VFIQ) << 6);
 }

@@ -15,15 +15,15 @@ import { EmuError } from "../util/errors.ts";
 import type { Saved, Stateful } from "../util/stateful.ts";
 import { type Agent, type ExceptionInfo, Vector } from "./agent.ts";
 import { Debug } from "./debug.ts";
-import { type AbortContext, takeAbort } from "./exceptions-aborts.ts";
 import { branchAddress, defaultTarget, enter, enterSync, eret, FAR } from "./exceptions.ts";
+import { type AbortContext, takeAbort } from "./exceptions-aborts.ts";
 import { deliverable, takeInterrupt, wakesWfi } from "./interrupts.ts";
 import { resetRegisters } from "./pe-reset.ts";
-import { Pmu } from "./pmu.ts";
+import { PMU_INTID, Pmu } from "./pmu.ts";
+import { readRegister, writeRegister } from "./sysreg.ts";
 import { type SysReg, type SysRegs, sysRegs } from "./sysreg-access.ts";
 import { DerivedContext } from "./sysreg-context.ts";
 import { SysRegMap } from "./sysreg-map.ts";
-import { readRegister, writeRegister } from "./sysreg.ts";
 import { systemOperation } from "./system.ts";
 import { type Counter, Timers } from "./timers.ts";
 
@@ -105,6 +105,11 @@ export class Pe implements Stateful {
   readonly hasDit: boolean;
   readonly hasSsbs: boolean;
   readonly hasBti: boolean;
+  readonly hasRme: boolean;
+  private readonly hasVhe: boolean;
+  private readonly hasSel2: boolean;
+  private readonly hasFgt: boolean;
+  private readonly hasHcx: boolean;
 
   // Copies of control bits, brought up to date by controlsChanged.
   /** SCR_EL3.NS and NSE: Security state of EL0..EL2. */
@@ -159,16 +164,21 @@ export class Pe implements Stateful {
     this.hasDit = has("DIT");
     this.hasSsbs = has("SSBS");
     this.hasBti = has("BTI");
+    this.hasRme = has("RME");
+    this.hasVhe = has("VHE");
+    this.hasSel2 = has("SEL2");
+    this.hasFgt = has("FGT");
+    this.hasHcx = has("HCX");
     this.regs = sysRegs(o.features);
     this.map = new SysRegMap(this);
     this.timers = new Timers(this, o.counter, o.ppi ?? (() => noLine));
-    this.pmu = new Pmu(this);
+    this.pmu = new Pmu(this, (o.ppi ?? (() => noLine))(PMU_INTID));
     this.debug = new Debug(this);
   }
 
   /** Security state of the current Exception level. Without FEAT_RME, EL3 is in Secure state. */
   get security(): Security {
-    if (this.st.lo(Off.EL) === 3) return this.features.has("RME") ? Security.Root : Security.Secure;
+    if (this.st.lo(Off.EL) === 3) return this.hasRme ? Security.Root : Security.Secure;
     if (!this.ns) return Security.Secure;
     return this.nse ? Security.Realm : Security.NonSecure;
   }
@@ -179,6 +189,7 @@ export class Pe implements Stateful {
   contextChanged(): void {
     this.derived.apply(this);
     this.mmu.contextChanged();
+    if (this.pmu.active) this.pmu.recount();
     const security = this.security;
     if (security !== this.lastSecurity) {
       this.lastSecurity = security;
@@ -194,10 +205,10 @@ export class Pe implements Stateful {
     const oldScr = this.scrLo;
     this.scrLo = st.lo(slot.SCR_EL3);
     this.ns = !this.haveEl3 || (this.scrLo & 1) === 1;
-    this.nse = this.haveEl3 && this.features.has("RME") && st.bit(slot.SCR_EL3, 62) === 1;
-    this.el2On = this.ns || (this.features.has("SEL2") && (this.scrLo & (1 << 18)) !== 0);
-    this.fgt = this.features.has("FGT") && (!this.haveEl3 || (this.scrLo & (1 << 27)) !== 0);
-    this.hcrx = this.features.has("HCX") && (!this.haveEl3 || st.bit(slot.SCR_EL3, 38) === 1);
+    this.nse = this.haveEl3 && this.hasRme && st.bit(slot.SCR_EL3, 62) === 1;
+    this.el2On = this.ns || (this.hasSel2 && (this.scrLo & (1 << 18)) !== 0);
+    this.fgt = this.hasFgt && (!this.haveEl3 || (this.scrLo & (1 << 27)) !== 0);
+    this.hcrx = this.hasHcx && (!this.haveEl3 || st.bit(slot.SCR_EL3, 38) === 1);
     this.readHcr();
     this.derived.invalidate();
     this.map.update();
@@ -209,7 +220,7 @@ export class Pe implements Stateful {
   readHcr(): void {
     const st = this.st;
     this.hcrLo = st.lo(slot.HCR_EL2);
-    this.e2h = this.features.has("VHE") && st.bit(slot.HCR_EL2, 34) === 1;
+    this.e2h = this.hasVhe && st.bit(slot.HCR_EL2, 34) === 1;
     this.tge = this.el2On && (this.hcrLo & (1 << 27)) !== 0;
     this.host = this.e2h && this.tge;
     // VF (6), VI (7), VSE (8) to Line.VFIQ (8), VIRQ (4), VSERROR (32)
@@ -373,6 +384,7 @@ export class Pe implements Stateful {
     this.mmu.reset();
     this.controlsChanged();
     this.timers.restore(s.stream);
+    this.pmu.restore();
     this.resync = s.resync === true;
   }
 }

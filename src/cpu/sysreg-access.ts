@@ -3,8 +3,8 @@
 
 import type { Features } from "../arch/features.ts";
 import { Off } from "../arch/layout.ts";
-import { aliasTarget, e2hRedirect, type RegisterRecord, type RegisterSet, registerSet } from "../arch/registers/index.ts";
 import type { RegName } from "../arch/registers/encodings.ts";
+import { aliasTarget, e2hRedirect, type RegisterRecord, type RegisterSet, registerSet } from "../arch/registers/index.ts";
 import { encodingKey } from "../arch/registers/record.ts";
 import { slot } from "../arch/state.ts";
 import type { Pe } from "./pe.ts";
@@ -79,24 +79,54 @@ export class SysReg {
   }
 }
 
-const hcr = (bit: number): Check => (pe) => (pe.st.bit(slot.HCR_EL2, bit) === 1 ? 2 : OK);
-const scr = (bit: number): Check => (pe) => (pe.st.bit(slot.SCR_EL3, bit) === 1 ? 3 : OK);
-const scrClear = (bit: number): Check => (pe) => (pe.st.bit(slot.SCR_EL3, bit) === 0 ? 3 : OK);
-const bitSet = (reg: number, bit: number, target: number): Check => (pe) => (pe.st.bit(reg, bit) === 1 ? target : OK);
+const hcr =
+  (bit: number): Check =>
+  (pe) =>
+    pe.st.bit(slot.HCR_EL2, bit) === 1 ? 2 : OK;
+const scr =
+  (bit: number): Check =>
+  (pe) =>
+    pe.st.bit(slot.SCR_EL3, bit) === 1 ? 3 : OK;
+const scrClear =
+  (bit: number): Check =>
+  (pe) =>
+    pe.st.bit(slot.SCR_EL3, bit) === 0 ? 3 : OK;
+const bitSet =
+  (reg: number, bit: number, target: number): Check =>
+  (pe) =>
+    pe.st.bit(reg, bit) === 1 ? target : OK;
 /** An EL0 access that EL1 configuration refuses goes to EL1, or to EL2 with TGE. */
 const el1Target = (pe: Pe): number => (pe.tge ? 2 : 1);
-const fgt = (reg: number, bit: number): Check => (pe) => (pe.fgt && pe.st.bit(reg, bit) === 1 ? 2 : OK);
+const fgt =
+  (reg: number, bit: number): Check =>
+  (pe) =>
+    pe.fgt && pe.st.bit(reg, bit) === 1 ? 2 : OK;
 
 /** CNTKCTL_EL1 or, for a host, CNTHCTL_EL2: EL0 may use a counter when one of `mask` is set. */
-const el0Counter = (mask: number): Check => (pe) => ((pe.st.lo(pe.host ? slot.CNTHCTL_EL2 : slot.CNTKCTL_EL1) & mask) === 0 ? el1Target(pe) : OK);
+const el0Counter =
+  (mask: number): Check =>
+  (pe) =>
+    (pe.st.lo(pe.host ? slot.CNTHCTL_EL2 : slot.CNTKCTL_EL1) & mask) === 0 ? el1Target(pe) : OK;
 /** CNTHCTL_EL2 enables of EL1 accesses: bit 10 or 11 with E2H = 1, bit 0 or 1 without. */
-const el1Counter = (vhe: number, plain: number): Check => (pe) => (pe.st.bit(slot.CNTHCTL_EL2, pe.e2h ? vhe : plain) === 0 ? 2 : OK);
+const el1Counter =
+  (vhe: number, plain: number): Check =>
+  (pe) =>
+    pe.st.bit(slot.CNTHCTL_EL2, pe.e2h ? vhe : plain) === 0 ? 2 : OK;
 /** PMUSERENR_EL0: EL0 access needs one of `mask`. */
-const userPmu = (mask: number): Check => (pe) => ((pe.st.lo(slot.PMUSERENR_EL0) & mask) === 0 ? el1Target(pe) : OK);
+const userPmu =
+  (mask: number): Check =>
+  (pe) =>
+    (pe.st.lo(slot.PMUSERENR_EL0) & mask) === 0 ? el1Target(pe) : OK;
 /** MDCR_EL2 debug traps; TDE and TGE imply them. */
-const debugTrap = (bit: number): Check => (pe) => ((pe.st.lo(slot.MDCR_EL2) & ((1 << bit) | (1 << 8))) !== 0 || pe.tge ? 2 : OK);
+const debugTrap =
+  (bit: number): Check =>
+  (pe) =>
+    (pe.st.lo(slot.MDCR_EL2) & ((1 << bit) | (1 << 8))) !== 0 || pe.tge ? 2 : OK;
 /** EL0 needs the bit of the SCTLR_ELx in force. */
-const el0Sctlr = (bit: number): Check => (pe) => (pe.st.bit(sctlrSlot(pe, 0), bit) === 0 ? el1Target(pe) : OK);
+const el0Sctlr =
+  (bit: number): Check =>
+  (pe) =>
+    pe.st.bit(sctlrSlot(pe, 0), bit) === 0 ? el1Target(pe) : OK;
 const secureOnly: Check = (pe, el) => (pe.ns ? UNDEF : el === 1 ? UNDEF : OK);
 
 function both(r: SysReg, kind: keyof Checks, check: Check): void {
@@ -322,4 +352,3 @@ export function inIdSpace(key: number): boolean {
   const op1 = (key >> 11) & 7;
   return key >> 14 === 3 && (op1 === 0 || op1 === 1 || op1 === 3) && ((key >> 3) & 0xff) <= 7;
 }
-

@@ -9,6 +9,7 @@ import { encodingKey, encodingOf } from "../arch/registers/record.ts";
 import { slot } from "../arch/state.ts";
 import type { Pe } from "./pe.ts";
 import { checkAccess, OK, redirect, type SysReg } from "./sysreg-access.ts";
+import { sctlrSlot, zvaAllowed } from "./sysreg-context.ts";
 
 // Registers with plain storage, and what may be direct: r = read, w = write too (only where every written bit is kept or ignored).
 const fast: readonly (readonly [RegName, "r" | "rw"])[] = [
@@ -76,6 +77,7 @@ const fast: readonly (readonly [RegName, "r" | "rw"])[] = [
   ["MPIDR_EL1", "r"],
   ["REVIDR_EL1", "r"],
   ["CTR_EL0", "r"],
+  ["DCZID_EL0", "r"],
   ["CNTFRQ_EL0", "r"],
   ["CNTKCTL_EL1", "r"],
   ["CNTKCTL_EL12", "r"],
@@ -113,21 +115,24 @@ const SP_EL0_INDEX = 1;
 
 // Control registers the access rules of the fast registers read, and the bits that matter to them (low word, high word).
 const controls: readonly (readonly [at: number, lo: number, hi: number])[] = [
-  [slot.HCR_EL2, 0x4c27_0000, 0x0002_0104], // TID1..3 TACR TVM TGE TRVM; E2H APK TID4
+  [slot.HCR_EL2, 0x5c27_0000, 0x0002_0104], // TID1..3 TACR TVM TGE TDZ TRVM; E2H APK TID4
   [slot.SCR_EL3, 0x0805_0001, 0],
   [slot.HFGRTR_EL2, -1, -1],
   [slot.HFGWTR_EL2, -1, -1],
+  [slot.HFGITR_EL2, 1 << 11, 0], // DCZVA
   [slot.HDFGRTR_EL2, -1, -1],
   [slot.HDFGWTR_EL2, -1, -1],
   [slot.MDCR_EL2, 0x0800_0f60, 0],
   [slot.MDCR_EL3, 0x0800_0640, 0],
   [slot.CPTR_EL2, 0x8000_0000 | 0, 0],
   [slot.CPTR_EL3, 0x8000_0000 | 0, 0],
-  [slot.SCTLR_EL1, 1 << 15, 0],
-  [slot.SCTLR_EL2, 1 << 15, 0],
+  [slot.SCTLR_EL1, 3 << 14, 0], // DZE UCT
+  [slot.SCTLR_EL2, 3 << 14, 0],
   [slot.CNTKCTL_EL1, 3, 0],
   [slot.CNTHCTL_EL2, 3, 0],
 ];
+
+const controlWords = Int32Array.from(controls.flat());
 
 interface Configuration {
   key: Int32Array;
@@ -152,10 +157,11 @@ export class SysRegMap {
   update(): void {
     const st = this.pe.st;
     const key = this.key;
-    for (let i = 0; i < controls.length; i++) {
-      const [at, lo, hi] = controls[i] as (typeof controls)[number];
-      key[2 * i] = st.lo(at) & lo;
-      key[2 * i + 1] = st.hi(at) & hi;
+    for (let i = 0; i < controlWords.length; i += 3) {
+      const at = controlWords[i] as number;
+      const k = (i / 3) << 1;
+      key[k] = st.lo(at) & (controlWords[i + 1] as number);
+      key[k + 1] = st.hi(at) & (controlWords[i + 2] as number);
     }
     if (this.current !== undefined && same(this.current.key, key)) return;
     let found = this.kept.find((c) => same(c.key, key));
@@ -204,13 +210,15 @@ export class SysRegMap {
     if (r.name === "SP_EL0") return el === 0 ? 0 : checkIgnoringSp(pe, r, el, write);
     if (checkAccess(pe, el === 0 ? r : to, el, write) !== OK) return 0;
     if (write && to.record.effect !== "none") return 0;
+    // DCZID_EL0.DZP is 0 in the storage.
+    if (r.name === "DCZID_EL0" && !zvaAllowed(pe, el, sctlrSlot(pe, el))) return 0;
     if (el === 1 && pe.el2On && r.name === "MIDR_EL1") return slot.VPIDR_EL2;
     if (el === 1 && pe.el2On && r.name === "MPIDR_EL1") return slot.VMPIDR_EL2;
     return to.slot;
   }
 }
 
-const checkIgnoringSp = (pe: Pe, r: SysReg, el: number, write: boolean): number => (el < (write ? r.writeEl : r.readEl) ? 0 : r.slot);
+const checkIgnoringSp = (_pe: Pe, r: SysReg, el: number, write: boolean): number => (el < (write ? r.writeEl : r.readEl) ? 0 : r.slot);
 
 function same(a: Int32Array, b: Int32Array): boolean {
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;

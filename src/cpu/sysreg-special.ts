@@ -1,14 +1,14 @@
 // System registers that are more than storage: what a read returns and what a write does. Everything else is a masked copy.
 
-import type { RegName } from "../arch/registers/encodings.ts";
 import { Off } from "../arch/layout.ts";
+import type { RegName } from "../arch/registers/encodings.ts";
 import { slot } from "../arch/state.ts";
 import { switchSp } from "./exceptions.ts";
 import { isrValue } from "./interrupts.ts";
 import type { Pe } from "./pe.ts";
 import type { SysReg } from "./sysreg-access.ts";
 import { sctlrSlot, zvaAllowed } from "./sysreg-context.ts";
-import { timerNames, TimerPart } from "./timers.ts";
+import { TimerPart, timerNames } from "./timers.ts";
 
 /** Leaves the value in pe.resLo and pe.resHi. */
 export type ReadFn = (pe: Pe, r: SysReg) => void;

@@ -32,7 +32,10 @@ export function unallocated(pe: Pe, insn: number, key: number): 1 {
     }
     if (pe.el2On && !(el === 0 && pe.host) && pe.st.bit(slot.HCR_EL2, 20) === 1) return refuse(pe, 2, insn, key);
   }
-  pe.nameOnce(key, () => `UNDEFINED system register ${keyText(key)} (${registerName(key) ?? "unknown"}) at EL${el}, PC 0x${pe.st.pc.toString(16)}`);
+  pe.nameOnce(
+    key,
+    () => `UNDEFINED system register ${keyText(key)} (${registerName(key) ?? "unknown"}) at EL${el}, PC 0x${pe.st.pc.toString(16)}`,
+  );
   return refuse(pe, UNDEF, insn, key);
 }
 
@@ -73,6 +76,7 @@ export function readRegister(pe: Pe, r: SysReg): void {
 
 /** Writes a register with its effects, with no access check. */
 export function writeRegister(pe: Pe, r: SysReg, lo: number, hi: number): void {
+  if (r.record.effect === "controls" && pe.pmu.active) pe.pmu.sync();
   if (r.writeFn !== undefined) r.writeFn(pe, r, lo, hi);
   else pe.st.setLoHi(r.slot, ((lo & r.wLo) | r.oLo) >>> 0, ((hi & r.wHi) | r.oHi) >>> 0);
   switch (r.record.effect) {

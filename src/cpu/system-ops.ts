@@ -6,11 +6,11 @@ import type { RegName } from "../arch/registers/encodings.ts";
 import { type InstructionKind, systemInstructions } from "../arch/registers/instructions.ts";
 import { Access } from "../mmu/access.ts";
 import type { Fault } from "../mmu/fault.ts";
-import { takeAbort } from "./exceptions-aborts.ts";
 import { undefinedInstruction } from "./exceptions.ts";
+import { takeAbort } from "./exceptions-aborts.ts";
 import type { Pe } from "./pe.ts";
-import { checkAccess, OK, SysReg } from "./sysreg-access.ts";
 import { refuse, unallocated } from "./sysreg.ts";
+import { checkAccess, OK, SysReg } from "./sysreg-access.ts";
 
 interface Operation {
   /** Access rules; only the write direction is used. */

@@ -53,15 +53,15 @@ export function fpAccessTrap(pe: Pe): void {
 
 /** Key that a pointer authentication instruction uses: bit 0 = B, bit 1 = data; -1 = PACGA. */
 function pauthKey(insn: number): number {
-  if (((insn & 0xffe0_fc00) >>> 0) === 0x9ac0_3000) return -1;
-  if (((insn & 0xffff_c000) >>> 0) === 0xdac1_0000) return (insn >>> 10) & 3; // PACxx, AUTxx: register forms
-  if (((insn & 0xffff_f01f) >>> 0) === 0xd503_201f) return (insn >>> 6) & 1; // hint forms
-  if (((insn & 0xff20_0400) >>> 0) === 0xf820_0400) return 2 | ((insn >>> 23) & 1); // LDRAA, LDRAB
+  if ((insn & 0xffe0_fc00) >>> 0 === 0x9ac0_3000) return -1;
+  if ((insn & 0xffff_c000) >>> 0 === 0xdac1_0000) return (insn >>> 10) & 3; // PACxx, AUTxx: register forms
+  if ((insn & 0xffff_f01f) >>> 0 === 0xd503_201f) return (insn >>> 6) & 1; // hint forms
+  if ((insn & 0xff20_0400) >>> 0 === 0xf820_0400) return 2 | ((insn >>> 23) & 1); // LDRAA, LDRAB
   return (insn >>> 10) & 1; // BRA, BLRA, RETA, ERETA
 }
 
 /** Is the instruction a branch or load that does more than sign or authenticate? */
-const isCombined = (insn: number): boolean => ((insn & 0xffff_c000) >>> 0) !== 0xdac1_0000 && ((insn & 0xffff_f01f) >>> 0) !== 0xd503_201f;
+const isCombined = (insn: number): boolean => (insn & 0xffff_c000) >>> 0 !== 0xdac1_0000 && (insn & 0xffff_f01f) >>> 0 !== 0xd503_201f;
 
 /** Off.PAUTH said that pointer authentication traps: with a disabled key the instruction is a NOP instead. */
 export function pauthTrap(pe: Pe, insn: number): 0 | 1 {

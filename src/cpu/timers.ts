@@ -18,6 +18,7 @@ export interface Counter {
 const Offset = { None: 0, Virtual: 1, Physical: 2 } as const;
 
 // Timer, its registers, INTID of its PPI, offset. The order is the index used by TimerPart.
+// biome-ignore format: table
 const timers = [
   { name: "CNTP",   ctl: slot.CNTP_CTL_EL0,   cval: slot.CNTP_CVAL_EL0,   intid: 30, offset: Offset.Physical },
   { name: "CNTV",   ctl: slot.CNTV_CTL_EL0,   cval: slot.CNTV_CVAL_EL0,   intid: 27, offset: Offset.Virtual },
@@ -106,6 +107,7 @@ export class Timers {
 
   /** Brings the interrupt lines (and the event register) up to date with the counter and the registers. */
   update(): void {
+    if (this.pe.pmu?.active) this.pe.pmu.update();
     this.streams();
     if (this.armed === 0 && this.levels === 0) return;
     const now = this.now();

@@ -34,7 +34,7 @@ describe("ID registers", () => {
     expect(id.ID_AA64PFR0_EL1).toBe(0x1101_0000_1111_1111n);
     expect(id.ID_AA64PFR1_EL1).toBe(0x21n);
     expect(id.ID_AA64MMFR0_EL1).toBe(0x2100_0000_1020_1026n);
-    expect(id.ID_AA64MMFR1_EL1).toBe(0x0011_0120_1031_2122n);
+    expect(id.ID_AA64MMFR1_EL1).toBe(0x1011_0120_1031_2122n);
     expect(id.ID_AA64MMFR2_EL1).toBe(0x1221_0111_1001_1011n);
     expect(id.CTR_EL0).toBe(0xb444_c004n);
   });

@@ -8,8 +8,17 @@ import { at, HCR_E2H, HCR_TGE, PC } from "./sys-helper.ts";
 
 const HOST = HCR_E2H | HCR_TGE;
 const base: Fault = {
-  type: FaultType.Translation, level: 3, stage: 1, s1ptw: false, write: false, fetch: false, maintenance: false,
-  va: 0xffff_8000_1234_5678n, ipa: 0x4567_8000, ipaSpace: 1, ipaValid: false,
+  type: FaultType.Translation,
+  level: 3,
+  stage: 1,
+  s1ptw: false,
+  write: false,
+  fetch: false,
+  maintenance: false,
+  va: 0xffff_8000_1234_5678n,
+  ipa: 0x4567_8000,
+  ipaSpace: 1,
+  ipaValid: false,
 };
 const bit = (n: number): bigint => 1n << BigInt(n);
 
@@ -26,7 +35,17 @@ describe("routing and ISS", () => {
     ["level -1", { level: -1 }, 1, 0n, 0n, false, 1, 0x25, 0x2b],
     ["alignment", { type: FaultType.Alignment, write: true }, 1, 0n, 0n, false, 1, 0x25, 0x61],
     ["stage 2 translation", { stage: 2, ipaValid: true }, 1, bit(0), 0n, false, 2, 0x24, 0x07],
-    ["stage 2 on a stage 1 walk", { stage: 2, s1ptw: true, ipaValid: true, type: FaultType.Permission, level: 1 }, 0, bit(0), 0n, false, 2, 0x24, 0x8d],
+    [
+      "stage 2 on a stage 1 walk",
+      { stage: 2, s1ptw: true, ipaValid: true, type: FaultType.Permission, level: 1 },
+      0,
+      bit(0),
+      0n,
+      false,
+      2,
+      0x24,
+      0x8d,
+    ],
     ["stage 2 fetch", { stage: 2, fetch: true, ipaValid: true, level: 2 }, 1, bit(0), 0n, true, 2, 0x20, 0x06],
     ["cache maintenance", { maintenance: true, write: true }, 1, 0n, 0n, false, 1, 0x25, 0x147],
     ["access flag", { type: FaultType.AccessFlag, level: 2 }, 1, 0n, 0n, false, 1, 0x25, 0x0a],
@@ -37,8 +56,28 @@ describe("routing and ISS", () => {
     ["granule protection", { type: FaultType.GranuleOnOutput, gpc: Gpc.Fail }, 1, 0n, 0n, false, 1, 0x25, 0x28],
     ["granule protection, HCR.GPF", { type: FaultType.GranuleOnOutput, gpc: Gpc.Fail }, 1, bit(48), 0n, false, 2, 0x24, 0x28],
     ["granule protection at EL0 with TGE", { type: FaultType.GranuleOnWalk, gpc: Gpc.Fail, level: 1 }, 0, HOST, 0n, false, 2, 0x24, 0x25],
-    ["granule protection, SCR.GPF", { type: FaultType.GranuleOnOutput, gpc: Gpc.Fail, gpcLevel: 1, write: true }, 1, 0n, bit(48), false, 3, 0x1e, (0x0d << 14) | 0x68],
-    ["GPT walk fault", { type: FaultType.GranuleOnOutput, gpc: Gpc.Walk, gpcLevel: 0 }, 2, 0n, 0n, true, 3, 0x1e, (4 << 14) | (1 << 20) | 0x28],
+    [
+      "granule protection, SCR.GPF",
+      { type: FaultType.GranuleOnOutput, gpc: Gpc.Fail, gpcLevel: 1, write: true },
+      1,
+      0n,
+      bit(48),
+      false,
+      3,
+      0x1e,
+      (0x0d << 14) | 0x68,
+    ],
+    [
+      "GPT walk fault",
+      { type: FaultType.GranuleOnOutput, gpc: Gpc.Walk, gpcLevel: 0 },
+      2,
+      0n,
+      0n,
+      true,
+      3,
+      0x1e,
+      (4 << 14) | (1 << 20) | 0x28,
+    ],
     ["exclusive on unsupported memory", { type: FaultType.Exclusive }, 1, 0n, 0n, false, 1, 0x25, 0x35],
   ];
   for (const [name, f, el, hcr, scr, fetch, target, ec, iss] of cases) {
@@ -50,7 +89,11 @@ describe("routing and ISS", () => {
       b.pe.takeAbort(fault, { fetch });
       expect(b.st.el).toBe(target);
       const esr = b.st.lo([0, slot.ESR_EL1, slot.ESR_EL2, slot.ESR_EL3][target] as number);
-      expect([(esr >>> 26).toString(16), (esr & 0x1ff_ffff).toString(16), (esr >>> 25) & 1]).toEqual([ec.toString(16), iss.toString(16), 1]);
+      expect([(esr >>> 26).toString(16), (esr & 0x1ff_ffff).toString(16), (esr >>> 25) & 1]).toEqual([
+        ec.toString(16),
+        iss.toString(16),
+        1,
+      ]);
       expect(b.st.get([0, slot.FAR_EL1, slot.FAR_EL2, slot.FAR_EL3][target] as number)).toBe(base.va);
       expect(b.st.get([0, slot.ELR_EL1, slot.ELR_EL2, slot.ELR_EL3][target] as number)).toBe(PC);
       if (fault.ipaValid) expect(b.st.get(slot.HPFAR_EL2)).toBe(0x45678_0n);
@@ -114,6 +157,6 @@ describe("ISV of stage 2 Data Aborts", () => {
     expect(one.st.get(slot.ESR_EL1) & bit(24)).toBe(0n);
     const two = at(1, bit(0));
     two.pe.takeAbort({ ...base, stage: 2, ipaValid: true }, { fetch: false, insn: 0xb940_0025 });
-    expect(two.st.get(slot.ESR_EL2)).toBe(0x9285_0007n + 0n | bit(24));
+    expect(two.st.get(slot.ESR_EL2)).toBe((0x9285_0007n + 0n) | bit(24));
   });
 });

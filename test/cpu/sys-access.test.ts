@@ -13,8 +13,21 @@ const bit = (n: number): bigint => 1n << BigInt(n);
 
 describe("lowest Exception level", () => {
   const cases: [RegName, number][] = [
-    ["TPIDR_EL0", 0], ["CTR_EL0", 0], ["NZCV", 0], ["TPIDRRO_EL0", 0], ["TPIDR_EL1", 1], ["SCTLR_EL1", 1], ["VBAR_EL1", 1], ["MDSCR_EL1", 1],
-    ["HCR_EL2", 2], ["VTTBR_EL2", 2], ["CNTHCTL_EL2", 2], ["SP_EL1", 2], ["SCR_EL3", 3], ["SP_EL2", 3], ["MDCR_EL3", 3],
+    ["TPIDR_EL0", 0],
+    ["CTR_EL0", 0],
+    ["NZCV", 0],
+    ["TPIDRRO_EL0", 0],
+    ["TPIDR_EL1", 1],
+    ["SCTLR_EL1", 1],
+    ["VBAR_EL1", 1],
+    ["MDSCR_EL1", 1],
+    ["HCR_EL2", 2],
+    ["VTTBR_EL2", 2],
+    ["CNTHCTL_EL2", 2],
+    ["SP_EL1", 2],
+    ["SCR_EL3", 3],
+    ["SP_EL2", 3],
+    ["MDCR_EL3", 3],
   ];
   for (const [name, lowest] of cases) {
     it(`${name} is readable from EL${lowest}`, () => {
@@ -42,13 +55,37 @@ describe("lowest Exception level", () => {
 });
 
 describe("traps to EL2 (HCR_EL2)", () => {
-  const both = (n: RegName): [RegName, number][] => [[n, 0], [n, 1]];
+  const both = (n: RegName): [RegName, number][] => [
+    [n, 0],
+    [n, 1],
+  ];
   const cases: [bitName: string, hcr: bigint, list: [RegName, number][]][] = [
-    ["TVM", bit(26), (["SCTLR_EL1", "TTBR0_EL1", "TTBR1_EL1", "TCR_EL1", "ESR_EL1", "FAR_EL1", "AFSR0_EL1", "MAIR_EL1", "CONTEXTIDR_EL1"] as RegName[]).map((n) => [n, 1])],
+    [
+      "TVM",
+      bit(26),
+      (
+        ["SCTLR_EL1", "TTBR0_EL1", "TTBR1_EL1", "TCR_EL1", "ESR_EL1", "FAR_EL1", "AFSR0_EL1", "MAIR_EL1", "CONTEXTIDR_EL1"] as RegName[]
+      ).map((n) => [n, 1]),
+    ],
     ["TRVM", bit(30), (["SCTLR_EL1", "TTBR0_EL1", "TCR_EL1", "AMAIR_EL1"] as RegName[]).map((n) => [n, 0])],
-    ["TID1", bit(16), [["REVIDR_EL1", 0], ["AIDR_EL1", 0]]],
+    [
+      "TID1",
+      bit(16),
+      [
+        ["REVIDR_EL1", 0],
+        ["AIDR_EL1", 0],
+      ],
+    ],
     ["TID2", bit(17), [["CTR_EL0", 0], ["CCSIDR_EL1", 0], ["CLIDR_EL1", 0], ...both("CSSELR_EL1")]],
-    ["TID3", bit(18), [["ID_AA64PFR0_EL1", 0], ["ID_AA64MMFR2_EL1", 0], ["ID_AA64ZFR0_EL1", 0]]],
+    [
+      "TID3",
+      bit(18),
+      [
+        ["ID_AA64PFR0_EL1", 0],
+        ["ID_AA64MMFR2_EL1", 0],
+        ["ID_AA64ZFR0_EL1", 0],
+      ],
+    ],
     ["TID4", bit(49), [["CCSIDR_EL1", 0], ...both("CSSELR_EL1")]],
     ["TACR", bit(21), both("ACTLR_EL1")],
     ["TERR", bit(36), [["ERRIDR_EL1", 0], ...both("ERRSELR_EL1")]],
@@ -87,7 +124,10 @@ describe("traps to EL2 (HCR_EL2)", () => {
 
 describe("EL0 controls", () => {
   it("UCT, UMA: to EL1, or EL2 with TGE", () => {
-    for (const [reg, n] of [["CTR_EL0", 15], ["DAIF", 9]] as [RegName, number][]) {
+    for (const [reg, n] of [
+      ["CTR_EL0", 15],
+      ["DAIF", 9],
+    ] as [RegName, number][]) {
       const set = at(0);
       set.st.set(slot.SCTLR_EL1, set.st.get(slot.SCTLR_EL1) | bit(n));
       set.pe.controlsChanged();
@@ -108,7 +148,13 @@ describe("EL0 controls", () => {
     expect(mrs(at(0, 0n, "max,idst=off"), "ID_AA64PFR0_EL1")).toBe("EL1 undefined");
   });
   it("counters and timers by CNTKCTL_EL1, or CNTHCTL_EL2 for a host", () => {
-    const cases: [RegName, number][] = [["CNTPCT_EL0", 0], ["CNTVCT_EL0", 1], ["CNTVCTSS_EL0", 1], ["CNTV_CTL_EL0", 8], ["CNTP_CVAL_EL0", 9]];
+    const cases: [RegName, number][] = [
+      ["CNTPCT_EL0", 0],
+      ["CNTVCT_EL0", 1],
+      ["CNTVCTSS_EL0", 1],
+      ["CNTV_CTL_EL0", 8],
+      ["CNTP_CVAL_EL0", 9],
+    ];
     for (const [reg, n] of cases) {
       expect(typeof mrs(at(0), reg), reg).toBe("bigint");
       const b = at(0);
@@ -125,8 +171,12 @@ describe("EL0 controls", () => {
 describe("CNTHCTL_EL2 and EL1", () => {
   it("EL1PCTEN, EL1PTEN in both layouts; EL1TVT, EL1TVCT", () => {
     const cases: [RegName, e2h: boolean, number, trapsWhen: 0 | 1][] = [
-      ["CNTPCT_EL0", true, 10, 0], ["CNTPCT_EL0", false, 0, 0], ["CNTP_CTL_EL0", true, 11, 0], ["CNTP_CTL_EL0", false, 1, 0],
-      ["CNTV_CTL_EL0", true, 13, 1], ["CNTVCT_EL0", false, 14, 1],
+      ["CNTPCT_EL0", true, 10, 0],
+      ["CNTPCT_EL0", false, 0, 0],
+      ["CNTP_CTL_EL0", true, 11, 0],
+      ["CNTP_CTL_EL0", false, 1, 0],
+      ["CNTV_CTL_EL0", true, 13, 1],
+      ["CNTVCT_EL0", false, 14, 1],
     ];
     for (const [reg, e2h, n, when] of cases) {
       const b = at(1, e2h ? HCR_E2H : 0n);
@@ -164,8 +214,13 @@ describe("traps to EL3", () => {
 describe("fine-grained traps", () => {
   it("HFGRTR, HFGWTR and HDFGRTR bits trap their register from EL1 only", () => {
     const cases: [RegName, number, number, 0 | 1][] = [
-      ["TTBR0_EL1", slot.HFGRTR_EL2, 36, 0], ["TTBR0_EL1", slot.HFGWTR_EL2, 36, 1], ["TPIDR_EL1", slot.HFGWTR_EL2, 33, 1],
-      ["MIDR_EL1", slot.HFGRTR_EL2, 25, 0], ["VBAR_EL1", slot.HFGWTR_EL2, 38, 1], ["MDSCR_EL1", slot.HDFGRTR_EL2, 4, 0], ["OSLAR_EL1", slot.HDFGWTR_EL2, 8, 1],
+      ["TTBR0_EL1", slot.HFGRTR_EL2, 36, 0],
+      ["TTBR0_EL1", slot.HFGWTR_EL2, 36, 1],
+      ["TPIDR_EL1", slot.HFGWTR_EL2, 33, 1],
+      ["MIDR_EL1", slot.HFGRTR_EL2, 25, 0],
+      ["VBAR_EL1", slot.HFGWTR_EL2, 38, 1],
+      ["MDSCR_EL1", slot.HDFGRTR_EL2, 4, 0],
+      ["OSLAR_EL1", slot.HDFGWTR_EL2, 8, 1],
     ];
     for (const [reg, control, n, write] of cases) {
       const b = at(1);
@@ -185,7 +240,13 @@ describe("fine-grained traps", () => {
   });
   it("HFGITR traps TLBI, AT, DC and IC; HCRX.FGTnXS exempts nXS forms", () => {
     const cases: [number[], number][] = [
-      [[0, 8, 7, 1], 43], [[0, 8, 3, 0], 28], [[0, 8, 1, 2], 20], [[0, 8, 6, 1], 38], [[0, 7, 8, 0], 12], [[3, 7, 14, 1], 10], [[0, 7, 5, 0], 1],
+      [[0, 8, 7, 1], 43],
+      [[0, 8, 3, 0], 28],
+      [[0, 8, 1, 2], 20],
+      [[0, 8, 6, 1], 38],
+      [[0, 7, 8, 0], 12],
+      [[3, 7, 14, 1], 10],
+      [[0, 7, 5, 0], 1],
     ];
     for (const [[op1, crn, crm, op2], n] of cases as [[number, number, number, number], number][]) {
       const b = at(1);
@@ -207,10 +268,20 @@ describe("fine-grained traps", () => {
 
 describe("VHE", () => {
   const redirected: [RegName, RegName, bigint][] = [
-    ["TTBR0_EL1", "TTBR0_EL2", 0x1234_5000n], ["VBAR_EL1", "VBAR_EL2", 0xffff_0000_0000_0800n], ["ESR_EL1", "ESR_EL2", 0x5600_0000n],
-    ["ELR_EL1", "ELR_EL2", 0xabcdn], ["SPSR_EL1", "SPSR_EL2", 0x3c5n], ["FAR_EL1", "FAR_EL2", 77n], ["MAIR_EL1", "MAIR_EL2", 0xffn],
-    ["CONTEXTIDR_EL1", "CONTEXTIDR_EL2", 9n], ["CPACR_EL1", "CPTR_EL2", 3n << 20n], ["CNTKCTL_EL1", "CNTHCTL_EL2", 3n],
-    ["CNTP_CVAL_EL0", "CNTHP_CVAL_EL2", 1n << 40n], ["CNTV_CVAL_EL0", "CNTHV_CVAL_EL2", 1n << 41n], ["TCR_EL1", "TCR_EL2", 0x19n], ["SCTLR_EL1", "SCTLR_EL2", 0x30c0_0800n],
+    ["TTBR0_EL1", "TTBR0_EL2", 0x1234_5000n],
+    ["VBAR_EL1", "VBAR_EL2", 0xffff_0000_0000_0800n],
+    ["ESR_EL1", "ESR_EL2", 0x5600_0000n],
+    ["ELR_EL1", "ELR_EL2", 0xabcdn],
+    ["SPSR_EL1", "SPSR_EL2", 0x3c5n],
+    ["FAR_EL1", "FAR_EL2", 77n],
+    ["MAIR_EL1", "MAIR_EL2", 0xffn],
+    ["CONTEXTIDR_EL1", "CONTEXTIDR_EL2", 9n],
+    ["CPACR_EL1", "CPTR_EL2", 3n << 20n],
+    ["CNTKCTL_EL1", "CNTHCTL_EL2", 3n],
+    ["CNTP_CVAL_EL0", "CNTHP_CVAL_EL2", 1n << 40n],
+    ["CNTV_CVAL_EL0", "CNTHV_CVAL_EL2", 1n << 41n],
+    ["TCR_EL1", "TCR_EL2", 0x19n],
+    ["SCTLR_EL1", "SCTLR_EL2", 0x30c0_0800n],
   ];
   for (const [name, real, value] of redirected) {
     it(`${name} at EL2 with E2H reaches ${real}`, () => {

@@ -24,8 +24,14 @@ describe("fast register map", () => {
   });
   const bit = (n: number): bigint => 1n << BigInt(n);
   const configs: [string, bigint][] = [
-    ["plain", 0n], ["E2H", HCR_E2H], ["host", HCR_E2H | HCR_TGE], ["TVM", bit(26)], ["TRVM", bit(30)],
-    ["TID1 TID2 TID3", bit(16) | bit(17) | bit(18)], ["TACR TID4", bit(21) | bit(49)],
+    ["plain", 0n],
+    ["E2H", HCR_E2H],
+    ["host", HCR_E2H | HCR_TGE],
+    ["TVM", bit(26)],
+    ["TRVM", bit(30)],
+    ["TID1 TID2 TID3", bit(16) | bit(17) | bit(18)],
+    ["TACR TID4", bit(21) | bit(49)],
+    ["TDZ", bit(28)],
   ];
   for (const [name, hcr] of configs) {
     it(`agrees with MRS and MSR: ${name}`, () => {
@@ -76,12 +82,27 @@ describe("fast register map", () => {
 
 describe("hostile guests", () => {
   it("random writes of every register and random system operations never throw", () => {
-    const ops = [SysOp.MRS, SysOp.MSR, SysOp.SYS, SysOp.SYSL, SysOp.MSR_IMM, SysOp.ERET, SysOp.WFIT, SysOp.SVC, SysOp.HVC, SysOp.SMC, SysOp.ESB];
+    const ops = [
+      SysOp.MRS,
+      SysOp.MSR,
+      SysOp.SYS,
+      SysOp.SYSL,
+      SysOp.MSR_IMM,
+      SysOp.ERET,
+      SysOp.WFIT,
+      SysOp.SVC,
+      SysOp.HVC,
+      SysOp.SMC,
+      SysOp.ESB,
+    ];
     const names = encodings.map(([n]) => n as RegName);
     fc.assert(
       fc.property(
         fc.constantFrom(1, 2, 3),
-        fc.array(fc.tuple(fc.constantFrom(...ops), fc.nat(0xffff), fc.constantFrom(...names), fc.bigInt(0n, (1n << 64n) - 1n)), { minLength: 20, maxLength: 60 }),
+        fc.array(fc.tuple(fc.constantFrom(...ops), fc.nat(0xffff), fc.constantFrom(...names), fc.bigInt(0n, (1n << 64n) - 1n)), {
+          minLength: 20,
+          maxLength: 60,
+        }),
         (el, steps) => {
           const b = at(el as 1 | 2 | 3, 0n, "max,rme=on");
           for (const [op, key, name, value] of steps) {

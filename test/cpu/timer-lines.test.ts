@@ -12,7 +12,14 @@ const WFE = 0xd503_205f;
 
 describe("counter views", () => {
   it("CNTVOFF applies at EL0, EL1 and EL2 without E2H, not to a host", () => {
-    for (const [el, hcr, offset] of [[0, 0n, true], [1, 0n, true], [2, 0n, true], [2, HCR_E2H, false], [0, HOST, false], [1, HCR_E2H, true]] as const) {
+    for (const [el, hcr, offset] of [
+      [0, 0n, true],
+      [1, 0n, true],
+      [2, 0n, true],
+      [2, HCR_E2H, false],
+      [0, HOST, false],
+      [1, HCR_E2H, true],
+    ] as const) {
       const b = at(el, hcr);
       b.st.set(slot.CNTVOFF_EL2, 100n);
       expect(mrs(b, "CNTVCT_EL0")).toBe(offset ? 900n : 1000n);
@@ -118,7 +125,11 @@ describe("waits", () => {
     expect(b.st.lo(Off.HALT)).toBe(0);
   });
   it("a virtual interrupt wakes a guest, not the host", () => {
-    for (const [el, hcr, wakes] of [[1, 1n << 4n, true], [1, 0n, false], [2, 1n << 4n, false]] as const) {
+    for (const [el, hcr, wakes] of [
+      [1, 1n << 4n, true],
+      [1, 0n, false],
+      [2, 1n << 4n, false],
+    ] as const) {
       const b = at(el, hcr);
       b.st.setLo(Off.DAIF, 15);
       run(b, SysOp.WFI, WFI);

@@ -10,7 +10,8 @@ const WCR = "E[0] PAC[2:1] LSC[4:3] BAS[12:5] HMC[13] SSC[15:14] LBN[19:16] WT[2
 function pairs(): RegisterRow[] {
   const rows: RegisterRow[] = [];
   for (let n = 0; n < BREAKPOINTS; n++) {
-    rows.push([`DBGBVR${n}_EL1` as RegName, "r1w1", "VA[63:2]", 0n, "debug", "TDA D1", ""]);
+    // An address or, by DBGBCR.BT, context identifiers in all bits.
+    rows.push([`DBGBVR${n}_EL1` as RegName, "r1w1", "*", 0n, "debug", "TDA D1", ""]);
     // BAS (8:5) is RES1: there is no AArch32 state.
     rows.push([`DBGBCR${n}_EL1` as RegName, "r1w1", BCR, 0x1e0n, "debug", "TDA D0", ""]);
   }
@@ -21,6 +22,7 @@ function pairs(): RegisterRow[] {
   return rows;
 }
 
+// biome-ignore format: table
 export const debugRows: readonly RegisterRow[] = [
   ["MDSCR_EL1",         "r1w1", "SS[0] ERR[6] TDCC[12] KDE[13] HDE[14] MDE[15] TDA[21] INTdis[23:22] TXU[26] RXO[27] TXfull[29] RXfull[30]", 0n, "controls", "TDA D4", ""],
   ["MDCCINT_EL1",       "r1w1", "TX[29] RX[30]",                                  0n, "none", "TDA TDCC", ""],

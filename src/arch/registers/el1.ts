@@ -2,6 +2,7 @@
 
 import type { RegisterRow } from "./record.ts";
 
+// biome-ignore format: table
 export const el1Rows: readonly RegisterRow[] = [
   // Identification
   ["MIDR_EL1",          "r1",   "Revision[3:0]! PartNum[15:4]! Architecture[19:16]! Variant[23:20]! Implementer[31:24]!", 0n, "none", "F25R", ""],

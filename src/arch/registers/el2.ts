@@ -21,9 +21,9 @@ const HFGI =
   "IC[2:0] DC[10:3] DCZVA[11] AT[17:12] TLBIOS[23:18]?TLBIOS TLBIROS[27:24]?TLBIRANGE TLBIIS[33:28] TLBIR[41:34]?TLBIRANGE TLBI[47:42] RCTX[50:48]?SPECRES ERET[51] SVC_EL0[52] SVC_EL1[53] DCCVAC[54]";
 const HDFGR =
   "DBG[3:0] MDSCR[4] DBGCLAIM[5] DBGAUTHSTATUS[6] DBGPRCR[7] OSLSR[9] OSECCR[10] OSDLR[11] PMU[19:12]?PMUv3 PMMIR[22]?PMUv3p4 PMUSERENR[57]?PMUv3 PMCEID[58]?PMUv3";
-const HDFGW =
-  "DBG[3:0] MDSCR[4] DBGCLAIM[5] DBGPRCR[7] OSLAR[8] OSECCR[10] OSDLR[11] PMU[21:12]?PMUv3 PMUSERENR[57]?PMUv3";
+const HDFGW = "DBG[3:0] MDSCR[4] DBGCLAIM[5] DBGPRCR[7] OSLAR[8] OSECCR[10] OSDLR[11] PMU[21:12]?PMUv3 PMUSERENR[57]?PMUv3";
 
+// biome-ignore format: table
 export const el2Rows: readonly RegisterRow[] = [
   ["VPIDR_EL2",         "r2w2", "VPIDR[31:0]",                                    0n, "none", "", ""],
   ["VMPIDR_EL2",        "r2w2", "Aff012[24:0] U[30] Aff3[39:32]",                 1n << 31n, "none", "", ""],

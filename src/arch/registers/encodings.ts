@@ -1,6 +1,7 @@
 // System register encodings: name, op0, op1, CRn, CRm, op2 (Arm ARM D19, "AArch64 System register encodings").
 // The order fixes each register's storage slot (see ../state.ts): append, do not reorder.
 
+// biome-ignore format: table
 export const encodings = [
   ["OSDTRRX_EL1",       2, 0,  0,  0, 2],
   ["MDCCINT_EL1",       2, 0,  0,  2, 0],

@@ -8,7 +8,7 @@ import { encodings, type RegName } from "./encodings.ts";
 import { encodingKey, encodingOf, makeRecord, type RegisterRecord, type RegisterRow } from "./record.ts";
 import { timerRows } from "./timer.ts";
 
-export { encodingKey, encodingOf, type Effect, type Field, type RegisterRecord, type RegisterRow } from "./record.ts";
+export { type Effect, encodingKey, encodingOf, type Field, type RegisterRecord, type RegisterRow } from "./record.ts";
 
 /** The CPU interface of the GIC: access rules, fields and state are the GIC's (devices/gic). The lowest level follows from the name. */
 function gicRows(): RegisterRow[] {

@@ -9,6 +9,7 @@ export type InstructionKind = "ic" | "icva" | "dcva" | "nop" | "zva" | "at" | "t
 /** Name, op1, CRn, CRm, op2, lowest level, kind, traps (as in record.ts; In: bit n of HFGITR_EL2, Nn: the same for an nXS form), feature. */
 type InstructionRow = readonly [string, number, number, number, number, number, InstructionKind, string, string];
 
+// biome-ignore format: table
 const rows: readonly InstructionRow[] = [
   ["IC IALLUIS",  0, 7,  1, 0, 1, "ic",   "TPU TICAB I0",      ""],
   ["IC IALLU",    0, 7,  5, 0, 1, "ic",   "TPU TOCU I1",       ""],
@@ -44,6 +45,7 @@ const rows: readonly InstructionRow[] = [
 ];
 
 // TLBI forms: CRm by shareability (local, inner, outer) for plain and range operations.
+// biome-ignore format: table
 const shareability = [
   { suffix: "",   crm: 7, range: 6, trap: "TTLB",         feature: "" },
   { suffix: "IS", crm: 3, range: 2, trap: "TTLB TTLBIS",  feature: "" },
@@ -53,16 +55,19 @@ const shareability = [
 const fgtPlain = [42, 28, 18];
 const fgtRange = [38, 34, 24];
 // Name, op1, op2, lowest level.
+// biome-ignore format: table
 const plain: readonly (readonly [string, number, number, number])[] = [
   ["VMALLE1", 0, 0, 1], ["VAE1", 0, 1, 1], ["ASIDE1", 0, 2, 1], ["VAAE1", 0, 3, 1], ["VALE1", 0, 5, 1], ["VAALE1", 0, 7, 1],
   ["ALLE2", 4, 0, 2], ["VAE2", 4, 1, 2], ["ALLE1", 4, 4, 2], ["VALE2", 4, 5, 2], ["VMALLS12E1", 4, 6, 2],
   ["ALLE3", 6, 0, 3], ["VAE3", 6, 1, 3], ["VALE3", 6, 5, 3],
 ];
+// biome-ignore format: table
 const ranges: readonly (readonly [string, number, number, number])[] = [
   ["RVAE1", 0, 1, 1], ["RVAAE1", 0, 3, 1], ["RVALE1", 0, 5, 1], ["RVAALE1", 0, 7, 1],
   ["RVAE2", 4, 1, 2], ["RVALE2", 4, 5, 2], ["RVAE3", 6, 1, 3], ["RVALE3", 6, 5, 3],
 ];
 // Stage 2 by IPA: name, CRm, op2, feature.
+// biome-ignore format: table
 const byIpa: readonly (readonly [string, number, number, string])[] = [
   ["IPAS2E1IS", 0, 1, ""], ["RIPAS2E1IS", 0, 2, "TLBIRANGE"], ["IPAS2LE1IS", 0, 5, ""], ["RIPAS2LE1IS", 0, 6, "TLBIRANGE"],
   ["IPAS2E1OS", 4, 0, "TLBIOS"], ["IPAS2E1", 4, 1, ""], ["RIPAS2E1", 4, 2, "TLBIRANGE"], ["RIPAS2E1OS", 4, 3, "TLBIRANGE"],
@@ -72,7 +77,10 @@ const byIpa: readonly (readonly [string, number, number, string])[] = [
 function tlbiRows(): InstructionRow[] {
   const out: InstructionRow[] = [];
   // CRn 9: the nXS forms (FEAT_XS).
-  for (const [crn, xs, bit] of [[8, "", "I"], [9, "nXS", "N"]] as const) {
+  for (const [crn, xs, bit] of [
+    [8, "", "I"],
+    [9, "nXS", "N"],
+  ] as const) {
     const feature = (f: string): string => [f, crn === 9 ? "XS" : ""].filter((s) => s !== "").join(" ");
     shareability.forEach((s, i) => {
       plain.forEach(([name, op1, op2, el], n) => {
@@ -86,7 +94,12 @@ function tlbiRows(): InstructionRow[] {
     });
     for (const [name, crm, op2, f] of byIpa) out.push([`TLBI ${name}${xs}`, 4, crn, crm, op2, 2, "tlbi", "", feature(f)]);
   }
-  for (const [name, crm, op2] of [["PAALL", 7, 4], ["PAALLOS", 1, 4], ["RPAOS", 4, 3], ["RPALOS", 4, 7]] as const) {
+  for (const [name, crm, op2] of [
+    ["PAALL", 7, 4],
+    ["PAALLOS", 1, 4],
+    ["RPAOS", 4, 3],
+    ["RPALOS", 4, 7],
+  ] as const) {
     out.push([`TLBI ${name}`, 6, 8, crm, op2, 3, "tlbi", "", "RME"]);
   }
   return out;

@@ -24,7 +24,15 @@ export type Effect = "none" | "controls" | "tables" | "timer" | "gic" | "pmu" | 
  *   CNTP CNTV CNTPCT CNTVCT CNTFRQ CNTPS CNTHNS SEL2 PMUSER-*   rules of the timers, of Secure EL2 and of PMUSERENR_EL0
  * FEATURE in the last column: the register exists only with it.
  */
-export type RegisterRow = readonly [name: RegName, access: string, fields: string, ones: bigint, effect: Effect, traps: string, feature: string];
+export type RegisterRow = readonly [
+  name: RegName,
+  access: string,
+  fields: string,
+  ones: bigint,
+  effect: Effect,
+  traps: string,
+  feature: string,
+];
 
 /** A field of a register. */
 export interface Field {

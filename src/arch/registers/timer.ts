@@ -4,6 +4,7 @@ import type { RegisterRow } from "./record.ts";
 
 const CTL = "ENABLE[0] IMASK[1] ISTATUS[2]!";
 
+// biome-ignore format: table
 export const timerRows: readonly RegisterRow[] = [
   ["CNTFRQ_EL0",        "r0w3", "FREQ[31:0]",                                     0n, "none", "CNTFRQ", ""],
   ["CNTPCT_EL0",        "r0",   "",                                               0n, "none", "CNTPCT", ""],
