@@ -38,7 +38,14 @@ const ID_BITS = 1;
 export const CTLR_FIXED = ((PRIORITY_BITS - 1) << 8) | (ID_BITS << 11) | (1 << 15);
 /** ICH_VTR_EL2: ListRegs, TDS, nV4, A3V, IDbits, PREbits, PRIbits. */
 export const VTR =
-  ((LIST_REGISTERS - 1) | (1 << 19) | (1 << 20) | (1 << 21) | (ID_BITS << 23) | ((PRIORITY_BITS - 1) << 26) | ((PRIORITY_BITS - 1) << 29)) >>> 0;
+  ((LIST_REGISTERS - 1) |
+    (1 << 19) |
+    (1 << 20) |
+    (1 << 21) |
+    (ID_BITS << 23) |
+    ((PRIORITY_BITS - 1) << 26) |
+    ((PRIORITY_BITS - 1) << 29)) >>>
+  0;
 
 /** GICD_IIDR and GICR_IIDR: implementer Arm, product 0 (no driver applies a product quirk to it). */
 export const IIDR = 0x43b;

@@ -5,6 +5,8 @@ import { type PeState, slot } from "../../arch/state.ts";
 
 const Scr = { NS: 0, IRQ: 1, FIQ: 2, EEL2: 18, FGTEN: 27 } as const;
 const Hcr = { FMO: 3, IMO: 4, TGE: 27, E2H: 34, NV: 42 } as const;
+/** ID_AA64PFR0_EL1.EL3: nonzero when EL3 is implemented. */
+const PFR0_EL3 = 0xf000;
 
 /** Exception level, security and interrupt routing of one PE, read live from its state. */
 export class Context {
@@ -17,13 +19,16 @@ export class Context {
   get el(): 0 | 1 | 2 | 3 {
     return this.st.lo(Off.EL) as 0 | 1 | 2 | 3;
   }
-  /** SCR_EL3.NS: which bank of the banked registers is meant. Realm shares the Non-secure bank; at EL3 the bit decides as well. */
+  /**
+   * SCR_EL3.NS: which bank of the banked registers is meant. Realm shares the Non-secure bank; at EL3 the bit decides as well.
+   * A PE without EL3 has the Non-secure state only.
+   */
   get nonSecureBank(): boolean {
-    return this.scr(Scr.NS);
+    return this.scr(Scr.NS) || (this.st.lo(slot.ID_AA64PFR0_EL1) & PFR0_EL3) === 0;
   }
   /** Executing in Non-secure or Realm state (EL3 is Root: neither). */
   get nonSecure(): boolean {
-    return this.el !== 3 && this.scr(Scr.NS);
+    return this.el !== 3 && this.nonSecureBank;
   }
   get fiqToEl3(): boolean {
     return this.scr(Scr.FIQ);
@@ -33,7 +38,7 @@ export class Context {
   }
   /** EL2 is enabled in the current Security state (below EL3). */
   get el2Enabled(): boolean {
-    return this.scr(Scr.NS) || this.scr(Scr.EEL2);
+    return this.nonSecureBank || this.scr(Scr.EEL2);
   }
   /** HCR_EL2.{IMO,FMO} as they apply at EL1. */
   get imo(): boolean {

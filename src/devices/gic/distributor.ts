@@ -46,18 +46,18 @@ export class Distributor implements MmioDevice {
   enabled = 0;
 
   private readonly singleSecurity: boolean;
-  private readonly typer: number;
+  private readonly features: () => number;
   private readonly hooks: DistributorHooks;
 
   /** `spis`: how many SPIs, 0-988. `features`: bits of GICD_TYPER beyond ITLinesNumber, SecurityExtn, IDbits and A3V. */
-  constructor(o: { spis: number; singleSecurity: boolean; features: number; hooks: DistributorHooks }) {
+  constructor(o: { spis: number; singleSecurity: boolean; features: () => number; hooks: DistributorHooks }) {
     this.singleSecurity = o.singleSecurity;
     this.hooks = o.hooks;
     this.spis = new IrqBank(SPI_BASE, Math.min(o.spis, SPECIAL_BASE - SPI_BASE));
     this.registers = new IrqRegisters(this.spis, 1, (w, bits) => o.hooks.spisChanged(w, bits));
     this.routeLow = new Uint32Array(32 * this.spis.words);
     this.routeHigh = new Uint32Array(32 * this.spis.words);
-    this.typer = (this.spis.words | (TYPER_ID_BITS << 19) | (1 << 24) | o.features) >>> 0;
+    this.features = o.features;
     this.reset();
   }
 
@@ -85,7 +85,7 @@ export class Distributor implements MmioDevice {
       case Reg.CTLR:
         return this.readCtlr(view);
       case Reg.TYPER:
-        return (this.typer | (this.ds ? 0 : 1 << 10)) >>> 0;
+        return this.readTyper();
       case Reg.IIDR:
         return IIDR;
       default:
@@ -99,6 +99,11 @@ export class Distributor implements MmioDevice {
     else if (size === 4 && offset >= Reg.IROUTER && offset < Reg.IROUTER_END) this.writeRoute(offset, value, view);
     else if (size === 4 && offset === Reg.CTLR) this.writeCtlr(value, view);
     return true;
+  }
+
+  /** ITLinesNumber, SecurityExtn (two Security states), IDbits, A3V and what the controller adds. */
+  private readTyper(): number {
+    return (this.spis.words | (this.ds ? 0 : 1 << 10) | (TYPER_ID_BITS << 19) | (1 << 24) | this.features()) >>> 0;
   }
 
   private readCtlr(view: View): number {

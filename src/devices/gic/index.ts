@@ -1,296 +1,389 @@
-// GICv3 without ITS and LPIs: wires distributor, redistributors and CPU interfaces, chooses the highest priority pending
-// interrupt of each PE and drives its lines.
+// The GICv3 of a machine: distributor, redistributors and CPU interfaces, and the choice of the highest priority pending
+// interrupt of each PE. No LPIs and no ITS yet: they would be a third source beside `bestPrivate` and `bestSpi`.
+//
+//   device line ──> SPI bank ──route──> PE ┐
+//   timer, PMU ───> PPI ───────────────────┼─ best by priority, then INTID ──> CPU interface ──> IRQ / FIQ lines
+//   ICC_SGI*R ────> SGI ───────────────────┘                          virtual interface ──> vIRQ / vFIQ, PPI 25
+//
+// Each PE caches its best private and its best shared interrupt. A change of one SPI compares that one with the cache; only
+// when the cached one itself goes away is the PE's part of the bitmaps scanned.
 
-import { Line, Off } from "../../arch/layout.ts";
+import { MAX_PES } from "../../arch/layout.ts";
 import type { PeState } from "../../arch/state.ts";
+import { EmuError } from "../../util/errors.ts";
 import type { Saved, Stateful } from "../../util/stateful.ts";
 import type { IrqLine, MmioDevice } from "../device.ts";
-import { Group, IDLE_PRIORITY, LPI_BASE, MAINTENANCE_PPI, SPECIAL_BASE, SPI_BASE } from "./constants.ts";
-import { Context } from "./context.ts";
-import { CpuInterface } from "./cpu-interface.ts";
+import { bitOf, Group, IDLE_PRIORITY, lowestBit, MAINTENANCE_PPI, PPI_BASE, SPECIAL_BASE, SPI_BASE } from "./constants.ts";
+import { GicCpu } from "./cpu.ts";
 import { Distributor, IRM } from "./distributor.ts";
-import type { IrqBank } from "./irq-bank.ts";
-import { type Irqs, PhysicalInterface } from "./physical-interface.ts";
+import type { Irqs } from "./physical-interface.ts";
 import { Redistributor, RedistributorWindow } from "./redistributor.ts";
 import { fields, list } from "./saved.ts";
-import { VirtualInterface } from "./virtual-interface.ts";
 
-export type { CpuInterface as GicCpu } from "./cpu-interface.ts";
+export { GicCpu } from "./cpu.ts";
+export { REDISTRIBUTOR_STRIDE } from "./redistributor.ts";
+
+/** GICD_TYPER bits. */
+const TYPER_NO1N = 1 << 25;
+const TYPER_RSS = 1 << 26;
 
 export interface GicOptions {
-  /** State blocks of the PEs, in order. */
   pes: readonly PeState[];
-  /** Number of SPIs, 0..988. */
+  /** Number of SPIs, 0 to 988. */
   spis: number;
-  /** One Security state only: GICD_CTLR.DS is RAO/WI. */
+  /** One Security state for interrupts: GICD_CTLR.DS is RAO/WI. */
   singleSecurity: boolean;
-  /** The lines of PE `pe` changed in Off.LINES. */
+  /** Implement 1-of-N routing (IROUTER.IRM). Default false, GICD_TYPER.No1N = 1: the bit is stored and ignored. */
+  oneOfN?: boolean;
+  /** The bits of Line.{IRQ,FIQ,VIRQ,VFIQ} in Off.LINES of PE `pe` changed. */
   onLines(pe: number): void;
 }
 
-const LINES = Line.IRQ | Line.FIQ | Line.VIRQ | Line.VFIQ;
-
-/** Everything that belongs to one PE. */
-interface Node {
-  readonly st: PeState;
-  readonly cx: Context;
+/** One PE's side: redistributor, CPU interface, SPIs routed here and the caches. */
+class Target {
   readonly redistributor: Redistributor;
-  readonly cpu: CpuInterface;
-  /** SPIs routed here, by word. */
+  readonly cpu: GicCpu;
+  /** Bitmap of the SPIs routed to this PE. */
   readonly routed: Uint32Array;
+  /** Best candidates: INTID of an SGI or PPI, number of an SPI; -1 for none. */
+  bestPrivate = -1;
+  bestSpi = -1;
+
+  constructor(redistributor: Redistributor, cpu: GicCpu, words: number) {
+    this.redistributor = redistributor;
+    this.cpu = cpu;
+    this.routed = new Uint32Array(words);
+  }
 }
 
 export class Gic implements Stateful {
+  /** GICD, 64 KiB. */
   readonly distributor: MmioDevice;
+  /** GICR, 128 KiB for each PE. */
   readonly redistributor: MmioDevice;
+
   private readonly gicd: Distributor;
-  private readonly nodes: Node[] = [];
-  private readonly onLines: (pe: number) => void;
-  private readonly singleSecurity: boolean;
+  private readonly targets: Target[] = [];
+  /** PE each SPI is routed to, -1 for none. */
+  private readonly route: Int8Array;
+  private readonly oneOfN: boolean;
 
   constructor(o: GicOptions) {
-    this.onLines = o.onLines;
-    this.singleSecurity = o.singleSecurity;
+    if (o.pes.length < 1 || o.pes.length > MAX_PES)
+      throw new EmuError("gic-pes", `the interrupt controller takes 1 to ${MAX_PES} PEs, not ${o.pes.length}`);
+    const most = SPECIAL_BASE - SPI_BASE;
+    if (!(o.spis >= 0 && o.spis <= most)) throw new EmuError("gic-spis", `the interrupt controller takes 0 to ${most} SPIs, not ${o.spis}`);
+    this.oneOfN = o.oneOfN ?? false;
     this.gicd = new Distributor({
       spis: o.spis,
       singleSecurity: o.singleSecurity,
-      features: 0,
+      features: () => (this.oneOfN ? 0 : TYPER_NO1N) | (this.rangeSelector ? TYPER_RSS : 0),
       hooks: {
-        spisChanged: () => this.evaluateAll(),
-        routeChanged: (i) => this.reroute(i),
-        enablesChanged: () => this.evaluateAll(),
+        spisChanged: (w, bits) => this.spisChanged(w, bits),
+        routeChanged: (i) => this.routeChanged(i),
+        enablesChanged: () => this.recompute(),
       },
     });
+    this.route = new Int8Array(32 * this.gicd.spis.words);
+    for (const [index, st] of o.pes.entries()) this.targets.push(this.target(index, st, o));
     this.distributor = this.gicd;
-    for (const st of o.pes) this.nodes.push(this.makeNode(st, o.pes.length));
-    this.redistributor = new RedistributorWindow(
-      this.nodes.map((n) => n.redistributor),
-      (who) => this.gicd.view(who),
-    );
-    this.rerouteAll();
+    const redistributors = this.targets.map((t) => t.redistributor);
+    this.redistributor = new RedistributorWindow(redistributors, (who) => this.gicd.view(who));
+    this.recompute();
   }
 
-  private makeNode(st: PeState, count: number): Node {
-    const cx = new Context(st);
-    const pe = st.index;
-    const evaluate = () => this.evaluate(pe);
+  private target(index: number, st: PeState, o: GicOptions): Target {
+    const cpu = new GicCpu({
+      st,
+      irqs: this.irqsOf(index),
+      nDS: !o.singleSecurity,
+      maintenance: (level) => this.setPrivate(index, MAINTENANCE_PPI, level),
+      onLines: () => o.onLines(index),
+    });
     const redistributor = new Redistributor({
-      number: pe,
-      last: pe === count - 1,
-      affinity: () => cx.affinity,
-      changed: evaluate,
-      wakeChanged: () => this.rerouteAll(),
+      number: index,
+      last: index === o.pes.length - 1,
+      affinity: () => cpu.cx.affinity,
+      changed: () => this.privateChanged(index),
+      wakeChanged: () => this.groupsChanged(index),
     });
-    const physical = new PhysicalInterface(cx, this.irqs(pe), this.singleSecurity);
-    const virtual = new VirtualInterface({
-      deactivate: (intid) => this.deactivate(pe, intid),
-      maintenance: (level) => this.setPpi(pe, MAINTENANCE_PPI, level),
-      outputChanged: () => this.drive(pe),
-    });
-    const cpu = new CpuInterface(cx, physical, virtual, evaluate);
-    return { st, cx, redistributor, cpu, routed: new Uint32Array(this.gicd.spis.words) };
+    return new Target(redistributor, cpu, this.gicd.spis.words);
   }
 
-  private irqs(pe: number): Irqs {
+  /** The controller as the CPU interface of PE `index` uses it. */
+  private irqsOf(index: number): Irqs {
     const gic = this;
     return {
       get ds() {
         return gic.gicd.ds;
       },
-      rangeSelector: false,
-      groupOf: (intid) => gic.groupOf(pe, intid),
-      acknowledge: (intid) => {
-        const at = gic.locate(pe, intid);
-        at?.bank.acknowledge(at.i);
-        gic.changed(pe, intid);
+      get rangeSelector() {
+        return gic.rangeSelector;
       },
-      deactivate: (intid) => gic.deactivate(pe, intid),
-      sendSgi: (group, low, high, restricted) => gic.sendSgi(pe, group, low, high, restricted),
-      groupsChanged: () => gic.evaluate(pe),
-      outputChanged: () => gic.drive(pe),
+      groupOf: (intid) => gic.groupOf(index, intid),
+      acknowledge: (intid) => gic.changeState(index, intid, "acknowledge"),
+      deactivate: (intid) => gic.changeState(index, intid, "deactivate"),
+      sendSgi: (group, low, high, restricted) => gic.sendSgi(index, group, low, high, restricted),
+      groupsChanged: () => gic.groupsChanged(index),
+      outputChanged: () => gic.at(index).cpu.update(),
     };
   }
 
-  // ---- inputs ------------------------------------------------------------------------------------------------------------
+  private at(pe: number): Target {
+    const t = this.targets[pe];
+    if (!t) throw new EmuError("gic-pe", `there is no PE ${pe}`);
+    return t;
+  }
+
+  // --- wiring
+
   /** Input of SPI `n` (INTID 32 + n). */
   spi(n: number): IrqLine {
-    return {
-      set: (level) => {
-        if (this.gicd.spis.setLine(n, level)) this.changed(0, SPI_BASE + n);
-      },
-    };
+    if (!(n >= 0 && n < this.route.length) || !this.exists(n)) throw new EmuError("gic-spi", `there is no SPI ${n}`);
+    return { set: (level) => this.setShared(n, level) };
   }
-  /** Input of a private peripheral interrupt, by INTID 16..31. */
+  /** Input of private interrupt `intid` (16-31) of PE `pe`. */
   ppi(pe: number, intid: number): IrqLine {
-    return { set: (level) => this.setPpi(pe, intid, level) };
+    this.at(pe);
+    if (!(intid >= PPI_BASE && intid < SPI_BASE)) throw new EmuError("gic-ppi", `INTID ${intid} is not a PPI`);
+    return { set: (level) => this.setPrivate(pe, intid, level) };
   }
-  private setPpi(pe: number, intid: number, level: boolean): void {
-    const node = this.nodes[pe];
-    // The virtual interface drives its line once while the node is being made: it is low then anyway.
-    if (node?.redistributor.irqs.setLine(intid, level)) this.evaluate(pe);
-  }
-  cpu(pe: number): CpuInterface {
-    return (this.nodes[pe] as Node).cpu;
+  /** CPU interface of PE `pe`. */
+  cpu(pe: number): GicCpu {
+    return this.at(pe).cpu;
   }
 
-  // ---- interrupts by INTID -------------------------------------------------------------------------------------------------
-  private locate(pe: number, intid: number): { bank: IrqBank; i: number } | undefined {
-    if (intid < SPI_BASE) return { bank: (this.nodes[pe] as Node).redistributor.irqs, i: intid };
-    const i = intid - SPI_BASE;
-    if (intid >= SPECIAL_BASE || i >= 32 * this.gicd.spis.words) return undefined;
-    return (this.gicd.spis.implemented[i >> 5] as number) & (1 << (i & 31)) ? { bank: this.gicd.spis, i } : undefined;
+  private setShared(i: number, level: boolean): void {
+    if (this.gicd.spis.setLine(i, level)) this.spiChanged(i);
+  }
+  private setPrivate(pe: number, intid: number, level: boolean): void {
+    // During construction the virtual interface reports its level before the PE has a redistributor.
+    const t = this.targets[pe];
+    if (t?.redistributor.irqs.setLine(intid, level)) this.privateChanged(pe);
+  }
+
+  // --- interrupt state as the CPU interfaces use it
+
+  private exists(i: number): boolean {
+    return (this.gicd.spis.implemented[i >> 5]! & (1 << (i & 31))) !== 0;
   }
   private groupOf(pe: number, intid: number): Group | -1 {
-    const at = this.locate(pe, intid);
-    return at ? at.bank.groupOf(at.i, this.gicd.ds) : -1;
-  }
-  private deactivate(pe: number, intid: number): void {
-    if (intid >= LPI_BASE) return;
-    const at = this.locate(pe, intid);
-    at?.bank.deactivate(at.i);
-    this.changed(pe, intid);
-  }
-  /** Interrupt `intid` (a private one of `pe`, or an SPI) may ask for something else now. */
-  private changed(pe: number, intid: number): void {
-    if (intid < SPI_BASE) {
-      this.evaluate(pe);
-      return;
-    }
+    if (intid < SPI_BASE) return this.at(pe).redistributor.irqs.groupOf(intid, this.gicd.ds);
     const i = intid - SPI_BASE;
-    for (const n of this.nodes) if ((n.routed[i >> 5] as number) & (1 << (i & 31))) this.evaluate(n.st.index);
+    return i < this.route.length && this.exists(i) ? this.gicd.spis.groupOf(i, this.gicd.ds) : -1;
   }
-
-  // ---- SGIs ----------------------------------------------------------------------------------------------------------------
-  private sendSgi(from: number, group: Group, low: number, high: number, restricted: boolean): void {
-    const intid = (low >>> 24) & 15;
-    const toAll = (high & 0x100) !== 0;
-    const cluster = ((high & 0xff0000) << 8) | ((high & 0xff) << 16) | (((low >>> 16) & 0xff) << 8);
-    const rangeStart = ((high >>> 12) & 15) * 16;
-    for (const n of this.nodes) {
-      const { affinity } = n.cx;
-      const aff0 = (affinity & 0xff) - rangeStart;
-      const listed = ((affinity ^ cluster) & 0xffff_ff00) === 0 && aff0 >= 0 && aff0 < 16 && (low & (1 << aff0)) !== 0;
-      if (toAll ? n.st.index === from : !listed) continue;
-      if (!this.acceptsSgi(n, intid, group, restricted)) continue;
-      n.redistributor.irqs.setPending(intid);
-      this.evaluate(n.st.index);
+  private changeState(pe: number, intid: number, what: "acknowledge" | "deactivate"): void {
+    if (intid < SPI_BASE) {
+      this.at(pe).redistributor.irqs[what](intid);
+      this.privateChanged(pe);
+    } else {
+      this.gicd.spis[what](intid - SPI_BASE);
+      this.spiChanged(intid - SPI_BASE);
     }
   }
-  /** Facts 6.4: a Secure Group 1 request also hits Group 0; Non-secure requests for Secure SGIs need NSACR. */
-  private acceptsSgi(n: Node, intid: number, requested: Group, restricted: boolean): boolean {
-    const { irqs } = n.redistributor;
-    const { ds } = this.gicd;
-    const configured = irqs.groupOf(intid, ds);
-    const wanted = requested === Group.G1S && configured === Group.G0 ? Group.G0 : requested;
-    if (wanted !== configured) return false;
-    if (ds || !restricted || configured === Group.G1NS) return true;
-    const nsacr = ((irqs.nsacr[0] as number) >>> (2 * intid)) & 3;
-    return nsacr >= (configured === Group.G0 ? 1 : 2);
+
+  // --- software generated interrupts
+
+  private get rangeSelector(): boolean {
+    return this.targets.some((t) => (t.cpu.cx.affinity & 0xff) > 15);
   }
 
-  // ---- routing -------------------------------------------------------------------------------------------------------------
+  /** ICC_SGI0R, SGI1R, ASGI1R: to the PEs of a list within a cluster, or to all others (IRM, bit 40). */
+  private sendSgi(from: number, group: Group, low: number, high: number, restricted: boolean): void {
+    const intid = (low >>> 24) & 0xf;
+    const all = (high & 0x100) !== 0;
+    const range = this.rangeSelector ? (high >>> 12) & 0xf : 0;
+    const cluster = ((((high >>> 16) & 0xff) << 16) | ((high & 0xff) << 8) | ((low >>> 16) & 0xff)) >>> 0;
+    for (const [pe, t] of this.targets.entries()) {
+      const affinity = t.cpu.cx.affinity;
+      const aff0 = affinity & 0xff;
+      const listed = affinity >>> 8 === cluster && aff0 >> 4 === range && (low & (1 << (aff0 & 15))) !== 0;
+      if (all ? pe !== from : listed) this.acceptSgi(pe, intid, group, restricted);
+    }
+  }
+
+  /** The target's redistributor decides: IHI 0069, table 12-14 (forwarding an SGI). */
+  private acceptSgi(pe: number, intid: number, asked: Group, restricted: boolean): void {
+    const { redistributor } = this.at(pe);
+    const { ds } = this.gicd;
+    const group = redistributor.irqs.groupOf(intid, ds);
+    // A Secure Group 1 request also reaches an SGI configured as Group 0; with DS = 1 there is no Secure Group 1.
+    if (group !== asked && !(asked === Group.G1S && group === Group.G0)) return;
+    if (restricted && !ds) {
+      const level = redistributor.registers.accessLevel(intid);
+      if (level < (group === Group.G0 ? 1 : group === Group.G1S ? 2 : 0)) return;
+    }
+    redistributor.irqs.setPending(intid);
+    this.privateChanged(pe);
+  }
+
+  // --- routing
+
+  /** PE that SPI `i` goes to: that of its affinity; with 1-of-N the first that is awake and has its group enabled. */
+  private routeOf(i: number): number {
+    if (this.oneOfN && this.gicd.routeLow[i]! & IRM) {
+      const group = bitOf(this.gicd.spis.groupOf(i, this.gicd.ds));
+      return this.targets.findIndex((t) => t.redistributor.awake && (t.cpu.physical.enabledGroups & group) !== 0);
+    }
+    const affinity = this.gicd.affinity(i);
+    return this.targets.findIndex((t) => t.cpu.cx.affinity === affinity);
+  }
+  /** Routes SPI `i` anew. The PEs it leaves and joins must be looked at again afterwards. */
   private reroute(i: number): void {
     const bit = 1 << (i & 31);
-    const target = this.targetOf(i);
-    for (const n of this.nodes) {
-      const old = n.routed[i >> 5] as number;
-      n.routed[i >> 5] = n === target ? old | bit : old & ~bit;
-      if (n.routed[i >> 5] !== old) this.evaluate(n.st.index);
-    }
+    const old = this.targets[this.route[i]!];
+    if (old) old.routed[i >> 5]! &= ~bit;
+    const pe = this.routeOf(i);
+    this.route[i] = pe;
+    const now = this.targets[pe];
+    if (now) now.routed[i >> 5]! |= bit;
   }
-  /** IRM = 1 selects the first PE that is awake; otherwise the PE of that affinity, if there is one. */
-  private targetOf(i: number): Node | undefined {
-    if (((this.gicd.routeLow[i] as number) & IRM) !== 0) return this.nodes.find((n) => n.redistributor.awake) ?? this.nodes[0];
-    const affinity = this.gicd.affinity(i);
-    return this.nodes.find((n) => n.cx.affinity === affinity);
+  private routeChanged(i: number): void {
+    const old = this.route[i]!;
+    this.reroute(i);
+    if (this.route[i] === old) return;
+    if (old >= 0) this.scan(old);
+    this.spiChanged(i);
   }
   private rerouteAll(): void {
-    for (let i = 0; i < 32 * this.gicd.spis.words; i++) this.reroute(i);
-    this.evaluateAll();
+    for (const t of this.targets) t.routed.fill(0);
+    this.route.fill(-1);
+    for (let i = 0; i < this.route.length; i++) this.reroute(i);
   }
 
-  // ---- outputs -------------------------------------------------------------------------------------------------------------
-  private evaluateAll(): void {
-    for (const n of this.nodes) this.evaluate(n.st.index);
+  // --- highest priority pending interrupts
+
+  /** Groups that may be forwarded to PE `t` now. */
+  private groups(t: Target): number {
+    return t.redistributor.awake ? this.gicd.enabled & t.cpu.physical.enabledGroups : 0;
   }
-  /** Chooses the highest priority pending interrupt of a PE among what is enabled, then drives its lines. */
-  private evaluate(pe: number): void {
-    const n = this.nodes[pe];
-    if (!n) return;
-    const { hppi } = n.cpu.physical;
-    hppi.intid = -1;
-    hppi.priority = IDLE_PRIORITY;
-    if (n.redistributor.awake) {
-      const groups = this.gicd.enabled & n.cpu.physical.enabledGroups;
-      const { ds } = this.gicd;
-      this.consider(n, n.redistributor.irqs, 0, n.redistributor.irqs.candidates(0, groups, ds));
-      for (let w = 0; w < this.gicd.spis.words; w++) {
-        const routed = n.routed[w] as number;
-        if (routed !== 0) this.consider(n, this.gicd.spis, w, this.gicd.spis.candidates(w, groups, ds) & routed);
-      }
+
+  /** Everything about private interrupts of `pe`: they are one word, so it is simply looked at again. */
+  private privateChanged(pe: number): void {
+    const t = this.at(pe);
+    const { irqs } = t.redistributor;
+    t.bestPrivate = irqs.best(0, irqs.candidates(0, this.groups(t), this.gicd.ds));
+    this.present(t);
+  }
+
+  /** SPI `i` changed in any way but its route. */
+  private spiChanged(i: number): void {
+    const pe = this.route[i]!;
+    if (pe < 0) return;
+    const t = this.at(pe);
+    const { spis, ds } = this.gicd;
+    const candidate = (spis.candidates(i >> 5, this.groups(t), ds) & (1 << (i & 31))) !== 0;
+    if (t.bestSpi === i) {
+      // It may have lost its place, or its priority or group may have changed.
+      this.scan(pe);
+    } else if (candidate && (t.bestSpi < 0 || this.precedes(i, t.bestSpi))) {
+      t.bestSpi = i;
+      this.present(t);
     }
-    this.drive(pe);
   }
-  private consider(n: Node, bank: IrqBank, w: number, bits: number): void {
-    if (bits === 0) return;
-    const best = bank.best(w, bits);
-    const { hppi } = n.cpu.physical;
-    const priority = bank.priority[best] as number;
-    if (best < 0 || priority >= hppi.priority) return;
-    hppi.intid = bank.base + best;
-    hppi.priority = priority;
-    hppi.group = bank.groupOf(best, this.gicd.ds);
-  }
-  private drive(pe: number): void {
-    const n = this.nodes[pe];
-    if (!n) return;
-    const { physical, virtual } = n.cpu;
-    let lines = (virtual.virq ? Line.VIRQ : 0) | (virtual.vfiq ? Line.VFIQ : 0);
-    if (physical.signalled) lines |= this.isFiq(n, physical.hppi.group) ? Line.FIQ : Line.IRQ;
-    const old = n.st.lo(Off.LINES);
-    const now = (old & ~LINES) | lines;
-    if (now === old) return;
-    n.st.setLo(Off.LINES, now);
-    this.onLines(pe);
-  }
-  /** Facts 6.5: Group 0 is FIQ; Group 1 is IRQ in its own Security state, FIQ in the other and at EL3. */
-  private isFiq(n: Node, group: Group): boolean {
-    if (group === Group.G0) return true;
-    if (this.gicd.ds) return false;
-    if (n.cx.el === 3) return true;
-    return (group === Group.G1NS) !== n.cx.nonSecure;
+  private precedes(i: number, j: number): boolean {
+    const { priority } = this.gicd.spis;
+    return priority[i]! < priority[j]! || (priority[i] === priority[j] && i < j);
   }
 
-  // ---- reset, save, restore ------------------------------------------------------------------------------------------------
+  /** `bits` of SPI word `w` changed. */
+  private spisChanged(w: number, bits: number): void {
+    if (this.oneOfN) {
+      // The group decides who takes part in 1-of-N routing.
+      for (let b = bits; b !== 0; b &= b - 1) this.reroute(32 * w + lowestBit(b));
+      this.scanAll();
+    } else if ((bits & (bits - 1)) === 0) {
+      this.spiChanged(32 * w + lowestBit(bits));
+    } else {
+      this.scanAll();
+    }
+  }
+  private scanAll(): void {
+    for (let pe = 0; pe < this.targets.length; pe++) this.scan(pe);
+  }
+  /** Finds the best SPI of `pe` in the bitmaps. */
+  private scan(pe: number): void {
+    const t = this.at(pe);
+    const { spis, ds } = this.gicd;
+    const groups = this.groups(t);
+    t.bestSpi = -1;
+    for (let w = 0; groups !== 0 && w < spis.words; w++) {
+      const bits = (spis.candidates(w, groups, ds) & t.routed[w]!) >>> 0;
+      if (bits === 0) continue;
+      const i = spis.best(w, bits);
+      if (t.bestSpi < 0 || this.precedes(i, t.bestSpi)) t.bestSpi = i;
+    }
+    this.present(t);
+  }
+
+  /** A PE's group enables, or whether it is awake, changed. */
+  private groupsChanged(pe: number): void {
+    if (this.oneOfN) {
+      this.recompute();
+      return;
+    }
+    const t = this.at(pe);
+    const { irqs } = t.redistributor;
+    t.bestPrivate = irqs.best(0, irqs.candidates(0, this.groups(t), this.gicd.ds));
+    this.scan(pe);
+  }
+  /** Everything, from the registers alone. */
+  private recompute(): void {
+    this.rerouteAll();
+    for (let pe = 0; pe < this.targets.length; pe++) {
+      this.privateChanged(pe);
+      this.scan(pe);
+    }
+  }
+
+  /** Hands the better of both candidates to the CPU interface. */
+  private present(t: Target): void {
+    const { spis, ds } = this.gicd;
+    const { irqs } = t.redistributor;
+    const { hppi } = t.cpu.physical;
+    const own = t.bestPrivate < 0 ? IDLE_PRIORITY : irqs.priority[t.bestPrivate]!;
+    const shared = t.bestSpi < 0 ? IDLE_PRIORITY : spis.priority[t.bestSpi]!;
+    if (t.bestPrivate >= 0 && own <= shared) {
+      hppi.intid = t.bestPrivate;
+      hppi.priority = own;
+      hppi.group = irqs.groupOf(t.bestPrivate, ds);
+    } else if (t.bestSpi >= 0) {
+      hppi.intid = t.bestSpi + SPI_BASE;
+      hppi.priority = shared;
+      hppi.group = spis.groupOf(t.bestSpi, ds);
+    } else {
+      hppi.intid = -1;
+      hppi.priority = IDLE_PRIORITY;
+    }
+    t.cpu.update();
+  }
+
+  // --- reset, snapshots
+
+  /** Cold reset. Inputs keep their level: they belong to the devices. */
   reset(): void {
     this.gicd.reset();
-    for (const n of this.nodes) {
-      n.redistributor.reset();
-      n.cpu.physical.reset();
-      n.cpu.virtual.reset();
+    for (const t of this.targets) {
+      t.redistributor.reset();
+      t.cpu.reset();
     }
-    this.rerouteAll();
+    this.recompute();
   }
+
   save(): Saved {
     return {
       distributor: this.gicd.save(),
-      pes: this.nodes.map((n) => ({
-        redistributor: n.redistributor.save(),
-        physical: n.cpu.physical.save(),
-        virtual: n.cpu.virtual.save(),
-      })),
+      pes: this.targets.map((t) => ({ redistributor: t.redistributor.save(), cpu: t.cpu.save() })),
     };
   }
   restore(state: Saved): void {
     const s = fields(state);
-    this.gicd.restore(s.distributor);
-    const pes = list(s.pes, this.nodes.length);
-    this.nodes.forEach((n, i) => {
-      const p = fields(pes[i]);
-      n.redistributor.restore(p.redistributor);
-      n.cpu.physical.restore(p.physical);
-      n.cpu.virtual.restore(p.virtual);
-    });
-    this.rerouteAll();
+    const pes = list(s["pes"], this.targets.length).map((p) => fields(p));
+    this.gicd.restore(s["distributor"]);
+    for (const [i, t] of this.targets.entries()) {
+      t.redistributor.restore(pes[i]?.["redistributor"]);
+      t.cpu.restore(pes[i]?.["cpu"]);
+    }
+    this.recompute();
   }
 }

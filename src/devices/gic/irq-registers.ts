@@ -18,7 +18,7 @@ const NSACR = 0xe00;
 const END = 0xf00;
 
 /** Bitmap registers by offset >> 7. */
-const Map = {
+const Kind = {
   Group: 0x080 >> 7,
   EnableSet: 0x100 >> 7,
   EnableClear: 0x180 >> 7,
@@ -84,8 +84,8 @@ export class IrqRegisters {
     if (offset >= PRIORITY && offset < PRIORITY_END) return this.readPriorities(offset, size, view);
     if (size !== 4 || offset >= END) return 0;
     const kind = offset >> 7;
-    if (kind === Map.Config || kind === Map.ConfigHigh) return this.readConfig((offset - CONFIG) >> 2, view);
-    if (kind === Map.Nsacr || kind === Map.NsacrHigh) return this.readNsacr((offset - NSACR) >> 2, view);
+    if (kind === Kind.Config || kind === Kind.ConfigHigh) return this.readConfig((offset - CONFIG) >> 2, view);
+    if (kind === Kind.Nsacr || kind === Kind.NsacrHigh) return this.readNsacr((offset - NSACR) >> 2, view);
     const w = ((offset & 0x7f) >> 2) - this.first;
     return w < 0 || w >= this.bank.words ? 0 : this.readMap(kind, w, view);
   }
@@ -97,9 +97,9 @@ export class IrqRegisters {
     }
     if (size !== 4 || offset >= END) return;
     const kind = offset >> 7;
-    if (kind === Map.Config || kind === Map.ConfigHigh) {
+    if (kind === Kind.Config || kind === Kind.ConfigHigh) {
       this.writeConfig((offset - CONFIG) >> 2, value, view);
-    } else if (kind === Map.Nsacr || kind === Map.NsacrHigh) {
+    } else if (kind === Kind.Nsacr || kind === Kind.NsacrHigh) {
       this.writeNsacr((offset - NSACR) >> 2, value, view);
     } else {
       const w = ((offset & 0x7f) >> 2) - this.first;
@@ -110,19 +110,19 @@ export class IrqRegisters {
   private readMap(kind: number, w: number, view: View): number {
     const bank = this.bank;
     switch (kind) {
-      case Map.Group:
+      case Kind.Group:
         return view === View.NonSecure ? 0 : bank.group[w]!;
-      case Map.EnableSet:
-      case Map.EnableClear:
+      case Kind.EnableSet:
+      case Kind.EnableClear:
         return (bank.enable[w]! & this.visible(w, view, NEVER)) >>> 0;
-      case Map.PendingSet:
+      case Kind.PendingSet:
         return (bank.pending(w) & this.visible(w, view, 1)) >>> 0;
-      case Map.PendingClear:
+      case Kind.PendingClear:
         return (bank.pending(w) & this.visible(w, view, 2)) >>> 0;
-      case Map.ActiveSet:
-      case Map.ActiveClear:
+      case Kind.ActiveSet:
+      case Kind.ActiveClear:
         return (bank.active[w]! & this.visible(w, view, 2)) >>> 0;
-      case Map.Modifier:
+      case Kind.Modifier:
         return view === View.Secure ? bank.modifier[w]! : 0;
       default:
         return 0;
@@ -132,28 +132,28 @@ export class IrqRegisters {
   private writeMap(kind: number, w: number, value: number, view: View): void {
     const bank = this.bank;
     switch (kind) {
-      case Map.Group:
+      case Kind.Group:
         if (view !== View.NonSecure) this.assign(bank.group, w, value & bank.implemented[w]!);
         return;
-      case Map.EnableSet:
+      case Kind.EnableSet:
         this.assign(bank.enable, w, bank.enable[w]! | (value & this.visible(w, view, NEVER)));
         return;
-      case Map.EnableClear:
+      case Kind.EnableClear:
         this.assign(bank.enable, w, bank.enable[w]! & ~(value & this.visible(w, view, NEVER)));
         return;
-      case Map.PendingSet:
+      case Kind.PendingSet:
         this.assign(bank.latch, w, bank.latch[w]! | (value & this.visible(w, view, 1)));
         return;
-      case Map.PendingClear:
+      case Kind.PendingClear:
         this.assign(bank.latch, w, bank.latch[w]! & ~(value & this.visible(w, view, 2)));
         return;
-      case Map.ActiveSet:
+      case Kind.ActiveSet:
         this.assign(bank.active, w, bank.active[w]! | (value & this.visible(w, view, NEVER)));
         return;
-      case Map.ActiveClear:
+      case Kind.ActiveClear:
         this.assign(bank.active, w, bank.active[w]! & ~(value & this.visible(w, view, NEVER)));
         return;
-      case Map.Modifier:
+      case Kind.Modifier:
         if (view === View.Secure) this.assign(bank.modifier, w, value & bank.implemented[w]!);
         return;
     }

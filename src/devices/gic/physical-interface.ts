@@ -3,8 +3,20 @@
 
 import type { RegName } from "../../arch/registers/encodings.ts";
 import type { Saved } from "../../util/stateful.ts";
-import { AP_SHIFT, bitOf, CTLR_FIXED, Group, IDLE_PRIORITY, LPI_BASE, lowestBit } from "./constants.ts";
-import { MIN_BPR, MIN_BPR_NS, PRIORITY_MASK, SPECIAL_BASE, Special } from "./constants.ts";
+import {
+  AP_SHIFT,
+  bitOf,
+  CTLR_FIXED,
+  Group,
+  IDLE_PRIORITY,
+  LPI_BASE,
+  lowestBit,
+  MIN_BPR,
+  MIN_BPR_NS,
+  PRIORITY_MASK,
+  SPECIAL_BASE,
+  Special,
+} from "./constants.ts";
 import type { Context } from "./context.ts";
 import { fields, numbersInto, word } from "./saved.ts";
 
@@ -153,38 +165,54 @@ export class PhysicalInterface {
   write(reg: RegName, low: number, high: number): void {
     switch (reg) {
       case "ICC_PMR_EL1":
-        return this.writePmr(low & 0xff);
+        this.writePmr(low & 0xff);
+        break;
       case "ICC_EOIR0_EL1":
-        return this.endOfInterrupt(low & 0xff_ffff, true);
+        this.endOfInterrupt(low & 0xff_ffff, true);
+        break;
       case "ICC_EOIR1_EL1":
-        return this.endOfInterrupt(low & 0xff_ffff, false);
+        this.endOfInterrupt(low & 0xff_ffff, false);
+        break;
       case "ICC_DIR_EL1":
-        return this.deactivate(low & 0xff_ffff);
+        this.deactivate(low & 0xff_ffff);
+        break;
       case "ICC_BPR0_EL1":
-        return this.writeBpr(Group.G0, low & 7);
+        this.writeBpr(Group.G0, low & 7);
+        break;
       case "ICC_BPR1_EL1":
-        return this.writeBpr1(low & 7);
+        this.writeBpr1(low & 7);
+        break;
       case "ICC_AP0R0_EL1":
-        return this.writeAp(Group.G0, low, 0xffff_ffff);
+        this.writeAp(Group.G0, low, 0xffff_ffff);
+        break;
       case "ICC_AP1R0_EL1":
         // Non-secure software must not fake an active priority above its own range, that would mask Secure interrupts.
-        return this.writeAp(this.bank, low, this.cx.nonSecure && !this.irqs.ds ? NONSECURE_AP : 0xffff_ffff);
+        this.writeAp(this.bank, low, this.cx.nonSecure && !this.irqs.ds ? NONSECURE_AP : 0xffff_ffff);
+        break;
       case "ICC_CTLR_EL1":
-        return this.writeCtlr(low);
+        this.writeCtlr(low);
+        break;
       case "ICC_CTLR_EL3":
-        return this.writeCtlrEl3(low);
+        this.writeCtlrEl3(low);
+        break;
       case "ICC_IGRPEN0_EL1":
-        return this.enable(put(this.enabledGroups, Group.G0, (low & 1) !== 0));
+        this.enable(put(this.enabledGroups, Group.G0, (low & 1) !== 0));
+        break;
       case "ICC_IGRPEN1_EL1":
-        return this.enable(put(this.enabledGroups, this.bank, (low & 1) !== 0));
+        this.enable(put(this.enabledGroups, this.bank, (low & 1) !== 0));
+        break;
       case "ICC_IGRPEN1_EL3":
-        return this.enable(put(put(this.enabledGroups, Group.G1NS, (low & 1) !== 0), Group.G1S, (low & 2) !== 0));
+        this.enable(put(put(this.enabledGroups, Group.G1NS, (low & 1) !== 0), Group.G1S, (low & 2) !== 0));
+        break;
       case "ICC_SGI0R_EL1":
-        return this.irqs.sendSgi(Group.G0, low, high, this.cx.nonSecure);
+        this.irqs.sendSgi(Group.G0, low, high, this.cx.nonSecure);
+        break;
       case "ICC_SGI1R_EL1":
-        return this.irqs.sendSgi(this.bank, low, high, this.cx.nonSecure);
+        this.irqs.sendSgi(this.bank, low, high, this.cx.nonSecure);
+        break;
       case "ICC_ASGI1R_EL1":
-        return this.irqs.sendSgi(this.bank === Group.G1NS ? Group.G1S : Group.G1NS, low, high, this.cx.nonSecure);
+        this.irqs.sendSgi(this.bank === Group.G1NS ? Group.G1S : Group.G1NS, low, high, this.cx.nonSecure);
+        break;
     }
   }
 

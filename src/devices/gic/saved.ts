@@ -7,7 +7,8 @@ const corrupt = (what: string) => new EmuError("snapshot-corrupt", `the saved in
 
 /** `state` as an object of saved values. */
 export function fields(state: Saved | undefined): { [key: string]: Saved } {
-  if (typeof state !== "object" || state === null || Array.isArray(state) || state instanceof Uint8Array) throw corrupt("expected an object");
+  if (typeof state !== "object" || state === null || Array.isArray(state) || state instanceof Uint8Array)
+    throw corrupt("expected an object");
   return state;
 }
 /** `state` as a list of exactly `length` values. */

@@ -3,8 +3,20 @@
 
 import type { RegName } from "../../arch/registers/encodings.ts";
 import type { Saved } from "../../util/stateful.ts";
-import { AP_SHIFT, CTLR_FIXED, IDLE_PRIORITY, LIST_REGISTERS, LPI_BASE, lowestBit } from "./constants.ts";
-import { MIN_BPR, MIN_BPR_NS, PRIORITY_MASK, SPECIAL_BASE, Special, VTR } from "./constants.ts";
+import {
+  AP_SHIFT,
+  CTLR_FIXED,
+  IDLE_PRIORITY,
+  LIST_REGISTERS,
+  LPI_BASE,
+  lowestBit,
+  MIN_BPR,
+  MIN_BPR_NS,
+  PRIORITY_MASK,
+  SPECIAL_BASE,
+  Special,
+  VTR,
+} from "./constants.ts";
 import { Ctlr } from "./physical-interface.ts";
 import { fields, numbersInto, word } from "./saved.ts";
 
@@ -17,7 +29,16 @@ const EOI_COUNT_ONE = 1 << 27;
 const Vmcr = { VENG0: 1, VENG1: 2, VFIQEn: 8, VCBPR: 0x10, VEOIM: 0x200, VBPR1: 18, VBPR0: 21, VPMR: 24 } as const;
 
 /** ICH_LR<n>_EL2, upper word. */
-const Lr = { pINTID: 0x1fff, EOI: 1 << 9, Priority: 16, Group1: 1 << 28, HW: 1 << 29, Pending: 1 << 30, Active: 1 << 31, writable: 0xf0f8_1fff } as const;
+const Lr = {
+  pINTID: 0x1fff,
+  EOI: 1 << 9,
+  Priority: 16,
+  Group1: 1 << 28,
+  HW: 1 << 29,
+  Pending: 1 << 30,
+  Active: 1 << 31,
+  writable: 0xf0f8_1fff,
+} as const;
 const State = { Invalid: 0, Pending: 1 } as const;
 const INTID = 0xff_ffff;
 
@@ -92,13 +113,17 @@ export class VirtualInterface {
   writeIch(reg: RegName, value: number): void {
     switch (reg) {
       case "ICH_HCR_EL2":
-        return this.setHcr((value & HCR_WRITABLE) >>> 0);
+        this.setHcr((value & HCR_WRITABLE) >>> 0);
+        break;
       case "ICH_VMCR_EL2":
-        return this.setVmcr(value);
+        this.setVmcr(value);
+        break;
       case "ICH_AP0R0_EL2":
-        return this.setAp(0, value);
+        this.setAp(0, value);
+        break;
       case "ICH_AP1R0_EL2":
-        return this.setAp(1, value);
+        this.setAp(1, value);
+        break;
     }
   }
   /** List register `n`, upper (`high`) or lower word. */
@@ -263,28 +288,38 @@ export class VirtualInterface {
   writeIcv(reg: RegName, value: number): void {
     switch (reg) {
       case "ICC_PMR_EL1":
-        return this.setField(0xff << Vmcr.VPMR, value << Vmcr.VPMR);
+        this.setField(0xff << Vmcr.VPMR, value << Vmcr.VPMR);
+        break;
       case "ICC_EOIR0_EL1":
-        return this.endOfInterrupt(value & INTID, 0);
+        this.endOfInterrupt(value & INTID, 0);
+        break;
       case "ICC_EOIR1_EL1":
-        return this.endOfInterrupt(value & INTID, 1);
+        this.endOfInterrupt(value & INTID, 1);
+        break;
       case "ICC_DIR_EL1":
-        return this.deactivateVirtual(value & INTID);
+        this.deactivateVirtual(value & INTID);
+        break;
       case "ICC_BPR0_EL1":
-        return this.setField(7 << Vmcr.VBPR0, (value & 7) << Vmcr.VBPR0);
+        this.setField(7 << Vmcr.VBPR0, (value & 7) << Vmcr.VBPR0);
+        break;
       case "ICC_BPR1_EL1":
         if (!(this.vmcr & Vmcr.VCBPR)) this.setField(7 << Vmcr.VBPR1, (value & 7) << Vmcr.VBPR1);
         return;
       case "ICC_AP0R0_EL1":
-        return this.setAp(0, value);
+        this.setAp(0, value);
+        break;
       case "ICC_AP1R0_EL1":
-        return this.setAp(1, value);
+        this.setAp(1, value);
+        break;
       case "ICC_CTLR_EL1":
-        return this.setField(Vmcr.VCBPR | Vmcr.VEOIM, (value & Ctlr.CBPR ? Vmcr.VCBPR : 0) | (value & Ctlr.EOImode ? Vmcr.VEOIM : 0));
+        this.setField(Vmcr.VCBPR | Vmcr.VEOIM, (value & Ctlr.CBPR ? Vmcr.VCBPR : 0) | (value & Ctlr.EOImode ? Vmcr.VEOIM : 0));
+        break;
       case "ICC_IGRPEN0_EL1":
-        return this.setField(Vmcr.VENG0, value & 1 ? Vmcr.VENG0 : 0);
+        this.setField(Vmcr.VENG0, value & 1 ? Vmcr.VENG0 : 0);
+        break;
       case "ICC_IGRPEN1_EL1":
-        return this.setField(Vmcr.VENG1, value & 1 ? Vmcr.VENG1 : 0);
+        this.setField(Vmcr.VENG1, value & 1 ? Vmcr.VENG1 : 0);
+        break;
     }
   }
   private setField(mask: number, bits: number): void {
