@@ -1,6 +1,4 @@
-// What the MMU has to know about the PE's features: plain values, from the CPU's feature set.
-
-import type { Features } from "../arch/features.ts";
+// What the MMU has to know about the PE's features. Plain values: the CPU fills them from its feature set.
 
 /** Features and sizes that address translation depends on. */
 export interface MmuFeatures {
@@ -84,39 +82,3 @@ export const allMmuFeatures: MmuFeatures = {
   vmid16: true,
   asid16: true,
 };
-
-/** The MMU's view of a CPU's features. */
-export function mmuFeatures(f: Features): MmuFeatures {
-  const el3 = f.has("EL3");
-  return {
-    paBits: f.paBits,
-    rme: f.has("RME"),
-    // With RME, Secure state exists only together with FEAT_SEL2.
-    secure: el3 && (!f.has("RME") || f.has("SEL2")),
-    sel2: f.has("SEL2"),
-    // Every profile has EL2; a machine that switches it off leaves HCR_EL2 at its reset value.
-    el2: true,
-    vhe: f.has("VHE"),
-    granule4: true,
-    granule16: f.has("GRAN16K"),
-    granule64: true,
-    lva: f.has("LVA"),
-    // PARange of 52 bits is FEAT_LPA.
-    lpa: f.paBits >= 52,
-    lpa2: f.has("LPA2"),
-    ttst: f.has("TTST"),
-    hafdbs: f.has("HAFDBS") ? 2 : f.has("HAF") ? 1 : 0,
-    pan: f.has("PAN"),
-    epan: f.has("PAN3"),
-    uao: f.has("UAO"),
-    xnx: f.has("XNX"),
-    fwb: f.has("S2FWB"),
-    e0pd: f.has("E0PD"),
-    hpds: f.has("HPDS"),
-    tbid: f.has("PAuth"),
-    bti: f.has("BTI"),
-    xs: f.has("XS"),
-    vmid16: f.has("VMID16"),
-    asid16: f.has("ASID16"),
-  };
-}

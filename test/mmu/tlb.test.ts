@@ -79,6 +79,19 @@ describe("L1 filling", () => {
     expect(rig.l1("TLB_R", VA)).not.toBe(-1);
     expect(rig.st.lo(Off.TLB_UR)).toBe(rig.st.lo(Off.TLB_R));
   });
+  it("LDTR and STTR are unprivileged at EL2 only with {E2H,TGE} = {1,1}", () => {
+    const rig = new Rig();
+    const t = new Tree(rig);
+    t.map(VA, RAM, LEAF);
+    rig.set({ EL: 2, SCTLR_EL2: 1n, TCR_EL2: tcr(t), TTBR0_EL2: t.ttbr(), HCR_EL2: bit(34) | bit(27) });
+    expect([rig.outcome(VA), rig.outcome(VA, Access.Read, true)]).toEqual(["ok", "s1 0x0f"]);
+    expect(rig.st.lo(Off.TLB_UR)).not.toBe(rig.st.lo(Off.TLB_R));
+    rig.set({ HCR_EL2: bit(34) });
+    expect(rig.outcome(VA, Access.Read, true)).toBe("ok");
+    expect(rig.st.lo(Off.TLB_UR)).toBe(rig.st.lo(Off.TLB_R));
+    rig.set({ EL: 3, SCTLR_EL3: 0n });
+    expect(rig.st.lo(Off.TLB_UW)).toBe(rig.st.lo(Off.TLB_W));
+  });
   it("fetch entries point to the predecoded page and carry the guarded bit", () => {
     const { rig, t } = el1();
     t.map(VA, RAM, LEAF | GP);
