@@ -2,6 +2,7 @@
 
 import { BITMASKS, CRC_TABLES, Off, PE_BASE, PE_STRIDE } from "../arch/layout.ts";
 import { helpers } from "../isa/semantics/index.ts";
+import type { PeState } from "../arch/state.ts";
 import { SysOp } from "../isa/sysops.ts";
 import type { PhysicalMemory } from "../mem/physical.ts";
 import { Access } from "../mmu/access.ts";
@@ -155,12 +156,14 @@ export class Executor {
     const hi = st.hi(Off.PC);
     if (lo & 3) {
       pe.takePcAlignment();
+      spend(st);
       return 0;
     }
     branchAddress(pe, lo, hi); // a tagged PC loses its tag
     if (st.hi(Off.PC) !== hi) return 0;
     if (!mmu.translate(lo, hi, Access.Fetch, false)) {
       pe.takeAbort(mmu.fault as Fault, { fetch: true });
+      spend(st);
       return 0;
     }
     if (!this.phys.isRam(mmu.pa)) {
@@ -180,6 +183,7 @@ export class Executor {
         },
         { fetch: true },
       );
+      spend(st);
       return 0;
     }
     mmu.fillFetch(lo, hi, this.code.get(mmu.pa).offset);
@@ -203,7 +207,10 @@ export class Executor {
     for (let page = Math.floor(pa / 4096); page * 4096 < pa + length; page++) this.clearReservations(page);
   }
   private clearReservations(page: number): void {
-    for (const owner of this.watched.get(page) ?? []) owner.st.setLo(Off.EXSIZE, 0);
+    for (const owner of this.watched.get(page) ?? []) {
+      owner.st.setLo(Off.EXSIZE, 0);
+      owner.st.setLo(Off.EVENT, 1); // losing the reservation of the global monitor is an event for WFE
+    }
     this.watched.delete(page);
   }
   /** The slice of `pe` ends with a reservation: other PEs' stores to that page must be seen (global monitor). */
@@ -225,6 +232,9 @@ export class Executor {
     return pa === undefined ? undefined : Math.floor(pa / 4096);
   }
 }
+
+/** A fetch that faults costs one instruction: a guest whose vectors cannot be fetched must not hold the host for ever. */
+const spend = (st: PeState): void => st.setLo(Off.BUDGET, (st.lo(Off.BUDGET) | 0) - 1);
 
 /** BTI, PACIxSP, BRK and HLT as landing instructions. */
 function compatibleTarget(insn: number, btype: number, pacForJump: boolean): boolean {

@@ -40,6 +40,8 @@ export type StopReason = End | { kind: "halted" } | { kind: "stopped" };
 const DEFAULT_EPOCH = 1767225600; // 2026-01-01T00:00:00Z
 /** Instructions between two looks at the host's event loop. */
 const CHUNK = 4_000_000;
+/** Host milliseconds between two such looks, in wall time. */
+const TURN_MS = 20;
 
 export class Machine extends Inspector {
   /** The PL011: the guest's ttyAMA0. */
@@ -98,7 +100,9 @@ export class Machine extends Inspector {
   async run(): Promise<StopReason> {
     this.stopWanted = false;
     for (;;) {
-      const reason = await this.runChunk(CHUNK, () => this.stopWanted);
+      // In wall time nothing depends on where a chunk ends: keys and signals are served at least every few milliseconds.
+      const late = this.board.clock.mode === "wall" ? performance.now() + TURN_MS : Number.POSITIVE_INFINITY;
+      const reason = await this.runChunk(CHUNK, () => this.stopWanted || performance.now() > late);
       if (reason) return reason;
       if (this.stopWanted) return { kind: "stopped" };
     }

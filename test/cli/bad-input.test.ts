@@ -231,5 +231,5 @@ it("a guest that loops on faults can be stopped", async () => {
   const sent = Date.now();
   child.kill("SIGTERM");
   expect(await outcome).toMatchObject({ code: 143, stderr: "" });
-  expect(Date.now() - sent).toBeLessThan(3000);
+  expect(Date.now() - sent).toBeLessThan(10_000);
 });
