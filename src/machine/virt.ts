@@ -195,7 +195,7 @@ export class VirtMachine implements Stateful {
       isOn: (i) => this.pe(i).st.lo(Off.HALT) !== 2,
       powerOn: (i, entry, context) => this.start(i, entry, context),
       powerOff: (i) => this.pe(i).st.setLo(Off.HALT, 2),
-      suspend: (i) => this.pe(i).st.setLo(Off.HALT, 1),
+      suspend: (i) => this.pe(i).startWait(false, undefined),
       systemOff: () => this.stop({ kind: "poweroff" }),
       systemReset: () => this.stop({ kind: "reset" }),
       isExecutable: (pa) => pa < 2n ** 52n && this.phys.isRam(Number(pa)),
