@@ -3,6 +3,8 @@
 import { readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { gunzipSync } from "node:zlib";
+// The package gives no types for its ES module entry; this is the same code.
+import { Parser } from "binary-parser/dist/binary_parser.js";
 import { EmuError } from "../../util/errors.ts";
 import { listFiles } from "./apt.ts";
 import { run } from "./run.ts";
@@ -86,27 +88,22 @@ export function moduleDepends(elf: Uint8Array): string[] {
 
 /** Contents of a named section of an ELF64 little-endian file. */
 function elfSection(elf: Uint8Array, wanted: string): Uint8Array {
-  const view = new DataView(elf.buffer, elf.byteOffset, elf.byteLength);
-  if (elf.length < 64 || view.getUint32(0) !== 0x7f454c46) throw new EmuError("module-broken", "a kernel module is not an ELF file");
-  const table = Number(view.getBigUint64(0x28, true)); // e_shoff
-  const entrySize = view.getUint16(0x3a, true); // e_shentsize
-  const count = view.getUint16(0x3c, true); // e_shnum
-  const header = (index: number): { name: number; offset: number; size: number } => {
-    const at = table + index * entrySize;
-    return {
-      name: view.getUint32(at, true),
-      offset: Number(view.getBigUint64(at + 24, true)),
-      size: Number(view.getBigUint64(at + 32, true)),
-    };
-  };
-  const names = header(view.getUint16(0x3e, true)); // e_shstrndx
-  for (let index = 0; index < count; index++) {
-    const section = header(index);
-    const start = names.offset + section.name;
-    const end = elf.indexOf(0, start);
-    if (Buffer.from(elf.subarray(start, end)).toString("latin1") === wanted) {
-      return elf.subarray(section.offset, section.offset + section.size);
-    }
+  if (elf.length < 64 || Buffer.from(elf.subarray(0, 4)).toString("latin1") !== "\x7fELF") {
+    throw new EmuError("module-broken", "a kernel module is not an ELF file");
+  }
+  const { table, count, names } = elfHeader.parse(Buffer.from(elf.subarray(0, 64)));
+  const headers = new Parser().array("all", { type: sectionHeader, length: count }).parse(Buffer.from(elf.subarray(Number(table)))).all;
+  const strings = headers[names];
+  for (const section of headers) {
+    const start = Number(strings?.offset ?? 0n) + section.name;
+    const name = Buffer.from(elf.subarray(start, elf.indexOf(0, start))).toString("latin1");
+    if (name === wanted) return elf.subarray(Number(section.offset), Number(section.offset + section.size));
   }
   throw new EmuError("module-broken", `a kernel module has no ${wanted} section`);
 }
+
+/** Elf64_Ehdr as far as it leads to the sections: e_shoff, e_shnum, e_shstrndx. */
+const elfHeader = new Parser().endianness("little").seek(0x28).uint64("table").seek(0xc).uint16("count").uint16("names");
+
+/** Elf64_Shdr: sh_name, sh_offset, sh_size; 64 bytes. */
+const sectionHeader = new Parser().endianness("little").uint32("name").seek(20).uint64("offset").uint64("size").seek(24);
