@@ -154,7 +154,7 @@ const v82: readonly FeatureName[] = [
 const everything: readonly FeatureName[] = [
   ...v82, "SHA512", "SHA3", "SM4", "FHM", "FlagM2", "TLBIRANGE", "RNG", "DPB2", "PAuth", "JSCVT", "FCMA", "LRCPC2", "FRINTTS", "SB",
   "SPECRES", "BF16", "DGH", "I8MM", "XS", "WFxT", "FGT", "ECV", "PAN3", "ETS2", "HCX", "nTLBPA", "TIDCP1", "ECBHB", "LVA", "TTST", "LSE2", "IDST",
-  "S2FWB", "TTL", "BBM", "EVT", "E0PD", "LPA2", "DIT", "BTI", "Debugv8p4",
+  "S2FWB", "TTL", "BBM", "EVT", "E0PD", "LPA2", "DIT", "BTI", "Debugv8p4", "PMUv3p7",
 ];
 
 const profiles: Record<string, Profile> = {

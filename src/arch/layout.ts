@@ -12,6 +12,8 @@ export const MAX_PES = 8;
 export const BITMASKS = 0x1_0000;
 /** CRC32 (IEEE) and CRC32C tables, 256 words each. */
 export const CRC_TABLES = 0x2_0000;
+/** A TLB table without entries. */
+export const EMPTY_TLB = 0x3_0000;
 export const PE_BASE = 0x10_0000;
 export const PE_STRIDE = 0x20_0000;
 export const PREDECODE_BASE = 0x200_0000;

@@ -1,6 +1,6 @@
 // Runs PEs: owns the generated interpreter, its imports, and slices of an exact number of instructions.
 
-import { BITMASKS, CRC_TABLES, Off, PE_BASE, PE_STRIDE } from "../arch/layout.ts";
+import { BITMASKS, CRC_TABLES, EMPTY_TLB, Off, PE_BASE, PE_STRIDE, TLB_EMPTY, TLB_ENTRIES } from "../arch/layout.ts";
 import { helpers } from "../isa/semantics/index.ts";
 import type { PeState } from "../arch/state.ts";
 import { SysOp } from "../isa/sysops.ts";
@@ -9,6 +9,7 @@ import { Access } from "../mmu/access.ts";
 import type { TlbDomain } from "../mmu/domain.ts";
 import { type Fault, FaultType } from "../mmu/fault.ts";
 import { CodePages } from "./code-pages.ts";
+import { DebugMode } from "./debug.ts";
 import { branchAddress } from "./exceptions.ts";
 import { bitmaskTable, crcTables } from "./emit/tables.ts";
 import { generateInterpreter } from "./interp/generate.ts";
@@ -22,6 +23,9 @@ interface Exports {
   pac(pe: number, pointer: bigint, modifier: bigint, key: number): bigint;
   table: WebAssembly.Table;
 }
+
+/** Tables that data accesses look into; while a watchpoint is armed they are replaced by one that always misses. */
+const DATA_TABLES = [Off.TLB_R, Off.TLB_W, Off.TLB_UR, Off.TLB_UW] as const;
 
 /** Straight-line code runs at most to the end of its page between two budget checks. */
 const SLACK = 1100;
@@ -45,6 +49,8 @@ export class Executor {
   /** Remaining budget when a helper asked to leave; -1: nobody did. */
   private stopped = -1;
   private stopRequested = false;
+  /** PE whose last instruction was executed as a software step (ISS.ISV of the next step exception). */
+  private stepped: Pe | undefined;
   /** 4 KiB pages that hold another PE's exclusive reservation: writes to them clear it. */
   private readonly watched = new Map<number, Set<Pe>>();
 
@@ -58,6 +64,8 @@ export class Executor {
     domain.tableWritten = (pa) => this.memoryWritten(pa, 8);
     new BigUint64Array(phys.memory.buffer).set(bitmaskTable(), BITMASKS >> 3);
     new Uint32Array(phys.memory.buffer).set(crcTables(), CRC_TABLES >> 2);
+    const empty = new BigUint64Array(phys.memory.buffer, EMPTY_TLB, 2 * TLB_ENTRIES);
+    for (let i = 0; i < TLB_ENTRIES; i++) empty[2 * i] = BigInt(TLB_EMPTY);
     const pe = (base: number) => this.pes[(base - PE_BASE) / PE_STRIDE] as Pe;
     const instance = new WebAssembly.Instance(interpreterModule(), {
       e: {
@@ -89,18 +97,20 @@ export class Executor {
 
   /**
    * Runs `pe` for exactly `count` instructions, fewer if it halts or a stop is requested. Returns how many retired.
-   * Interrupts are polled at the start.
+   * `fresh`: a new turn, interrupts are polled; otherwise the continuation of one that was cut.
    */
-  slice(pe: Pe, count: number): number {
+  slice(pe: Pe, count: number, fresh = true): number {
     const { st } = pe;
     this.code.quiesce();
     this.stopRequested = false;
     this.unwatch(pe);
-    pe.pollInterrupts();
+    if (fresh) pe.pollInterrupts();
     let left = count;
     while (left > 0 && st.lo(Off.HALT) === 0 && !this.stopRequested) {
-      const exact = left <= 2 * SLACK;
-      left -= this.enter(pe, exact ? this.exports.step : this.exports.run, exact ? left : left - SLACK);
+      const { mode } = pe.debug;
+      if (mode !== 0) left -= this.debugged(pe, mode);
+      else if (left <= 2 * SLACK) left -= this.enter(pe, this.exports.step, left);
+      else left -= this.enter(pe, this.exports.run, left - SLACK);
     }
     this.watch(pe);
     return count - left;
@@ -113,10 +123,37 @@ export class Executor {
     st.setLo(Off.BUDGET, budget);
     try {
       run(st.base);
-      return budget - (this.stopped >= 0 ? this.stopped : st.lo(Off.BUDGET) | 0);
     } finally {
       this.current = undefined;
     }
+    const retired = budget - (this.stopped >= 0 ? this.stopped : st.lo(Off.BUDGET) | 0);
+    st.set(Off.ICOUNT, st.get(Off.ICOUNT) + BigInt(retired));
+    return retired;
+  }
+  /** Instructions that `pe` has retired, the present one not counted. */
+  retired(pe: Pe): bigint {
+    return pe.st.get(Off.ICOUNT) + BigInt(this.current === pe ? this.progress : 0);
+  }
+
+  /** One instruction under self-hosted debug: step and breakpoint checks before it, watchpoints by the slow path. */
+  private debugged(pe: Pe, mode: number): number {
+    const { st, debug } = pe;
+    const stepped = this.stepped === pe;
+    this.stepped = undefined;
+    if (mode & DebugMode.Step && debug.takeStep(stepped, st.lo(Off.EXSIZE) !== 0)) return 1;
+    if (mode & DebugMode.Breakpoints && debug.takeBreakpoint()) return 1;
+    const active = (mode & DebugMode.Step) !== 0 && st.lo(Off.SS) === 1;
+    this.slow.watching = (mode & DebugMode.Watchpoints) !== 0;
+    if (this.slow.watching) for (const table of DATA_TABLES) st.setLo(table, EMPTY_TLB);
+    const el = st.lo(Off.EL);
+    const retired = this.enter(pe, this.exports.step, 1);
+    if (this.slow.watching) pe.mmu.contextChanged();
+    this.slow.watching = false;
+    if (active && st.lo(Off.EL) === el) {
+      st.setLo(Off.SS, 0);
+      this.stepped = pe;
+    }
+    return Math.max(1, retired);
   }
   /** Makes jump() exit; the remaining budget is kept aside. The caller of this helper retires one instruction. */
   private leave(pe: Pe): void {
@@ -133,9 +170,12 @@ export class Executor {
     const { st } = pe;
     // The fast forms replaced the instruction word by their operand.
     const word = op === SysOp.MRS || op === SysOp.MSR ? this.code.word(st.lo(Off.IP)) : insn;
-    if (pe.system(op, word) === 0 && !this.stopRequested) return 0;
+    if (pe.system(op, word) === 0) {
+      if (!this.stopRequested) return 0;
+      pe.redirectNext();
+    }
     this.settle(pe);
-    if (st.lo(Off.HALT) !== 0 || this.stopRequested) this.leave(pe);
+    if (st.lo(Off.HALT) !== 0 || this.stopRequested || pe.debug.mode !== 0) this.leave(pe);
     return 1;
   }
   /** After a change of PSTATE or PC: illegal state first, then pending interrupts. */

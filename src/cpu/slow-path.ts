@@ -28,6 +28,8 @@ export class SlowPath {
   /** Where the store in VAL goes. */
   private pending: Piece[] = [];
   private readonly who: Requester = { pas: 0, pe: 0 };
+  /** Watchpoints are armed: every access comes here. */
+  watching = false;
 
   private readonly written: (pa: number, bytes: number) => void;
 
@@ -46,6 +48,7 @@ export class SlowPath {
     const bytes = accessBytes(kind);
     const misaligned = this.misaligned(kind, lo, bytes);
     if (misaligned && (st.lo(Off.ALIGN) !== 0 || this.crossesUnit(kind, lo, bytes))) return this.abort(pe, kind, FaultType.Alignment);
+    if (this.watching && this.watched(pe, kind, bytes)) return REDIRECTED;
     const inPage = 4096 - (lo & 0xfff);
     const first = this.translate(pe, kind, lo, hi, Math.min(bytes, inPage), misaligned);
     if (!first) return REDIRECTED;
@@ -54,6 +57,13 @@ export class SlowPath {
     const nextLo = (lo + inPage) >>> 0;
     const second = this.translate(pe, kind, nextLo, nextLo < lo ? (hi + 1) >>> 0 : hi, bytes - inPage, misaligned);
     return second ? this.device(pe, kind, [first, second]) : REDIRECTED;
+  }
+
+  /** Watchpoints: true when the exception was taken. */
+  private watched(pe: Pe, kind: number, bytes: number): boolean {
+    const write = (kind & (Kind.STORE | Kind.ATOMIC | Kind.ZVA)) !== 0;
+    const el = kind & Kind.UNPRIVILEGED ? 0 : pe.st.lo(Off.EL);
+    return pe.debug.takeWatchpoint(pe.st.get(Off.VA), bytes, !write || (kind & Kind.ATOMIC) !== 0, write, el, false);
   }
 
   private misaligned(kind: number, lo: number, bytes: number): boolean {

@@ -81,6 +81,9 @@ export class VirtMachine implements Stateful {
   private readonly entropy: SeededEntropy;
   private readonly timed: TimedDevice[];
   private boot: Boot | undefined;
+  /** PE whose turn it is, and the instructions left of the turn; 0: the next turn begins. */
+  private turnPe = 0;
+  private turnLeft = 0;
 
   constructor(config: VirtConfig) {
     checkConfig(config);
@@ -179,6 +182,7 @@ export class VirtMachine implements Stateful {
         for (const pe of this.pes) pe.st.setLo(Off.EVENT, 1);
       },
       requestStop: (message) => this.stop({ kind: "error", message }),
+      retired: () => this.executor.retired(self()),
       pac: (pointer, modifier, key) => this.executor.pac(self(), pointer, modifier, key),
     };
   }
@@ -251,32 +255,40 @@ export class VirtMachine implements Stateful {
   advance(instructions: number, interrupted: () => boolean): { idle: boolean; deadline: number; retired: number } {
     let retired = 0;
     while (retired < instructions && !this.end && !interrupted()) {
-      this.updateTimed();
-      let ran = 0;
-      for (const pe of this.pes) {
-        ran += this.turn(pe, Math.min(this.quantum, instructions - retired - ran));
-        if (this.end || retired + ran >= instructions) break;
-      }
-      retired += ran;
-      if (ran === 0 && !this.end) {
+      const fresh = this.turnLeft === 0;
+      if (fresh && !this.startTurn()) {
         const deadline = this.deadline();
         if (this.clock.mode === "wall" || deadline === Infinity) return { idle: true, deadline, retired };
         this.clock.skipTo(deadline);
+        continue;
       }
+      const count = Math.min(this.turnLeft, instructions - retired);
+      const n = this.executor.slice(this.pe(this.turnPe), count, fresh);
+      this.clock.retired(n);
+      retired += n;
+      this.turnLeft = n < count ? 0 : this.turnLeft - n;
     }
     return { idle: false, deadline: 0, retired };
   }
-  /** One PE's turn: up to the next deadline. Returns the instructions it retired. */
-  private turn(pe: Pe, limit: number): number {
-    const { st } = pe;
-    pe.timers.update();
-    if (st.lo(Off.HALT) === 1 && pe.wakeFromHalt()) st.setLo(Off.HALT, 0);
-    if (st.lo(Off.HALT) !== 0) return 0;
-    const until = this.deadline() - this.clock.now();
-    const count = Math.max(1, Math.min(limit, until));
-    const n = this.executor.slice(pe, count);
-    this.clock.retired(n);
-    return n;
+  /**
+   * Gives the next PE that can run its turn, up to the next deadline. False: all idle. Timers, devices and interrupts are
+   * looked at only here, so that it does not matter into which pieces a run is cut.
+   */
+  private startTurn(): boolean {
+    this.updateTimed();
+    for (let i = 1; i <= this.pes.length; i++) {
+      const index = (this.turnPe + i) % this.pes.length;
+      const pe = this.pe(index);
+      pe.timers.update();
+      pe.pmu.update();
+      if (pe.st.lo(Off.HALT) === 1) pe.wakeFromHalt();
+      if (pe.st.lo(Off.HALT) !== 0) continue;
+      const until = this.deadline() - this.clock.now();
+      this.turnPe = index;
+      this.turnLeft = Math.max(1, Math.min(this.quantum, until, pe.pmu.nextOverflow() ?? Infinity));
+      return true;
+    }
+    return false;
   }
   /** A waiting PE has a reason to go on. */
   canWake(): boolean {
@@ -300,6 +312,7 @@ export class VirtMachine implements Stateful {
   // ---- snapshots ---------------------------------------------------------------------------------------------------
   save(): Saved {
     return {
+      turn: [this.turnPe, this.turnLeft],
       clock: this.clock.save(),
       entropy: this.entropy.save(),
       gic: this.gic.save(),
@@ -319,6 +332,7 @@ export class VirtMachine implements Stateful {
     this.executor.code.quiesce();
     this.phys.clear();
     for (const chunk of s.ram as { pa: number; data: Uint8Array }[]) this.phys.writeBytes(chunk.pa, chunk.data);
+    [this.turnPe, this.turnLeft] = s.turn as [number, number];
     this.clock.restore(s.clock as Saved);
     this.entropy.restore(s.entropy as Saved);
     this.gic.restore(s.gic as Saved);

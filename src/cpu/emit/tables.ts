@@ -1,25 +1,9 @@
 // Constant tables in linear memory that generated code reads.
 
-/** Decoded logical immediates (DecodeBitMasks), indexed by N:immr:imms; reserved ones are 0. */
-export function bitmaskTable(): BigUint64Array {
-  const table = new BigUint64Array(8192);
-  for (let i = 0; i < 8192; i++) {
-    const immr = (i >> 6) & 63;
-    const imms = i & 63;
-    const length = 31 - Math.clz32(((i >> 12) << 6) | (~imms & 63));
-    if (length < 1) continue;
-    const size = 1 << length;
-    const ones = imms & (size - 1);
-    const rotate = immr & (size - 1);
-    if (ones === size - 1) continue;
-    const mask = (1n << BigInt(size)) - 1n;
-    const run = (1n << BigInt(ones + 1)) - 1n;
-    let element = ((run >> BigInt(rotate)) | (run << BigInt(size - rotate))) & mask;
-    for (let width = size; width < 64; width *= 2) element |= element << BigInt(width);
-    table[i] = element;
-  }
-  return table;
-}
+import { bitmaskImmediate } from "../../isa/bitmask.ts";
+
+/** Decoded logical immediates, indexed by N:immr:imms; reserved ones are 0. */
+export const bitmaskTable = (): BigUint64Array => BigUint64Array.from({ length: 8192 }, (_, field) => bitmaskImmediate(field));
 
 /** Byte tables of CRC32 (polynomial 0x04C11DB7) and CRC32C (0x1EDC6F41), both reflected. */
 export function crcTables(): Uint32Array {

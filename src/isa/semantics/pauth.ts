@@ -23,7 +23,7 @@ const BIT55 = c64(0, 1 << 23);
 const bitOf = (x: Value, n: number) => lo32(and(shru(x, c64(n)), c64(1)));
 const maskFor = (b: Builder, upper: Value) => select(upper, b.state(Off.PACMASK1, I64), b.state(Off.PACMASK0, I64));
 const keyEnabled = (b: Builder, key: Key) => b.bit(b.state(Off.PAUTH), enableBit[key]);
-const trap = (b: Builder) => b.systemIf(SysOp.PAUTH_TRAP, and(b.state(Off.PAUTH), c32(16)));
+const trap = (b: Builder, bit = 16) => b.systemIf(SysOp.PAUTH_TRAP, and(b.state(Off.PAUTH), c32(bit)));
 
 /** All PAC bits (and bit 55) of `p` equal to the range selector: the pointer before signing. */
 const extendTo = (p: Value, upper: Value, mask: Value) => select(upper, or(or(p, mask), BIT55), and(p, not(or(mask, BIT55))));
@@ -67,7 +67,7 @@ for (const key of ["IA", "IB", "DA", "DB"] as const) {
   });
 }
 define("PACGA", "Rm31", (b, f, v) => {
-  trap(b);
+  trap(b, 32);
   const code = b.pac(b.x(f.Rn), v.Rm31 ? b.sp : b.x(f.Rm), c32(keySlot.GA));
   b.setX(f.Rd, and(code, c64(0, -1)));
 });
