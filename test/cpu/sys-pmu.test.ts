@@ -125,6 +125,6 @@ describe("access", () => {
     expect(mrs(d, "PMCCNTR_EL0")).toMatch(/^EL2 ec=18/);
   });
   it("without FEAT_PMUv3 the registers are UNDEFINED", () => {
-    expect(mrs(at(1), "PMCR_EL0")).toBe("EL1 undefined");
+    expect(mrs(at(1, 0n, "max,pmuv3=off"), "PMCR_EL0")).toBe("EL1 undefined");
   });
 });
