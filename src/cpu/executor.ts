@@ -1,17 +1,18 @@
 // Runs PEs: owns the generated interpreter, its imports, and slices of an exact number of instructions.
 
 import { BITMASKS, CRC_TABLES, EMPTY_TLB, Off, PE_BASE, PE_STRIDE, TLB_EMPTY, TLB_ENTRIES } from "../arch/layout.ts";
-import { helpers } from "../isa/semantics/index.ts";
 import type { PeState } from "../arch/state.ts";
+import { helpers } from "../isa/semantics/index.ts";
 import { SysOp } from "../isa/sysops.ts";
 import type { PhysicalMemory } from "../mem/physical.ts";
 import { Access } from "../mmu/access.ts";
 import type { TlbDomain } from "../mmu/domain.ts";
 import { type Fault, FaultType } from "../mmu/fault.ts";
+import type { Saved } from "../util/stateful.ts";
 import { CodePages } from "./code-pages.ts";
 import { DebugMode } from "./debug.ts";
-import { branchAddress } from "./exceptions.ts";
 import { bitmaskTable, crcTables } from "./emit/tables.ts";
+import { branchAddress } from "./exceptions.ts";
 import { generateInterpreter } from "./interp/generate.ts";
 import type { DecodeContext } from "./interp/predecode.ts";
 import type { Pe } from "./pe.ts";
@@ -270,6 +271,18 @@ export class Executor {
   private reservationPage(pe: Pe): number | undefined {
     const pa = this.phys.paOf(pe.st.lo(Off.EXADDR));
     return pa === undefined ? undefined : Math.floor(pa / 4096);
+  }
+
+  // ---- snapshots ---------------------------------------------------------------------------------------------------
+  save(): Saved {
+    return { stepped: this.stepped?.index ?? null };
+  }
+  /** After RAM and all PEs were restored. */
+  restore(state: Saved): void {
+    const s = state as { stepped?: Saved } | null;
+    this.stepped = typeof s?.stepped === "number" ? this.pes[s.stepped] : undefined;
+    this.watched.clear();
+    for (const pe of this.pes) this.watch(pe);
   }
 }
 

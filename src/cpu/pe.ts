@@ -365,7 +365,8 @@ export class Pe implements Stateful {
   save(): Saved {
     return {
       rng: this.rng,
-      stream: this.timers.save(),
+      timers: this.timers.save(),
+      pmu: this.pmu.save(),
       waitsForEvent: this.waitsForEvent,
       waitUntil: this.waitUntil ?? null,
       resync: this.resync,
@@ -374,7 +375,7 @@ export class Pe implements Stateful {
   /** After the state block was restored. */
   restore(state: Saved): void {
     const s = state as { [key: string]: Saved } | null;
-    if (s === null || typeof s !== "object" || typeof s.rng !== "number" || typeof s.stream !== "bigint") {
+    if (s === null || typeof s !== "object" || typeof s.rng !== "number" || typeof s.pmu !== "boolean" || s.timers === undefined) {
       throw new EmuError("snapshot-corrupt", "the state of a PE is damaged");
     }
     this.rng = s.rng;
@@ -383,8 +384,8 @@ export class Pe implements Stateful {
     this.map.clear();
     this.mmu.reset();
     this.controlsChanged();
-    this.timers.restore(s.stream);
-    this.pmu.restore();
+    this.timers.restore(s.timers);
+    this.pmu.restore(s.pmu);
     this.resync = s.resync === true;
   }
 }

@@ -324,16 +324,21 @@ export class Pmu {
     st.setLoHi(slot.PMCR_EL0, value & (Pmcr.E | 8 | 16 | Pmcr.DP | p5 | p7), 0);
   }
 
-  /** Cold reset, and after a restore: nothing has retired since. */
+  /** Cold reset. */
   reset(): void {
     if (this.pe.features.has("PMUv3")) this.pe.st.setLo(slot.MDCR_EL2, (this.pe.st.lo(slot.MDCR_EL2) & ~31) | EVENT_COUNTERS);
-    this.restore();
+    this.line.set(false);
+    this.restore(false);
   }
-  restore(): void {
+  /** `level`: of the interrupt line, which the GIC saves as well. */
+  restore(level: boolean): void {
     this.base = this.retired;
     this.counting = 0;
-    this.level = false;
-    this.line.set(false);
+    this.level = level;
     if (this.active) this.recount();
+  }
+  /** Level of the interrupt line. The registers are only complete after sync(). */
+  save(): boolean {
+    return this.level;
   }
 }

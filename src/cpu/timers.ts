@@ -123,12 +123,15 @@ export class Timers {
 
   /** Control bits or the whole register file changed: finds the armed timers again, then updates. */
   refresh(): void {
+    this.findArmed();
+    this.update();
+  }
+  private findArmed(): void {
     this.armed = 0;
     for (let n = 0; n < timers.length; n++) {
       const ctl = this.pe.st.lo((timers[n] as (typeof timers)[number]).ctl);
       if ((ctl & (CTL_ENABLE | CTL_IMASK)) === CTL_ENABLE) this.armed |= 1 << n;
     }
-    this.update();
   }
 
   /** Count (physical, without offset) at which the next line rises or, while the PE waits, its wait ends. Undefined: never. */
@@ -230,15 +233,17 @@ export class Timers {
     return best;
   }
 
-  // Lines and streams are saved with the GIC and by refresh(): only the stream position is state of its own.
-  save(): bigint {
-    return this.streamAt;
+  // The GIC saves the state of the lines: they are not driven again here, or an edge might be seen that was none.
+  save(): Saved {
+    return { stream: this.streamAt, levels: this.levels };
   }
-  restore(streamAt: bigint): void {
-    this.streamAt = streamAt;
-    this.levels = 0;
-    for (const line of this.lines) line.set(false);
-    this.refresh();
+  /** After the registers were restored. */
+  restore(state: Saved): void {
+    const s = state as { stream?: Saved; levels?: Saved } | null;
+    if (typeof s?.stream !== "bigint" || typeof s.levels !== "number") throw new EmuError("snapshot-corrupt", "the saved timers of a PE are damaged");
+    this.streamAt = s.stream;
+    this.levels = s.levels & ((1 << timers.length) - 1);
+    this.findArmed();
   }
   reset(): void {
     this.armed = 0;

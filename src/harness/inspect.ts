@@ -1,7 +1,7 @@
 // Looking into a machine: registers and memory, by their architectural names.
 
-import type { RegName } from "../arch/registers/encodings.ts";
 import { Off } from "../arch/layout.ts";
+import type { RegName } from "../arch/registers/encodings.ts";
 import { slot } from "../arch/state.ts";
 import type { VirtMachine } from "../machine/virt.ts";
 import { EmuError, hex } from "../util/errors.ts";

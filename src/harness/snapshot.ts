@@ -15,7 +15,8 @@ export function writeSnapshot(state: Saved): Uint8Array {
 /** Throws EmuError("snapshot-corrupt") when the bytes are not a whole snapshot. */
 export function readSnapshot(bytes: Uint8Array): Saved {
   const head = Buffer.from(bytes.subarray(0, MAGIC.length)).toString("latin1");
-  if (head !== MAGIC) throw new EmuError("snapshot-corrupt", `not a snapshot: it starts with "${head.slice(0, 18).trim()}", not "${MAGIC.trim()}"`);
+  if (head !== MAGIC)
+    throw new EmuError("snapshot-corrupt", `not a snapshot: it starts with "${head.slice(0, 18).trim()}", not "${MAGIC.trim()}"`);
   try {
     return new Decoder({ mapsAsObjects: true, useRecords: false }).decode(gunzipSync(bytes.subarray(MAGIC.length))) as Saved;
   } catch (e) {

@@ -7,24 +7,7 @@
 import { Off } from "../arch/layout.ts";
 import type { SysOp } from "../isa/sysops.ts";
 import { conditionOf, type Flags } from "./flags.ts";
-import {
-  add,
-  and,
-  c32,
-  c64,
-  call,
-  Fn,
-  I32,
-  I64,
-  isConst,
-  lo32,
-  Op,
-  shru,
-  V128,
-  Value,
-  type ValType,
-  zext,
-} from "./value.ts";
+import { add, and, c32, c64, call, Fn, I32, I64, isConst, lo32, Op, shru, V128, type ValType, Value, zext } from "./value.ts";
 
 /** How a memory access differs from a plain one. */
 export interface AccessOptions {

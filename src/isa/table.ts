@@ -96,8 +96,12 @@ function popcount(v: number): number {
   return n;
 }
 // CPY* and SET* have equally many mask bits: op1 = 11 selects SET*.
-const order = [...rows].sort((a, b) => popcount(b.mask) - popcount(a.mask) || Number(b.name.startsWith("SET")) - Number(a.name.startsWith("SET")));
-const buckets: Row[][] = Array.from({ length: 2048 }, (_, top) => order.filter((r) => (((top << 21) ^ r.value) & r.mask & 0xffe0_0000) === 0));
+const order = [...rows].sort(
+  (a, b) => popcount(b.mask) - popcount(a.mask) || Number(b.name.startsWith("SET")) - Number(a.name.startsWith("SET")),
+);
+const buckets: Row[][] = Array.from({ length: 2048 }, (_, top) =>
+  order.filter((r) => (((top << 21) ^ r.value) & r.mask & 0xffe0_0000) === 0),
+);
 
 /** The row of an instruction word, or undefined when the word is unallocated or reserved (UNDEFINED). */
 export function decode(insn: number): Row | undefined {

@@ -2,8 +2,8 @@
 // Wall: nanoseconds of the host since the machine started. Never runs backwards.
 
 import type { Clock } from "../devices/device.ts";
-import type { Saved, Stateful } from "../util/stateful.ts";
 import { EmuError } from "../util/errors.ts";
+import type { Saved, Stateful } from "../util/stateful.ts";
 
 export type TimeMode = "deterministic" | "wall";
 
@@ -24,7 +24,8 @@ export class MachineClock implements Clock, Stateful {
   }
 
   now(): number {
-    const t = this.mode === "deterministic" ? this.base + this.progress() : this.base + Math.floor((performance.now() - this.wallStart) * 1e6);
+    const t =
+      this.mode === "deterministic" ? this.base + this.progress() : this.base + Math.floor((performance.now() - this.wallStart) * 1e6);
     this.last = Math.max(this.last, t);
     return this.last;
   }

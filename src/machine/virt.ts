@@ -1,7 +1,8 @@
 // The machine `virt`: PEs, memory, interrupt controller and devices wired as QEMU's virt machine (map: virt-map.ts).
 
-import { Off, RAM_POOL } from "../arch/layout.ts";
 import { type Features, parseCpu } from "../arch/features.ts";
+import { Off, RAM_POOL } from "../arch/layout.ts";
+import { PeState } from "../arch/state.ts";
 import { Executor } from "../cpu/executor.ts";
 import { mmuFeatures, rowAvailable } from "../cpu/feature-use.ts";
 import { Pe, type PeHooks } from "../cpu/pe.ts";
@@ -12,20 +13,27 @@ import { Pl011Uart } from "../devices/pl011.ts";
 import { Pl031Rtc } from "../devices/pl031.ts";
 import { GpioKey, Pl061Gpio } from "../devices/pl061.ts";
 import type { TimedDevice } from "../devices/timed.ts";
-import { type BlockBackend, SeededEntropy, VirtioBlock, VirtioConsole, type VirtioDevice, VirtioMmio, VirtioRng } from "../devices/virtio/index.ts";
+import {
+  type BlockBackend,
+  SeededEntropy,
+  VirtioBlock,
+  VirtioConsole,
+  type VirtioDevice,
+  VirtioMmio,
+  VirtioRng,
+} from "../devices/virtio/index.ts";
 import { El3Agent } from "../el3/agent.ts";
 import type { PowerControl } from "../el3/power.ts";
 import { type Boot, loadBoot } from "../loader/boot.ts";
-import { PhysicalMemory } from "../mem/physical.ts";
+import { SavedFields } from "../devices/saved.ts";
+import { PhysicalMemory, RAM_CHUNK, type RamChunk } from "../mem/physical.ts";
 import { TlbDomain } from "../mmu/domain.ts";
 import { Mmu } from "../mmu/mmu.ts";
-import { PeState } from "../arch/state.ts";
-import { EmuError, usageError } from "../util/errors.ts";
+import { EmuError, hex, usageError } from "../util/errors.ts";
 import type { Saved, Stateful } from "../util/stateful.ts";
 import { MachineClock, type TimeMode } from "./clock.ts";
-
-import { affinityOf, MAX_RAM, POWER_KEY_PIN, virtioWindow, virtMap, VIRT_SPIS, VIRTIO_MMIO_SLOTS } from "./virt-map.ts";
 import { seedBytes, virtTree } from "./virt-dtb.ts";
+import { affinityOf, MAX_RAM, POWER_KEY_PIN, VIRT_SPIS, VIRTIO_MMIO_SLOTS, virtioWindow, virtMap } from "./virt-map.ts";
 
 const MiB = 2 ** 20;
 
@@ -60,7 +68,7 @@ export interface VirtConfig {
 /** Why a machine stopped by itself. */
 export type End = { kind: "poweroff" } | { kind: "reset" } | { kind: "error"; message: string };
 
-export class VirtMachine implements Stateful {
+export class VirtMachine {
   readonly config: VirtConfig;
   readonly features: Features;
   readonly phys: PhysicalMemory;
@@ -75,12 +83,17 @@ export class VirtMachine implements Stateful {
   readonly el3: El3Agent;
   /** Set when the machine has stopped by itself. */
   end: End | undefined;
+  /** Instructions retired by all PEs since power-on. */
+  retired = 0;
   private readonly rtc: Pl031Rtc;
   private readonly gpio: Pl061Gpio;
   private readonly virtio: VirtioMmio[] = [];
   private readonly entropy: SeededEntropy;
   private readonly timed: TimedDevice[];
   private boot: Boot | undefined;
+  /** What a snapshot holds besides the virtio slots, the PEs and RAM, in the order of restoring: devices drive lines into the GIC. */
+  private readonly parts: Readonly<Record<string, Stateful>>;
+  private advancing = false;
   /** PE whose turn it is, and the instructions left of the turn; 0: the next turn begins. */
   private turnPe = 0;
   private turnLeft = 0;
@@ -97,7 +110,11 @@ export class VirtMachine implements Stateful {
     const states = Array.from({ length: config.smp }, (_, i) => new PeState(this.phys.memory, i));
     this.gic = new Gic({ pes: states, spis: VIRT_SPIS, singleSecurity: true, onLines: () => {} });
     const line = (spi: number) => this.gic.spi(spi);
-    this.uart = new Pl011Uart({ irq: line(virtMap.uart0.spi), sink: { write: (bytes) => config.output(bytes) }, onRoom: () => config.inputRoom?.() });
+    this.uart = new Pl011Uart({
+      irq: line(virtMap.uart0.spi),
+      sink: { write: (bytes) => config.output(bytes) },
+      onRoom: () => config.inputRoom?.(),
+    });
     this.rtc = new Pl031Rtc({ irq: line(virtMap.rtc.spi), clock: this.clock, epoch: config.epoch });
     this.gpio = new Pl061Gpio({ irq: line(virtMap.gpio.spi) });
     this.powerKey = new GpioKey(this.gpio, POWER_KEY_PIN, this.clock);
@@ -119,6 +136,8 @@ export class VirtMachine implements Stateful {
       fastIndex,
     });
     this.clock.progress = () => this.executor.progress;
+    const { clock, entropy, gic, uart, rtc, gpio, powerKey, el3 } = this;
+    this.parts = { clock, entropy, gic, uart, rtc, gpio, powerKey, el3 };
     this.loadAndStart();
   }
 
@@ -249,26 +268,39 @@ export class VirtMachine implements Stateful {
   }
 
   /**
-   * Runs all PEs in turn until about `instructions` have retired, the machine ends, `interrupted()` holds after a turn, or
-   * everything idles with no event ahead that time can bring. Answers what happened and the time of the next event (ns).
+   * Runs all PEs in turn until `instructions` have retired, the machine ends, `interrupted()` holds after a turn, or everything
+   * idles with no event ahead that time can bring. Answers whether it idles, and then the time of the next event (ns).
+   * `exact`: stops after exactly that many instructions, in the middle of a turn; otherwise at the end of the turn.
    */
-  advance(instructions: number, interrupted: () => boolean): { idle: boolean; deadline: number; retired: number } {
-    let retired = 0;
-    while (retired < instructions && !this.end && !interrupted()) {
+  advance(instructions: number, interrupted: () => boolean, exact = false): { idle: boolean; deadline: number } {
+    if (this.advancing) throw usageError("machine-running", "the machine is running already: it cannot be run from what it calls");
+    this.advancing = true;
+    try {
+      return this.takeTurns(this.retired + instructions, interrupted, exact);
+    } catch (e) {
+      // Only the host's limits get here (memory-exhausted): the instruction under way is lost, so the machine cannot go on.
+      this.stop({ kind: "error", message: (e as Error).message });
+      throw e;
+    } finally {
+      this.advancing = false;
+    }
+  }
+  private takeTurns(target: number, interrupted: () => boolean, exact: boolean): { idle: boolean; deadline: number } {
+    while (this.retired < target && !this.end && !interrupted()) {
       const fresh = this.turnLeft === 0;
       if (fresh && !this.startTurn()) {
         const deadline = this.deadline();
-        if (this.clock.mode === "wall" || deadline === Infinity) return { idle: true, deadline, retired };
+        if (this.clock.mode === "wall" || deadline === Infinity) return { idle: true, deadline };
         this.clock.skipTo(deadline);
         continue;
       }
-      const count = Math.min(this.turnLeft, instructions - retired);
+      const count = exact ? Math.min(this.turnLeft, target - this.retired) : this.turnLeft;
       const n = this.executor.slice(this.pe(this.turnPe), count, fresh);
       this.clock.retired(n);
-      retired += n;
+      this.retired += n;
       this.turnLeft = n < count ? 0 : this.turnLeft - n;
     }
-    return { idle: false, deadline: 0, retired };
+    return { idle: false, deadline: 0 };
   }
   /**
    * Gives the next PE that can run its turn, up to the next deadline. False: all idle. Timers, devices and interrupts are
@@ -310,45 +342,60 @@ export class VirtMachine implements Stateful {
   }
 
   // ---- snapshots ---------------------------------------------------------------------------------------------------
-  save(): Saved {
+  /** All state but RAM. Cheap to keep; `ram()` is read at once or not at all. */
+  save(): { [key: string]: Saved } {
+    if (this.advancing) throw usageError("machine-running", "the machine is running: it cannot be saved from what it calls");
     return {
-      turn: [this.turnPe, this.turnLeft],
-      clock: this.clock.save(),
-      entropy: this.entropy.save(),
-      gic: this.gic.save(),
-      uart: this.uart.save(),
-      rtc: this.rtc.save(),
-      gpio: this.gpio.save(),
-      powerKey: this.powerKey.save(),
+      config: configOf(this.config),
+      end: this.end ? { ...this.end } : null,
+      turn: { pe: this.turnPe, left: this.turnLeft, retired: this.retired },
+      ...Object.fromEntries(Object.entries(this.parts).map(([name, part]) => [name, part.save()])),
       virtio: this.virtio.map((v) => v.save()),
-      el3: this.el3.save(),
-      pes: this.pes.map((pe) => ({ registers: pe.st.u8.slice(pe.st.base, pe.st.base + Off.TLBS), pe: pe.save() })),
-      ram: [...this.phys.contents()].map(({ pa, data }) => ({ pa, data: data.slice() })),
+      pes: this.pes.map((pe) => ({ ...saveRegisters(pe), pe: pe.save() })),
+      executor: this.executor.save(),
     };
   }
-  restore(state: Saved): void {
-    const s = state as { [key: string]: Saved };
+  /** The touched RAM, in the order in which it must be restored. Views: they change when the machine runs. */
+  ram(): Iterable<RamChunk> {
+    return this.phys.contents();
+  }
+  /**
+   * Continues from a saved state; the machine must have been made with the same options. Throws EmuError("snapshot-mismatch")
+   * before it changes anything when it was not, and EmuError("snapshot-corrupt") for a damaged one: then this machine has ended.
+   */
+  restore(state: Saved, ram: Iterable<RamChunk>): void {
+    if (this.advancing) throw usageError("machine-running", "the machine is running: it cannot be restored from what it calls");
+    const s = new SavedFields(state, "machine");
+    checkSameConfig(s.part("config"), this.config);
+    try {
+      this.restoreRam(ram);
+      for (const [name, part] of Object.entries(this.parts)) part.restore(s.part(name));
+      const virtio = s.list("virtio", this.virtio.length);
+      for (const [i, v] of this.virtio.entries()) v.restore(virtio[i] as Saved);
+      const pes = s.list("pes", this.pes.length);
+      for (const [i, pe] of this.pes.entries()) restorePe(pe, pes[i] as Saved, this.phys);
+      this.executor.restore(s.part("executor"));
+      this.restoreTurn(new SavedFields(s.part("turn"), "turn"));
+      this.end = readEnd(s.part("end"));
+    } catch (e) {
+      this.end = { kind: "error", message: "a damaged snapshot was restored into this machine" };
+      throw e instanceof EmuError ? e : new EmuError("snapshot-corrupt", `the snapshot is damaged: ${(e as Error).message}`);
+    }
+  }
+  private restoreRam(ram: Iterable<RamChunk>): void {
     this.executor.code.clear();
     this.executor.code.quiesce();
     this.phys.clear();
-    for (const chunk of s.ram as { pa: number; data: Uint8Array }[]) this.phys.writeBytes(chunk.pa, chunk.data);
-    [this.turnPe, this.turnLeft] = s.turn as [number, number];
-    this.clock.restore(s.clock as Saved);
-    this.entropy.restore(s.entropy as Saved);
-    this.gic.restore(s.gic as Saved);
-    this.uart.restore(s.uart as Saved);
-    this.rtc.restore(s.rtc as Saved);
-    this.gpio.restore(s.gpio as Saved);
-    this.powerKey.restore(s.powerKey as Saved);
-    this.el3.restore(s.el3 as Saved);
-    (s.virtio as Saved[]).forEach((v, i) => (this.virtio[i] as VirtioMmio).restore(v));
-    (s.pes as { registers: Uint8Array; pe: Saved }[]).forEach(({ registers, pe: saved }, i) => {
-      const pe = this.pe(i);
-      pe.mmu.reset();
-      pe.st.u8.set(registers, pe.st.base);
-      pe.restore(saved);
-      pe.contextChanged();
-    });
+    for (const { pa, data } of ram) {
+      const inside = this.phys.isRam(pa) && pa % RAM_CHUNK === 0 && data.length === RAM_CHUNK;
+      if (!inside) throw new EmuError("snapshot-corrupt", `the snapshot has ${data.length} bytes of memory for ${hex(pa)}, where no such piece is`);
+      this.phys.writeBytes(pa, data);
+    }
+  }
+  private restoreTurn(s: SavedFields): void {
+    this.turnPe = s.uint("pe", this.pes.length - 1);
+    this.turnLeft = s.uint("left", this.quantum);
+    this.retired = s.uint("retired", Number.MAX_SAFE_INTEGER);
   }
 }
 
@@ -357,7 +404,8 @@ function checkConfig(c: VirtConfig): void {
   if (!Number.isInteger(c.memory) || c.memory < 16 * MiB || c.memory > MAX_RAM || c.memory % MiB !== 0) {
     throw usageError("bad-memory", `--memory takes whole MiB from 16M to 8G, not ${c.memory} bytes`);
   }
-  if (c.drives.length > VIRTIO_MMIO_SLOTS - 2) throw usageError("too-many-drives", `at most ${VIRTIO_MMIO_SLOTS - 2} drives fit, not ${c.drives.length}`);
+  if (c.drives.length > VIRTIO_MMIO_SLOTS - 2)
+    throw usageError("too-many-drives", `at most ${VIRTIO_MMIO_SLOTS - 2} drives fit, not ${c.drives.length}`);
 }
 
 /** One WebAssembly memory for state and RAM. The host commits pages when they are touched. */
@@ -366,6 +414,9 @@ function allocateMemory(ram: number): WebAssembly.Memory {
   try {
     return new WebAssembly.Memory({ initial: pages, maximum: pages });
   } catch {
-    throw new EmuError("host-memory", `the host does not give ${Math.ceil(pages / 16)} MiB of address space; give the guest less with --memory`);
+    throw new EmuError(
+      "host-memory",
+      `the host does not give ${Math.ceil(pages / 16)} MiB of address space; give the guest less with --memory`,
+    );
   }
 }

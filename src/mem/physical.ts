@@ -27,9 +27,15 @@ export interface MmioDevice {
   write(offset: number, size: 1 | 2 | 4, value: number, who: Requester): boolean;
 }
 
-/** log2 of the unit in which guest memory is taken from the pool. */
-const CHUNK_SHIFT = 16;
-const CHUNK = 1 << CHUNK_SHIFT;
+/** Bytes of the unit in which guest memory is taken from the pool. */
+export const RAM_CHUNK = 0x1_0000;
+const CHUNK = RAM_CHUNK;
+
+/** A touched unit of RAM: its physical address and contents. */
+export interface RamChunk {
+  pa: number;
+  data: Uint8Array;
+}
 
 interface Region {
   base: number;
@@ -107,7 +113,10 @@ export class PhysicalMemory {
   private allocate(key: number): number {
     const at = this.next;
     if (at + CHUNK > this.u8.length) {
-      throw new EmuError("memory-exhausted", `the guest touched more memory than the host pool holds (${hex(this.touched)} bytes); give it less with --memory`);
+      throw new EmuError(
+        "memory-exhausted",
+        `the guest touched more memory than the host pool holds (${hex(this.touched)} bytes); give it less with --memory`,
+      );
     }
     this.next += CHUNK;
     this.chunks.set(key, at);
@@ -142,7 +151,7 @@ export class PhysicalMemory {
   }
 
   /** Touched chunks, for snapshots: physical base address and contents. */
-  *contents(): Generator<{ pa: number; data: Uint8Array }> {
+  *contents(): Generator<RamChunk> {
     for (const [key, at] of this.chunks) yield { pa: key * CHUNK, data: this.u8.subarray(at, at + CHUNK) };
   }
   /** Forgets all contents (reset, restore). */

@@ -4,7 +4,7 @@
 import { BITMASKS, Off, TLB_ENTRIES } from "../../arch/layout.ts";
 import type { Effect } from "../../ir/builder.ts";
 import { canonical, conditionOf, type Flags } from "../../ir/flags.ts";
-import { F32, F64, I32, I64, Op, state, V128, type Value, Value as ValueClass, type ValType } from "../../ir/value.ts";
+import { F32, F64, I32, I64, Op, state, V128, type ValType, type Value, Value as ValueClass } from "../../ir/value.ts";
 import { Bytes } from "../../wasm/bytes.ts";
 import type { Func } from "../../wasm/module.ts";
 import { Kind } from "./access.ts";
@@ -12,12 +12,50 @@ import type { RuntimeFn } from "./runtime-abi.ts";
 
 /** Wasm opcodes used by name. */
 export const W = {
-  block: 0x02, loop: 0x03, if: 0x04, else: 0x05, end: 0x0b, br: 0x0c, brIf: 0x0d, return: 0x0f, call: 0x10, callIndirect: 0x11, drop: 0x1a,
-  i32Load: 0x28, i64Load: 0x29, i32Load16u: 0x2f, i32Store: 0x36, i64Store: 0x37,
-  i32Eqz: 0x45, i32Eq: 0x46, i32Ne: 0x47, i32LtS: 0x48, i32LtU: 0x49, i32LeS: 0x4c, i32GeS: 0x4e, i32GeU: 0x4f, i64Eqz: 0x50, i64Eq: 0x51, i64Ne: 0x52,
-  i32Add: 0x6a, i32Sub: 0x6b, i32And: 0x71, i32Or: 0x72, i32Shl: 0x74, i32ShrS: 0x75, i32ShrU: 0x76,
-  i64Add: 0x7c, i64Sub: 0x7d, i64And: 0x83, i64Or: 0x84, i64ShrU: 0x88, wrap: 0xa7, extendS: 0xac, extendU: 0xad,
-  v128Load: 0xfd00, v128Store: 0xfd0b,
+  block: 0x02,
+  loop: 0x03,
+  if: 0x04,
+  else: 0x05,
+  end: 0x0b,
+  br: 0x0c,
+  brIf: 0x0d,
+  return: 0x0f,
+  call: 0x10,
+  callIndirect: 0x11,
+  drop: 0x1a,
+  i32Load: 0x28,
+  i64Load: 0x29,
+  i32Load16u: 0x2f,
+  i32Store: 0x36,
+  i64Store: 0x37,
+  i32Eqz: 0x45,
+  i32Eq: 0x46,
+  i32Ne: 0x47,
+  i32LtS: 0x48,
+  i32LtU: 0x49,
+  i32LeS: 0x4c,
+  i32GeS: 0x4e,
+  i32GeU: 0x4f,
+  i64Eqz: 0x50,
+  i64Eq: 0x51,
+  i64Ne: 0x52,
+  i32Add: 0x6a,
+  i32Sub: 0x6b,
+  i32And: 0x71,
+  i32Or: 0x72,
+  i32Shl: 0x74,
+  i32ShrS: 0x75,
+  i32ShrU: 0x76,
+  i64Add: 0x7c,
+  i64Sub: 0x7d,
+  i64And: 0x83,
+  i64Or: 0x84,
+  i64ShrU: 0x88,
+  wrap: 0xa7,
+  extendS: 0xac,
+  extendU: 0xad,
+  v128Load: 0xfd00,
+  v128Store: 0xfd0b,
 } as const;
 
 export const PE = 0;
@@ -31,7 +69,15 @@ const flagsInMemory = (): Flags => ({
 });
 const flagSlots = [Off.NF, Off.ZF, Off.CF, Off.VF] as const;
 
-const loadOp = (lg: number, signed: boolean) => ([[0x31, 0x30], [0x33, 0x32], [0x35, 0x34], [0x29, 0x29]][lg] as number[])[signed ? 1 : 0] as number;
+const loadOp = (lg: number, signed: boolean) =>
+  (
+    [
+      [0x31, 0x30],
+      [0x33, 0x32],
+      [0x35, 0x34],
+      [0x29, 0x29],
+    ][lg] as number[]
+  )[signed ? 1 : 0] as number;
 const storeOp = [0x3c, 0x3d, 0x3e, 0x37] as const;
 /** v128.load{8..64}_lane-free zero-extending loads exist for 32 and 64 bits; smaller ones go through i64. */
 const vectorLoad: Record<number, number> = { 2: 0xfd5c, 3: 0xfd5d, 4: 0xfd00 };
@@ -262,7 +308,14 @@ export class Lowering {
    */
   private address(va: number, kind: number): number {
     const host = this.local(I32);
-    const table = kind & (Kind.STORE | Kind.ATOMIC | Kind.ZVA) ? (kind & Kind.UNPRIVILEGED ? Off.TLB_UW : Off.TLB_W) : kind & Kind.UNPRIVILEGED ? Off.TLB_UR : Off.TLB_R;
+    const table =
+      kind & (Kind.STORE | Kind.ATOMIC | Kind.ZVA)
+        ? kind & Kind.UNPRIVILEGED
+          ? Off.TLB_UW
+          : Off.TLB_W
+        : kind & Kind.UNPRIVILEGED
+          ? Off.TLB_UR
+          : Off.TLB_R;
     // Exclusive and atomic pairs are one access of twice the element size; other pairs are two accesses.
     const single = kind & (Kind.EXCLUSIVE | Kind.ATOMIC);
     const element = kind & Kind.ZVA ? 64 : (1 << (kind & Kind.LG)) << (kind & Kind.PAIR && single ? 1 : 0);
@@ -305,7 +358,13 @@ export class Lowering {
   }
   private kindOf(e: { lg: number; o: { unprivileged?: boolean; ordered?: boolean; exclusive?: boolean } }, count: number): number {
     const { o } = e;
-    return e.lg | (count === 2 ? Kind.PAIR : 0) | (o.unprivileged ? Kind.UNPRIVILEGED : 0) | (o.ordered ? Kind.ORDERED : 0) | (o.exclusive ? Kind.EXCLUSIVE : 0);
+    return (
+      e.lg |
+      (count === 2 ? Kind.PAIR : 0) |
+      (o.unprivileged ? Kind.UNPRIVILEGED : 0) |
+      (o.ordered ? Kind.ORDERED : 0) |
+      (o.exclusive ? Kind.EXCLUSIVE : 0)
+    );
   }
   private load(e: Extract<Effect, { e: "load" }>): void {
     const kind = this.kindOf(e, e.results.length);
@@ -389,7 +448,11 @@ export class Lowering {
       r.local = this.local(I64);
       this.set(r.local);
     });
-    this.storeElements(host, e.next.map((value) => ({ value, local: this.toLocal(value) })), e.lg);
+    this.storeElements(
+      host,
+      e.next.map((value) => ({ value, local: this.toLocal(value) })),
+      e.lg,
+    );
   }
   private storeExclusive(e: Extract<Effect, { e: "storex" }>): void {
     const size = e.values.length << e.lg;

@@ -6,7 +6,19 @@ const i = I32;
 const sig = (params: Signature["params"], results: Signature["results"]): Signature => ({ params, results });
 
 /** Signature indices. */
-export const Sig = { handler: 0, jump: 1, slow: 2, commit: 3, system: 4, pac: 5, crc32: 6, miss: 7, systemJs: 8, helper: 9, none: 10 } as const;
+export const Sig = {
+  handler: 0,
+  jump: 1,
+  slow: 2,
+  commit: 3,
+  system: 4,
+  pac: 5,
+  crc32: 6,
+  miss: 7,
+  systemJs: 8,
+  helper: 9,
+  none: 10,
+} as const;
 
 export const signatures: readonly Signature[] = [
   sig([i, i, i], [i]), // handler(pe, ip, insn) -> next ip, or -1 redirect, or -2.. exit

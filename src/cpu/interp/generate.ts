@@ -257,27 +257,35 @@ const special: Record<number, (l: Lowering) => void> = {
   },
   [Special.MRS_FAST]: (l) => {
     const at = mapEntry(l, 0);
-    ifZeroElse(l, () => l.system(SysOp.MRS), () => {
-      xAddress(l);
-      l.get(PE);
-      l.get(at);
-      l.op(W.i32Add);
-      l.mem(W.i64Load, 0);
-      l.mem(W.i64Store, Off.X);
-      clearZr(l);
-    });
+    ifZeroElse(
+      l,
+      () => l.system(SysOp.MRS),
+      () => {
+        xAddress(l);
+        l.get(PE);
+        l.get(at);
+        l.op(W.i32Add);
+        l.mem(W.i64Load, 0);
+        l.mem(W.i64Store, Off.X);
+        clearZr(l);
+      },
+    );
     nextEntry(l);
   },
   [Special.MSR_FAST]: (l) => {
     const at = mapEntry(l, 2);
-    ifZeroElse(l, () => l.system(SysOp.MSR), () => {
-      l.get(PE);
-      l.get(at);
-      l.op(W.i32Add);
-      xAddress(l);
-      l.mem(W.i64Load, Off.X);
-      l.mem(W.i64Store, 0);
-    });
+    ifZeroElse(
+      l,
+      () => l.system(SysOp.MSR),
+      () => {
+        l.get(PE);
+        l.get(at);
+        l.op(W.i32Add);
+        xAddress(l);
+        l.mem(W.i64Load, Off.X);
+        l.mem(W.i64Store, 0);
+      },
+    );
     nextEntry(l);
   },
   [Special.DC_ZVA]: (l) => {
@@ -641,42 +649,44 @@ const jump: FuncBuilder = () => {
 };
 
 /** The central loop; `exact` stops after exactly the budget, instruction by instruction. */
-const loop = (exact: boolean): FuncBuilder => () => {
-  const l = lowering(1);
-  const ip = l.local(I32);
-  l.get(PE);
-  l.call("jump");
-  l.set(ip);
-  l.block(W.loop);
-  l.get(ip);
-  l.i32(0);
-  l.op(W.i32GeS);
-  l.block(W.if);
-  l.get(PE);
-  l.get(ip);
-  l.get(ip);
-  l.mem(W.i32Load, 4);
-  l.get(ip);
-  l.mem(W.i32Load, 0);
-  l.op(W.callIndirect);
-  l.out.uleb(Sig.handler);
-  l.out.uleb(0);
-  l.set(ip);
-  if (exact) stopWhenSpent(l, ip);
-  l.br(1);
-  l.op(W.end);
-  l.get(ip);
-  l.i32(REDIRECT);
-  l.op(W.i32Eq);
-  l.block(W.if);
-  l.get(PE);
-  l.call("jump");
-  l.set(ip);
-  l.br(1);
-  l.op(W.end, W.end);
-  l.get(ip);
-  return l.func(Sig.jump);
-};
+const loop =
+  (exact: boolean): FuncBuilder =>
+  () => {
+    const l = lowering(1);
+    const ip = l.local(I32);
+    l.get(PE);
+    l.call("jump");
+    l.set(ip);
+    l.block(W.loop);
+    l.get(ip);
+    l.i32(0);
+    l.op(W.i32GeS);
+    l.block(W.if);
+    l.get(PE);
+    l.get(ip);
+    l.get(ip);
+    l.mem(W.i32Load, 4);
+    l.get(ip);
+    l.mem(W.i32Load, 0);
+    l.op(W.callIndirect);
+    l.out.uleb(Sig.handler);
+    l.out.uleb(0);
+    l.set(ip);
+    if (exact) stopWhenSpent(l, ip);
+    l.br(1);
+    l.op(W.end);
+    l.get(ip);
+    l.i32(REDIRECT);
+    l.op(W.i32Eq);
+    l.block(W.if);
+    l.get(PE);
+    l.call("jump");
+    l.set(ip);
+    l.br(1);
+    l.op(W.end, W.end);
+    l.get(ip);
+    return l.func(Sig.jump);
+  };
 function stopWhenSpent(l: Lowering, ip: number): void {
   const left = l.local(I32);
   l.get(ip);
@@ -705,7 +715,14 @@ function stopWhenSpent(l: Lowering, ip: number): void {
 }
 
 const builders: Record<(typeof runtimeFuncs)[number], FuncBuilder> = {
-  slow, commit, system, pac, crc32, jump, run: loop(false), step: loop(true),
+  slow,
+  commit,
+  system,
+  pac,
+  crc32,
+  jump,
+  run: loop(false),
+  step: loop(true),
 };
 
 /** Size of the handler table: handlers, and room for compiled code. */

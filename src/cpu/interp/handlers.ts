@@ -2,9 +2,9 @@
 
 import type { Builder } from "../../ir/builder.ts";
 import { I32, Op, Value } from "../../ir/value.ts";
-import { type Row } from "../../isa/table.ts";
-import { type Semantics, semantics, variantCount, variantOf, variantsFrom } from "../../isa/semantics/index.ts";
 import type { Fields } from "../../isa/semantics/define.ts";
+import { type Semantics, semantics, variantCount, variantOf, variantsFrom } from "../../isa/semantics/index.ts";
+import type { Row } from "../../isa/table.ts";
 
 /** Handlers that are not rows. The operand word of some is not the instruction (see predecode.ts). */
 export const Special = {

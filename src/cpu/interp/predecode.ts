@@ -20,7 +20,8 @@ export interface DecodeContext {
 }
 
 const sysKey = (insn: number) => (insn >>> 5) & 0xffff;
-const keyOf = (op0: number, op1: number, crn: number, crm: number, op2: number) => (op0 << 14) | (op1 << 11) | (crn << 7) | (crm << 3) | op2;
+const keyOf = (op0: number, op1: number, crn: number, crm: number, op2: number) =>
+  (op0 << 14) | (op1 << 11) | (crn << 7) | (crm << 3) | op2;
 const DC_ZVA = keyOf(1, 3, 7, 4, 1);
 const DAIF = keyOf(3, 3, 4, 2, 1);
 

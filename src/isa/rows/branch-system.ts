@@ -2,6 +2,7 @@
 
 import type { RowData } from "./row.ts";
 
+// biome-ignore format: table
 export const branchSystem: readonly RowData[] = [
   ["CBZ",        0x34000000, 0x7f000000, "sf[31] imm19[23:5] Rt[4:0]", ""],
   ["CBNZ",       0x35000000, 0x7f000000, "sf[31] imm19[23:5] Rt[4:0]", ""],

@@ -2,6 +2,7 @@
 
 import type { RowData } from "./row.ts";
 
+// biome-ignore format: table
 export const dpImmediate: readonly RowData[] = [
   ["ADD_ADDSUB_IMM",  0x11000000, 0x7f800000, "sf[31] sh[22] imm12[21:10] Rn[9:5] Rd[4:0]", ""],
   ["ADDS_ADDSUB_IMM", 0x31000000, 0x7f800000, "sf[31] sh[22] imm12[21:10] Rn[9:5] Rd[4:0]", ""],

@@ -2,6 +2,7 @@
 
 import type { RowData } from "./row.ts";
 
+// biome-ignore format: table
 export const dpRegister: readonly RowData[] = [
   ["ADD_ADDSUB_SHIFT",  0x0b000000, 0x7f200000, "sf[31] shift[23:22] Rm[20:16] imm6[15:10] Rn[9:5] Rd[4:0]", ""],
   ["ADD_ADDSUB_EXT",    0x0b200000, 0x7fe00000, "sf[31] Rm[20:16] option_name[15:13] imm3[12:10] Rn[9:5] Rd[4:0]", ""],

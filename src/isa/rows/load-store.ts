@@ -2,6 +2,7 @@
 
 import type { RowData } from "./row.ts";
 
+// biome-ignore format: table
 export const loadStore: readonly RowData[] = [
   ["LDG",                 0xd9600000, 0xffe00c00, "imm9[20:12] Xn[9:5] Xt[4:0]", "MTE"],
   ["LDGM",                0xd9e00000, 0xfffffc00, "Xn[9:5] Xt[4:0]", "MTE2"],

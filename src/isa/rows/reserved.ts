@@ -2,6 +2,7 @@
 // `!( ... )` negates, `always`. A word of one of the rows is UNDEFINED when a condition before `next:` holds; when a `next:`
 // condition holds the row does not apply and the next less specific matching row is tried.
 
+// biome-ignore format: table
 export const reserved: readonly (readonly [rule: string, rows: string])[] = [
   ["N=0&imms=11111x | N=0&imms=1111x1 | N=0&imms=111x11 | N=0&imms=11x111 | N=0&imms=1x1111 | N=0&imms=x11111 | imms=111111 | sf=0&N=1",
     "AND_LOG_IMM ORR_LOG_IMM EOR_LOG_IMM ANDS_LOG_IMM"],

@@ -2,6 +2,7 @@
 
 import type { RowData } from "./row.ts";
 
+// biome-ignore format: table
 export const simdFp: readonly RowData[] = [
   ["FADD_FLOAT",        0x1e202800, 0xff20fc00, "ftype[23:22] Rm[20:16] Rn[9:5] Rd[4:0]", "FP16?"],
   ["FSUB_FLOAT",        0x1e203800, 0xff20fc00, "ftype[23:22] Rm[20:16] Rn[9:5] Rd[4:0]", "FP16?"],

@@ -1,7 +1,7 @@
 // Exclusives, compare-and-swap, atomic read-modify-write (Arm ARM C4.1.94.20 and neighbours).
 
 import { Off } from "../../arch/layout.ts";
-import { add, and, bin, c32, lo32, not, or, select, sext, shl, type Value, xor, zext, c64 } from "../../ir/value.ts";
+import { add, and, bin, c32, c64, lo32, not, or, select, sext, shl, type Value, xor, zext } from "../../ir/value.ts";
 import { define, type Variants } from "./define.ts";
 import { base } from "./memory.ts";
 
@@ -9,14 +9,16 @@ const exclusive = { exclusive: true } as const;
 const sizeOf = (name: string, v: Variants) => (name.endsWith("B") ? 0 : name.endsWith("H") ? 1 : (v.size as number));
 
 define("LDXRB LDXRH LDXR LDAXRB LDAXRH LDAXR", "size Rn31", (b, f, v, row) =>
-  b.setX(f.Rt, b.load(base(b, f, v), sizeOf(row.name, v), exclusive)));
+  b.setX(f.Rt, b.load(base(b, f, v), sizeOf(row.name, v), exclusive)),
+);
 define("LDXP LDAXP", "sz Rn31", (b, f, v) => {
   const [first, second] = b.loadMany(base(b, f, v), v.sz ? 3 : 2, 2, exclusive) as [Value, Value];
   b.setX(f.Rt, first);
   b.setX(f.Rt2, second);
 });
 define("STXRB STXRH STXR STLXRB STLXRH STLXR", "size Rn31", (b, f, v, row) =>
-  b.setX(f.Rs, b.storeExclusive(base(b, f, v), sizeOf(row.name, v), [b.x(f.Rt)])));
+  b.setX(f.Rs, b.storeExclusive(base(b, f, v), sizeOf(row.name, v), [b.x(f.Rt)])),
+);
 define("STXP STLXP", "sz Rn31", (b, f, v) => b.setX(f.Rs, b.storeExclusive(base(b, f, v), v.sz ? 3 : 2, [b.x(f.Rt), b.x(f.Rt2)])));
 define("CLREX", "", (b) => b.setState(Off.EXSIZE, c32(0)));
 
@@ -24,7 +26,9 @@ define("CLREX", "", (b) => b.setState(Off.EXSIZE, c32(0)));
 const truncate = (x: Value, lg: number) => (lg === 3 ? x : lg === 2 ? zext(lo32(x)) : and(x, c64((1 << (8 << lg)) - 1)));
 define("CASB CASH CAS", "size Rn31", (b, f, v, row) => {
   const lg = sizeOf(row.name, v);
-  const [old] = b.atomic(base(b, f, v), lg, 1, ([o]) => [select(bin("eq", o as Value, truncate(b.x(f.Rs), lg)), b.x(f.Rt), o as Value)]) as [Value];
+  const [old] = b.atomic(base(b, f, v), lg, 1, ([o]) => [
+    select(bin("eq", o as Value, truncate(b.x(f.Rs), lg)), b.x(f.Rt), o as Value),
+  ]) as [Value];
   b.setX(f.Rs, old);
 });
 define("CASP", "sz Rn31", (b, f, v) => {

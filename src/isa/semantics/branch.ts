@@ -2,7 +2,7 @@
 
 import { Off } from "../../arch/layout.ts";
 import type { Builder } from "../../ir/builder.ts";
-import { and, c32, c64, eqz, or, select, shl, signed, type Value, zext, bin } from "../../ir/value.ts";
+import { and, bin, c32, c64, eqz, or, select, shl, signed, type Value, zext } from "../../ir/value.ts";
 import { SysOp } from "../sysops.ts";
 import { define, type Fields } from "./define.ts";
 
@@ -26,7 +26,8 @@ define("TBZ TBNZ", "b5", (b, f, v, row) => {
 
 // PSTATE.BTYPE for the target (Arm ARM, BranchTo and BTypeNext): BLR 10; BR from X16/X17 01, otherwise 11 when the page of
 // the branch is guarded, else 01; RET 00.
-export const brType = (b: Builder, rn: Value) => select(bin("eq", or(rn, c32(1)), c32(17)), c32(1), or(shl(b.state(Off.GUARDED), c32(1)), c32(1)));
+export const brType = (b: Builder, rn: Value) =>
+  select(bin("eq", or(rn, c32(1)), c32(17)), c32(1), or(shl(b.state(Off.GUARDED), c32(1)), c32(1)));
 define("BR", "", (b, f) => b.jump(b.x(f.Rn), brType(b, f.Rn)));
 define("BLR", "", (b, f) => {
   b.setX(c32(30), b.nextPc());
@@ -36,9 +37,29 @@ define("RET", "", (b, f) => b.jump(b.x(f.Rn)));
 
 // ---- exceptions and system -----------------------------------------------------------------------------------------
 const systemRows: Record<string, SysOp> = {
-  SVC: SysOp.SVC, HVC: SysOp.HVC, SMC: SysOp.SMC, BRK: SysOp.BRK, HLT: SysOp.HLT, DCPS1: SysOp.UNDEFINED, DCPS2: SysOp.UNDEFINED, DCPS3: SysOp.UNDEFINED,
-  DRPS: SysOp.DRPS, ERET: SysOp.ERET, ERETA: SysOp.ERETA, WFE: SysOp.WFE, WFI: SysOp.WFI, WFET: SysOp.WFET, WFIT: SysOp.WFIT, SEV: SysOp.SEV, SEVL: SysOp.SEVL,
-  ISB: SysOp.ISB, ESB: SysOp.ESB, SYS: SysOp.SYS, SYSL: SysOp.SYSL, MSR_IMM: SysOp.MSR_IMM, UDF_PERM_UNDEF: SysOp.UNDEFINED,
+  SVC: SysOp.SVC,
+  HVC: SysOp.HVC,
+  SMC: SysOp.SMC,
+  BRK: SysOp.BRK,
+  HLT: SysOp.HLT,
+  DCPS1: SysOp.UNDEFINED,
+  DCPS2: SysOp.UNDEFINED,
+  DCPS3: SysOp.UNDEFINED,
+  DRPS: SysOp.DRPS,
+  ERET: SysOp.ERET,
+  ERETA: SysOp.ERETA,
+  WFE: SysOp.WFE,
+  WFI: SysOp.WFI,
+  WFET: SysOp.WFET,
+  WFIT: SysOp.WFIT,
+  SEV: SysOp.SEV,
+  SEVL: SysOp.SEVL,
+  ISB: SysOp.ISB,
+  ESB: SysOp.ESB,
+  SYS: SysOp.SYS,
+  SYSL: SysOp.SYSL,
+  MSR_IMM: SysOp.MSR_IMM,
+  UDF_PERM_UNDEF: SysOp.UNDEFINED,
 };
 for (const [row, op] of Object.entries(systemRows)) define(row, "", (b) => b.system(op));
 

@@ -1,13 +1,51 @@
 // Attaches semantics to rows. A definition names the fields that are variants: those reach the function as plain numbers
 // and each combination gets a handler of its own in the interpreter; all other fields are values.
 
-import { type Builder } from "../../ir/builder.ts";
+import type { Builder } from "../../ir/builder.ts";
 import type { Value } from "../../ir/value.ts";
 import { type Row, rowByName } from "../table.ts";
 
 const fieldNames = [
-  "Rd", "Rn", "Rm", "Ra", "Rt", "Rt2", "Rs", "imm12", "imm16", "imm19", "imm14", "imm26", "imm9", "imm7", "imm6", "imm5", "imm3",
-  "immlo", "immhi", "immr", "imms", "b40", "nzcv", "mask", "CRm", "op2", "shift", "n13", "S", "Q", "size", "opcode", "a", "b", "c", "d", "e", "f", "g", "h",
+  "Rd",
+  "Rn",
+  "Rm",
+  "Ra",
+  "Rt",
+  "Rt2",
+  "Rs",
+  "imm12",
+  "imm16",
+  "imm19",
+  "imm14",
+  "imm26",
+  "imm9",
+  "imm7",
+  "imm6",
+  "imm5",
+  "imm3",
+  "immlo",
+  "immhi",
+  "immr",
+  "imms",
+  "b40",
+  "nzcv",
+  "mask",
+  "CRm",
+  "op2",
+  "shift",
+  "n13",
+  "S",
+  "Q",
+  "size",
+  "opcode",
+  "a",
+  "b",
+  "c",
+  "d",
+  "e",
+  "f",
+  "g",
+  "h",
 ] as const;
 export type Fields = Record<(typeof fieldNames)[number], Value>;
 /** Variant fields as numbers; "Rn31" is 1 when field Rn is 31. */

@@ -1,9 +1,35 @@
 // Data processing: immediate and register (Arm ARM C4.1.93, C4.1.95).
 
-import { addWithCarry, canonical, type Flags, fromNzcv } from "../../ir/flags.ts";
 import type { Builder } from "../../ir/builder.ts";
+import { addWithCarry, canonical, type Flags, fromNzcv } from "../../ir/flags.ts";
 import {
-  add, and, bin, c32, c64, call, clz, eqz, Fn, I32, I64, lo32, mul, neg, not, or, select, sext, shl, shrs, shru, signed, sub, un, type Value, xor, zext,
+  add,
+  and,
+  bin,
+  c32,
+  c64,
+  call,
+  clz,
+  eqz,
+  Fn,
+  I32,
+  I64,
+  lo32,
+  mul,
+  neg,
+  not,
+  or,
+  select,
+  sext,
+  shl,
+  shrs,
+  shru,
+  signed,
+  sub,
+  un,
+  type Value,
+  xor,
+  zext,
 } from "../../ir/value.ts";
 import { define, type Variants } from "./define.ts";
 
@@ -58,12 +84,17 @@ define("ANDS_LOG_IMM", "sf", (b, f, v) => {
   b.setFlags({ kind: "logic", values: [r] });
   b.setX(f.Rd, r);
 });
-define("MOVZ MOVN MOVK", "sf hw", (b, f, v, row) => {
-  const s = c64((v.hw as number) * 16);
-  const imm = shl(zext(f.imm16), s);
-  if (row.name === "MOVK") b.setX(f.Rd, zextIf32(v, or(and(b.x(f.Rd), not(shl(c64(0xffff), s))), imm)));
-  else b.setX(f.Rd, zextIf32(v, row.name === "MOVZ" ? imm : not(imm)));
-}, (v) => v.sf === 1 || (v.hw as number) < 2);
+define(
+  "MOVZ MOVN MOVK",
+  "sf hw",
+  (b, f, v, row) => {
+    const s = c64((v.hw as number) * 16);
+    const imm = shl(zext(f.imm16), s);
+    if (row.name === "MOVK") b.setX(f.Rd, zextIf32(v, or(and(b.x(f.Rd), not(shl(c64(0xffff), s))), imm)));
+    else b.setX(f.Rd, zextIf32(v, row.name === "MOVZ" ? imm : not(imm)));
+  },
+  (v) => v.sf === 1 || (v.hw as number) < 2,
+);
 const zextIf32 = (v: Variants, x: Value) => (v.sf ? x : lo32(x));
 
 /** SBFM, UBFM, BFM: the source field moves by two shifts; BFM places it under the same shifts of all ones. */
@@ -96,10 +127,15 @@ define("AND_LOG_SHIFT BIC_LOG_SHIFT ORR_LOG_SHIFT ORN_LOG_SHIFT EOR_LOG_SHIFT EO
   if (row.name.startsWith("ANDS") || row.name === "BICS") b.setFlags({ kind: "logic", values: [r] });
   b.setX(f.Rd, r);
 });
-define("ADD_ADDSUB_SHIFT ADDS_ADDSUB_SHIFT SUB_ADDSUB_SHIFT SUBS_ADDSUB_SHIFT", "sf shift", (b, f, v, row) => {
-  const m = shiftBy(v.shift as number, b.reg(f.Rm, v.sf), widen(v.sf, f.imm6));
-  b.setX(f.Rd, addSub(b, row.name, b.reg(f.Rn, v.sf), m));
-}, (v) => v.shift !== 3);
+define(
+  "ADD_ADDSUB_SHIFT ADDS_ADDSUB_SHIFT SUB_ADDSUB_SHIFT SUBS_ADDSUB_SHIFT",
+  "sf shift",
+  (b, f, v, row) => {
+    const m = shiftBy(v.shift as number, b.reg(f.Rm, v.sf), widen(v.sf, f.imm6));
+    b.setX(f.Rd, addSub(b, row.name, b.reg(f.Rn, v.sf), m));
+  },
+  (v) => v.shift !== 3,
+);
 
 /** ExtendReg: UXTB UXTH UXTW UXTX SXTB SXTH SXTW SXTX. */
 export function extend(x: Value, option: number): Value {
@@ -126,7 +162,8 @@ function addSubExtended(b: Builder, f: Parameters<Parameters<typeof define>[2]>[
   return addSub(b, name, v.sf ? n : lo32(n), v.sf ? m : lo32(m));
 }
 define("ADD_ADDSUB_EXT SUB_ADDSUB_EXT", "sf option_name Rn31 Rd31", (b, f, v, row) =>
-  b.setX(v.Rd31 ? c32(32) : f.Rd, addSubExtended(b, f, v, row.name.slice(0, 3))));
+  b.setX(v.Rd31 ? c32(32) : f.Rd, addSubExtended(b, f, v, row.name.slice(0, 3))),
+);
 define("ADDS_ADDSUB_EXT SUBS_ADDSUB_EXT", "sf option_name Rn31", (b, f, v, row) => b.setX(f.Rd, addSubExtended(b, f, v, row.name)));
 
 define("ADC ADCS SBC SBCS", "sf", (b, f, v, row) => {
@@ -159,11 +196,17 @@ const swap = (sf: number, y: Value, s: number, m: number) => {
   return or(shl(and(y, mask), k(sf, s)), and(shru(y, k(sf, s)), mask));
 };
 const swapBytes16 = (sf: number, y: Value) => swap(sf, y, 8, 0x00ff00ff);
-const reverseBytes32 = (sf: number, y: Value) => (sf ? swap(1, swapBytes16(1, y), 16, 0x0000ffff) : bin("rotr", swapBytes16(0, y), c32(16)));
+const reverseBytes32 = (sf: number, y: Value) =>
+  sf ? swap(1, swapBytes16(1, y), 16, 0x0000ffff) : bin("rotr", swapBytes16(0, y), c32(16));
 const reverseBytes = (sf: number, y: Value) => (sf ? bin("rotr", reverseBytes32(1, y), c64(32)) : reverseBytes32(0, y));
 define("RBIT_INT", "sf", (b, f, v) => {
   let y = b.reg(f.Rn, v.sf);
-  for (const [s, m] of [[1, 0x55555555], [2, 0x33333333], [4, 0x0f0f0f0f]] as const) y = swap(v.sf, y, s, m);
+  for (const [s, m] of [
+    [1, 0x55555555],
+    [2, 0x33333333],
+    [4, 0x0f0f0f0f],
+  ] as const)
+    y = swap(v.sf, y, s, m);
   b.setX(f.Rd, reverseBytes(v.sf, y));
 });
 define("REV16_INT", "sf", (b, f, v) => b.setX(f.Rd, swapBytes16(v.sf, b.reg(f.Rn, v.sf))));
@@ -189,9 +232,11 @@ define("SDIV", "sf", (b, f, v) => {
   b.setX(f.Rd, select(eqz(d), k(v.sf, 0), select(minusOne, neg(n), quotient)));
 });
 define("LSLV LSRV ASRV RORV", "sf", (b, f, v, row) =>
-  b.setX(f.Rd, shiftBy(["LSLV", "LSRV", "ASRV", "RORV"].indexOf(row.name), b.reg(f.Rn, v.sf), b.reg(f.Rm, v.sf))));
+  b.setX(f.Rd, shiftBy(["LSLV", "LSRV", "ASRV", "RORV"].indexOf(row.name), b.reg(f.Rn, v.sf), b.reg(f.Rm, v.sf))),
+);
 define("MADD MSUB", "sf", (b, f, v, row) =>
-  b.setX(f.Rd, (row.name === "MADD" ? add : sub)(b.reg(f.Ra, v.sf), mul(b.reg(f.Rn, v.sf), b.reg(f.Rm, v.sf)))));
+  b.setX(f.Rd, (row.name === "MADD" ? add : sub)(b.reg(f.Ra, v.sf), mul(b.reg(f.Rn, v.sf), b.reg(f.Rm, v.sf)))),
+);
 define("SMADDL SMSUBL UMADDL UMSUBL", "", (b, f, _v, row) => {
   const ext = (x: Value) => (row.name.startsWith("U") ? zext(lo32(x)) : sext(lo32(x)));
   b.setX(f.Rd, (row.name.endsWith("ADDL") ? add : sub)(b.x(f.Ra), mul(ext(b.x(f.Rn)), ext(b.x(f.Rm)))));

@@ -19,19 +19,29 @@ const splat = (lg: number, x: Value) => wasm(splatOps[lg] as number, V128, lg ==
 
 type Vector = (b: Builder, f: Fields, v: Variants) => Value;
 function vector(rows: string, variants: string, value: Vector, valid?: (v: Variants) => boolean): void {
-  define(rows, variants, (b, f, v) => {
-    b.requireFp(SysOp.FPTRAP);
-    b.setV(f.Rd, value(b, f, v), lgOf(v));
-  }, valid);
+  define(
+    rows,
+    variants,
+    (b, f, v) => {
+      b.requireFp(SysOp.FPTRAP);
+      b.setV(f.Rd, value(b, f, v), lgOf(v));
+    },
+    valid,
+  );
 }
 
 // ---- three same: one opcode per element size ------------------------------------------------------------------------
 const sized = (opcodes: readonly number[]) => (v: Variants) => opcodes[v.size as number] !== undefined && (v.Q === 1 || v.size !== 3);
 function lanewise(row: string, opcodes: readonly number[], swapped = false): void {
-  vector(row, "Q size", (b, f, v) => {
-    const [n, m] = swapped ? [b.v(f.Rm), b.v(f.Rn)] : [b.v(f.Rn), b.v(f.Rm)];
-    return op2(opcodes[v.size as number] as number, n, m);
-  }, sized(opcodes));
+  vector(
+    row,
+    "Q size",
+    (b, f, v) => {
+      const [n, m] = swapped ? [b.v(f.Rm), b.v(f.Rn)] : [b.v(f.Rn), b.v(f.Rm)];
+      return op2(opcodes[v.size as number] as number, n, m);
+    },
+    sized(opcodes),
+  );
 }
 lanewise("ADDV", [0xfd6e, 0xfd8e, 0xfdae, 0xfdce]);
 lanewise("SUBV", [0xfd71, 0xfd91, 0xfdb1, 0xfdd1]);
@@ -63,17 +73,23 @@ compareZero("CMLTV", [0xfd25, 0xfd2f, 0xfd39, 0xfdd8]);
 
 // ---- pairwise: even and odd elements of the concatenation Rm:Rn --------------------------------------------------------
 function pairwise(row: string, opcodes: readonly number[]): void {
-  vector(row, "Q size", (b, f, v) => {
-    const element = 1 << (v.size as number);
-    const half = v.Q ? 16 : 8;
-    /** Byte j of the vector of even (odd = 0) or odd elements. */
-    const pick = (odd: number) => Array.from({ length: 16 }, (_, j) => {
-      const k = (Math.floor((j & (half - 1)) / element) * 2 + odd) * element + (j % element);
-      return k < half ? k : 16 + (k - half);
-    });
-    const [n, m] = [b.v(f.Rn), b.v(f.Rm)];
-    return op2(opcodes[v.size as number] as number, shuffle(n, m, pick(0)), shuffle(n, m, pick(1)));
-  }, sized(opcodes));
+  vector(
+    row,
+    "Q size",
+    (b, f, v) => {
+      const element = 1 << (v.size as number);
+      const half = v.Q ? 16 : 8;
+      /** Byte j of the vector of even (odd = 0) or odd elements. */
+      const pick = (odd: number) =>
+        Array.from({ length: 16 }, (_, j) => {
+          const k = (Math.floor((j & (half - 1)) / element) * 2 + odd) * element + (j % element);
+          return k < half ? k : 16 + (k - half);
+        });
+      const [n, m] = [b.v(f.Rn), b.v(f.Rm)];
+      return op2(opcodes[v.size as number] as number, shuffle(n, m, pick(0)), shuffle(n, m, pick(1)));
+    },
+    sized(opcodes),
+  );
 }
 pairwise("ADDPV_VEC", [0xfd6e, 0xfd8e, 0xfdae, 0xfdce]);
 pairwise("UMAXPV", [0xfd79, 0xfd99, 0xfdb9]);
@@ -86,14 +102,24 @@ const indexOfImm5 = (v: Variants) => (v.imm5 as number) >> (sizeOfImm5(v) + 1);
 const validImm5 = (v: Variants) => ((v.imm5 as number) & 15) !== 0 && (v.Q !== 0 || sizeOfImm5(v) < 3);
 vector("DUPV_GEN", "Q imm5", (b, f, v) => splat(sizeOfImm5(v), b.x(f.Rn)), validImm5);
 vector("DUPV_ELT", "Q imm5", (b, f, v) => splat(sizeOfImm5(v), b.lane(f.Rn, c32(indexOfImm5(v)), sizeOfImm5(v))), validImm5);
-define("UMOVV", "Q imm5", (b, f, v) => {
-  b.requireFp(SysOp.FPTRAP);
-  b.setX(f.Rd, b.lane(f.Rn, c32(indexOfImm5(v)), sizeOfImm5(v)));
-}, (v) => ((v.imm5 as number) & 15) !== 0 && (v.Q === 1) === (sizeOfImm5(v) === 3));
-define("INSV_GEN", "imm5", (b, f, v) => {
-  b.requireFp(SysOp.FPTRAP);
-  b.setLane(f.Rd, c32(indexOfImm5(v)), sizeOfImm5(v), b.x(f.Rn));
-}, (v) => ((v.imm5 as number) & 15) !== 0);
+define(
+  "UMOVV",
+  "Q imm5",
+  (b, f, v) => {
+    b.requireFp(SysOp.FPTRAP);
+    b.setX(f.Rd, b.lane(f.Rn, c32(indexOfImm5(v)), sizeOfImm5(v)));
+  },
+  (v) => ((v.imm5 as number) & 15) !== 0 && (v.Q === 1) === (sizeOfImm5(v) === 3),
+);
+define(
+  "INSV_GEN",
+  "imm5",
+  (b, f, v) => {
+    b.requireFp(SysOp.FPTRAP);
+    b.setLane(f.Rd, c32(indexOfImm5(v)), sizeOfImm5(v), b.x(f.Rn));
+  },
+  (v) => ((v.imm5 as number) & 15) !== 0,
+);
 
 // ---- immediate ---------------------------------------------------------------------------------------------------------
 const imm8 = (f: Fields) => {
@@ -101,28 +127,38 @@ const imm8 = (f: Fields) => {
   return or(or(or(bit(f.a, 7), bit(f.b, 6)), or(bit(f.c, 5), bit(f.d, 4))), or(or(bit(f.e, 3), bit(f.f, 2)), or(bit(f.g, 1), f.h)));
 };
 /** AdvSIMDExpandImm for MOVI (op = 0: no inversion) and the 64-bit byte mask form (op = 1, cmode 1110). */
-vector("MOVIV", "Q op cmode", (_b, f, v) => {
-  const i = imm8(f);
-  const cmode = v.cmode as number;
-  if (cmode < 8) return splat(2, shl(i, c32((cmode >> 1) * 8)));
-  if (cmode < 12) return splat(1, shl(i, c32(((cmode >> 1) & 1) * 8)));
-  if (cmode < 14) return splat(2, cmode & 1 ? or(shl(i, c32(16)), c32(0xffff)) : or(shl(i, c32(8)), c32(0xff)));
-  if (v.op === 0) return splat(0, i);
-  // Each bit of imm8 becomes a byte of ones: bits spread to bytes, times 0xff.
-  const bits = Array.from({ length: 8 }, (_, k) => shl(zext(and(shru(i, c32(k)), c32(1))), c64(8 * k)));
-  const ones = bits.reduce((x, y) => or(x, y));
-  return splat(3, sub(shl(ones, c64(8)), ones));
-}, (v) => {
-  const cmode = v.cmode as number;
-  return cmode !== 15 && (v.op === 0 ? cmode === 14 || cmode >= 12 || (cmode & 1) === 0 : cmode === 14);
-});
+vector(
+  "MOVIV",
+  "Q op cmode",
+  (_b, f, v) => {
+    const i = imm8(f);
+    const cmode = v.cmode as number;
+    if (cmode < 8) return splat(2, shl(i, c32((cmode >> 1) * 8)));
+    if (cmode < 12) return splat(1, shl(i, c32(((cmode >> 1) & 1) * 8)));
+    if (cmode < 14) return splat(2, cmode & 1 ? or(shl(i, c32(16)), c32(0xffff)) : or(shl(i, c32(8)), c32(0xff)));
+    if (v.op === 0) return splat(0, i);
+    // Each bit of imm8 becomes a byte of ones: bits spread to bytes, times 0xff.
+    const bits = Array.from({ length: 8 }, (_, k) => shl(zext(and(shru(i, c32(k)), c32(1))), c64(8 * k)));
+    const ones = bits.reduce((x, y) => or(x, y));
+    return splat(3, sub(shl(ones, c64(8)), ones));
+  },
+  (v) => {
+    const cmode = v.cmode as number;
+    return cmode !== 15 && (v.op === 0 ? cmode === 14 || cmode >= 12 || (cmode & 1) === 0 : cmode === 14);
+  },
+);
 
 // ---- extract -----------------------------------------------------------------------------------------------------------
-vector("EXTV", "Q imm4", (b, f, v) => {
-  const half = v.Q ? 16 : 8;
-  const map = Array.from({ length: 16 }, (_, j) => {
-    const k = (j & (half - 1)) + (v.imm4 as number);
-    return k < half ? k : 16 + (k - half);
-  });
-  return shuffle(b.v(f.Rn), b.v(f.Rm), map);
-}, (v) => v.Q === 1 || (v.imm4 as number) < 8);
+vector(
+  "EXTV",
+  "Q imm4",
+  (b, f, v) => {
+    const half = v.Q ? 16 : 8;
+    const map = Array.from({ length: 16 }, (_, j) => {
+      const k = (j & (half - 1)) + (v.imm4 as number);
+      return k < half ? k : 16 + (k - half);
+    });
+    return shuffle(b.v(f.Rn), b.v(f.Rm), map);
+  },
+  (v) => v.Q === 1 || (v.imm4 as number) < 8,
+);
