@@ -1,305 +1,20 @@
-// Lowers the effects of one instruction to Wasm. Registers live in the PE block; locals 0, 1, 2 are the PE block's
-// address, the predecoded entry (ip) and the instruction word.
+// Lowers the effects of one instruction to Wasm, with registers in the PE block.
 
-import { BITMASKS, Off, TLB_ENTRIES } from "../../arch/layout.ts";
+import { Off, TLB_ENTRIES } from "../../arch/layout.ts";
 import type { Effect } from "../../ir/builder.ts";
-import { canonical, conditionOf, type Flags } from "../../ir/flags.ts";
-import { F32, F64, I32, I64, Op, state, V128, type ValType, type Value, Value as ValueClass } from "../../ir/value.ts";
-import { Bytes } from "../../wasm/bytes.ts";
-import type { Func } from "../../wasm/module.ts";
+import { canonical } from "../../ir/flags.ts";
+import { F32, F64, I32, I64, Op, V128, Value } from "../../ir/value.ts";
 import { Kind } from "./access.ts";
-import type { RuntimeFn } from "./runtime-abi.ts";
+import { Emitter, flagSlots, INSN, IP, loadOp, PE } from "./emitter.ts";
+import { W } from "./opcodes.ts";
 
-/** Wasm opcodes used by name. */
-export const W = {
-  block: 0x02,
-  loop: 0x03,
-  if: 0x04,
-  else: 0x05,
-  end: 0x0b,
-  br: 0x0c,
-  brIf: 0x0d,
-  return: 0x0f,
-  call: 0x10,
-  callIndirect: 0x11,
-  drop: 0x1a,
-  i32Load: 0x28,
-  i64Load: 0x29,
-  i32Load16u: 0x2f,
-  i32Store: 0x36,
-  i64Store: 0x37,
-  i32Eqz: 0x45,
-  i32Eq: 0x46,
-  i32Ne: 0x47,
-  i32LtS: 0x48,
-  i32LtU: 0x49,
-  i32LeS: 0x4c,
-  i32GeS: 0x4e,
-  i32GeU: 0x4f,
-  i64Eqz: 0x50,
-  i64Eq: 0x51,
-  i64Ne: 0x52,
-  i32Add: 0x6a,
-  i32Sub: 0x6b,
-  i32And: 0x71,
-  i32Or: 0x72,
-  i32Shl: 0x74,
-  i32ShrS: 0x75,
-  i32ShrU: 0x76,
-  i64Add: 0x7c,
-  i64Sub: 0x7d,
-  i64And: 0x83,
-  i64Or: 0x84,
-  i64ShrU: 0x88,
-  wrap: 0xa7,
-  extendS: 0xac,
-  extendU: 0xad,
-  v128Load: 0xfd00,
-  v128Store: 0xfd0b,
-} as const;
+export { INSN, IP, PE } from "./emitter.ts";
 
-export const PE = 0;
-export const IP = 1;
-export const INSN = 2;
-
-/** The flags as they stand in the PE block. */
-const flagsInMemory = (): Flags => ({
-  kind: "canonical",
-  values: [state(Off.NF, I64), state(Off.ZF, I64), state(Off.CF, I32), state(Off.VF, I64)],
-});
-const flagSlots = [Off.NF, Off.ZF, Off.CF, Off.VF] as const;
-
-const loadOp = (lg: number, signed: boolean) =>
-  (
-    [
-      [0x31, 0x30],
-      [0x33, 0x32],
-      [0x35, 0x34],
-      [0x29, 0x29],
-    ][lg] as number[]
-  )[signed ? 1 : 0] as number;
 const storeOp = [0x3c, 0x3d, 0x3e, 0x37] as const;
 /** v128.load{8..64}_lane-free zero-extending loads exist for 32 and 64 bits; smaller ones go through i64. */
 const vectorLoad: Record<number, number> = { 2: 0xfd5c, 3: 0xfd5d, 4: 0xfd00 };
 
-export class Lowering {
-  readonly out = new Bytes();
-  readonly locals: ValType[] = [];
-  private readonly params: number;
-  private readonly runtime: (fn: RuntimeFn) => number;
-
-  /** `runtime` gives the function index of a runtime function in the module being built. */
-  constructor(runtime: (fn: RuntimeFn) => number, params = 3) {
-    this.runtime = runtime;
-    this.params = params;
-  }
-  func(type: number): Func {
-    return { type, locals: this.locals, code: this.out };
-  }
-
-  // ---- emission helpers ------------------------------------------------------------------------------------------
-  op(...ops: number[]): void {
-    for (const o of ops) {
-      if (o < 256) this.out.u8(o);
-      else {
-        this.out.u8(o >> 8);
-        this.out.uleb(o & 0xff);
-      }
-    }
-  }
-  get(local: number): void {
-    this.out.u8(0x20);
-    this.out.uleb(local);
-  }
-  set(local: number): void {
-    this.out.u8(0x21);
-    this.out.uleb(local);
-  }
-  tee(local: number): void {
-    this.out.u8(0x22);
-    this.out.uleb(local);
-  }
-  i32(k: number): void {
-    this.out.u8(0x41);
-    this.out.sleb(k);
-  }
-  i64(lo: number, hi = lo >> 31): void {
-    this.out.u8(0x42);
-    this.out.sleb64(lo, hi);
-  }
-  mem(op: number, offset: number): void {
-    this.op(op);
-    this.out.uleb(0);
-    this.out.uleb(offset);
-  }
-  call(fn: RuntimeFn): void {
-    this.out.u8(W.call);
-    this.out.uleb(this.runtime(fn));
-  }
-  block(op: number, type = 0x40): void {
-    this.out.u8(op);
-    this.out.u8(type);
-  }
-  br(depth: number, op: number = W.br): void {
-    this.out.u8(op);
-    this.out.uleb(depth);
-  }
-  local(type: ValType): number {
-    this.locals.push(type);
-    return this.params + this.locals.length - 1;
-  }
-  loadState(off: number, op: number = W.i32Load): void {
-    this.get(PE);
-    this.mem(op, off);
-  }
-  /** Returns `code` from the handler when the value on the stack is nonzero. */
-  private returnIf(code: number): void {
-    this.block(W.if);
-    this.i32(code);
-    this.op(W.return, W.end);
-  }
-
-  // ---- values ----------------------------------------------------------------------------------------------------
-  private count(n: Value): void {
-    if (n.uses++ > 0) return;
-    if (n.a) this.count(n.a);
-    if (n.b) this.count(n.b);
-    if (n.c) this.count(n.c);
-  }
-  /** Byte offset of register `index` of 2^lg bytes per register, added to the PE address on the stack. */
-  private registerAddress(n: Value | undefined, imm: number, lg: number): number {
-    this.get(PE);
-    if (!n) return imm << lg;
-    if (n.op === Op.Field && n.high === 5) {
-      this.get(INSN);
-      const shift = n.imm - lg;
-      if (shift !== 0) {
-        this.i32(Math.abs(shift));
-        this.op(shift > 0 ? W.i32ShrU : W.i32Shl);
-      }
-      this.i32(31 << lg);
-      this.op(W.i32And);
-    } else {
-      this.value(n);
-      this.i32(lg);
-      this.op(W.i32Shl);
-    }
-    this.op(W.i32Add);
-    return 0;
-  }
-  private laneAddress(n: Value): number {
-    const at = this.registerAddress(n.a, n.imm, 4);
-    this.value(n.b as Value);
-    if (n.high) {
-      this.i32(n.high);
-      this.op(W.i32Shl);
-    }
-    this.op(W.i32Add);
-    return Off.V + at;
-  }
-  /** Leaves the value on the stack. Values used more than once are kept in a local. */
-  value(n: Value): void {
-    if (n.local >= 0) {
-      this.get(n.local);
-      return;
-    }
-    this.compute(n);
-    if (n.uses > 1 && n.op !== Op.Const && n.op !== Op.Local) {
-      n.local = this.local(n.type);
-      this.tee(n.local);
-    }
-  }
-  private compute(n: Value): void {
-    switch (n.op) {
-      case Op.Const:
-        if (n.type === I64) this.i64(n.imm, n.high);
-        else this.i32(n.imm);
-        return;
-      case Op.Local:
-        this.get(n.imm);
-        return;
-      case Op.Field:
-        this.get(INSN);
-        if (n.imm) {
-          this.i32(n.imm);
-          this.op(W.i32ShrU);
-        }
-        if (n.imm + n.high < 32) {
-          this.i32(2 ** n.high - 1);
-          this.op(W.i32And);
-        }
-        return;
-      case Op.X: {
-        const at = this.registerAddress(n.a, n.imm, 3);
-        this.mem(W.i64Load, Off.X + at);
-        return;
-      }
-      case Op.V: {
-        const at = this.registerAddress(n.a, n.imm, 4);
-        this.mem(W.v128Load, Off.V + at);
-        return;
-      }
-      case Op.Lane: {
-        const at = this.laneAddress(n);
-        this.mem(loadOp(n.high, false), at);
-        return;
-      }
-      case Op.State:
-        this.loadState(n.imm, n.type === I64 ? W.i64Load : W.i32Load);
-        return;
-      case Op.Cond:
-        this.fresh(conditionOf(flagsInMemory(), n.imm));
-        return;
-      case Op.Flag:
-        this.fresh(flagsInMemory().values[n.imm] as Value);
-        return;
-      case Op.Pc:
-        this.loadState(Off.PCBASE, W.i64Load);
-        this.get(IP);
-        this.i32(1);
-        this.op(W.i32ShrU, W.extendU, W.i64Add);
-        return;
-      case Op.BitMask:
-        this.value(n.a as Value);
-        this.i32(3);
-        this.op(W.i32Shl);
-        this.mem(W.i64Load, BITMASKS);
-        return;
-      case Op.VZero:
-        this.op(0xfd0c);
-        this.out.bytes(new Uint8Array(16));
-        return;
-      case Op.Shuffle:
-        this.value(n.a as Value);
-        this.value(n.b as Value);
-        this.op(0xfd0d);
-        this.out.bytes(n.bytes as number[]);
-        return;
-      case Op.Call:
-        if (n.imm === 0) this.get(PE);
-        for (const x of [n.a, n.b, n.c]) if (x) this.value(x);
-        this.call(n.imm === 0 ? "pac" : "crc32");
-        return;
-      case Op.Result:
-        throw new Error("ir: result used before its effect");
-    }
-    for (const x of [n.a, n.b, n.c]) if (x) this.value(x);
-    this.op(n.op);
-    if (n.op >= 0xfd15 && n.op <= 0xfd22) this.out.u8(n.imm);
-  }
-  private fresh(n: Value): void {
-    this.count(n);
-    this.value(n);
-  }
-  /** Evaluates into a new local. */
-  private toLocal(n: Value): number {
-    if (n.local >= 0) return n.local;
-    this.value(n);
-    const l = this.local(n.type);
-    this.set(l);
-    return l;
-  }
-
+export class Lowering extends Emitter {
   // ---- memory ----------------------------------------------------------------------------------------------------
   /**
    * Leaves in the returned local the address in linear memory of the access. The inline check covers aligned accesses
@@ -527,7 +242,7 @@ export class Lowering {
     });
     // Flags may read register values and old flags: computed before any write, stored last.
     const flags = list.flatMap((e) => (e.e === "setFlags" ? [canonical(e.f).map((n) => this.flagLocal(n))] : []));
-    list.forEach((e, i) => this.write(e, ready[i] as number));
+    for (const [i, e] of list.entries()) this.write(e, ready[i] as number);
     for (const f of flags) {
       flagSlots.forEach((slot, i) => {
         this.get(PE);
@@ -562,7 +277,7 @@ export class Lowering {
         return;
       }
       case "setLane": {
-        const at = this.laneAddress(new ValueClass(Op.Lane, I64, e.r.op === Op.Const ? undefined : e.r, e.index, undefined, e.r.imm, e.lg));
+        const at = this.laneAddress(new Value(Op.Lane, I64, e.r.op === Op.Const ? undefined : e.r, e.index, undefined, e.r.imm, e.lg));
         if (ready >= 0) this.get(ready);
         else this.value(e.v);
         this.mem(storeOp[e.lg] as number, at);
@@ -644,7 +359,7 @@ export class Lowering {
   }
   private pinned(n: Value): Value {
     const l = this.toLocal(n);
-    const v = new ValueClass(Op.Local, n.type, undefined, undefined, undefined, l);
+    const v = new Value(Op.Local, n.type, undefined, undefined, undefined, l);
     return v;
   }
   private countEffect(e: Effect): void {

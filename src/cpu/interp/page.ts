@@ -1,0 +1,78 @@
+// Page form and JavaScript form of a running PE, and the answers of a handler. A predecoded page is an array of
+// {handler index, operand word}, 8 bytes per instruction; ip is the address of an entry. While a page runs, Off.BUDGET =
+// remaining + (ip >> 3), so straight-line code costs nothing; between pages and in JavaScript it holds `remaining`.
+
+import { Off } from "../../arch/layout.ts";
+import { I32 } from "../../ir/value.ts";
+import { IP, Lowering, PE } from "../emit/lower.ts";
+import { W } from "../emit/opcodes.ts";
+import { type RuntimeFn, runtimeFuncs, runtimeImports } from "../emit/runtime-abi.ts";
+
+/** Answers of a handler that are not the next ip. */
+export const REDIRECT = -1;
+/** The budget is used up; PC is set. */
+export const EXIT_BUDGET = -2;
+/** JavaScript asked to leave. */
+export const EXIT_STOP = -3;
+
+/** Bytes of a predecoded page: 1024 entries, the CROSS entry, padding. */
+export const PAGE_BYTES = 8192 + 16;
+
+const runtimeIndex = (fn: RuntimeFn): number => {
+  const i = runtimeImports.findIndex(([name]) => name === fn);
+  return i >= 0 ? i : runtimeImports.length + runtimeFuncs.indexOf(fn as (typeof runtimeFuncs)[number]);
+};
+/** A function body under construction. */
+export const lowering = (params?: number) => new Lowering(runtimeIndex, params);
+
+/** remaining = BUDGET - (ip >> 3), on the stack. */
+export function remaining(l: Lowering): void {
+  l.loadState(Off.BUDGET);
+  l.get(IP);
+  l.i32(3);
+  l.op(W.i32ShrU, W.i32Sub);
+}
+/** Off.PC = address of the entry `ip`. */
+export function savePc(l: Lowering): void {
+  l.get(PE);
+  l.loadState(Off.PCBASE, W.i64Load);
+  l.get(IP);
+  l.i32(1);
+  l.op(W.i32ShrU, W.extendU, W.i64Add);
+  l.mem(W.i64Store, Off.PC);
+}
+/** Enters JavaScript form: PC saved, BUDGET = remaining, IP saved. */
+export function leavePage(l: Lowering): void {
+  savePc(l);
+  l.get(PE);
+  l.get(IP);
+  l.mem(W.i32Store, Off.IP);
+  l.get(PE);
+  remaining(l);
+  l.mem(W.i32Store, Off.BUDGET);
+}
+/** Back to page form after JavaScript answered "continue". */
+export function resumePage(l: Lowering): void {
+  l.get(PE);
+  l.loadState(Off.BUDGET);
+  l.get(IP);
+  l.i32(3);
+  l.op(W.i32ShrU, W.i32Add);
+  l.mem(W.i32Store, Off.BUDGET);
+}
+export function nextEntry(l: Lowering): void {
+  l.get(IP);
+  l.i32(8);
+  l.op(W.i32Add);
+}
+/** remaining - 1 (this instruction retires with the branch) into a local. */
+export function retire(l: Lowering): number {
+  const r = l.local(I32);
+  remaining(l);
+  l.i32(1);
+  l.op(W.i32Sub);
+  l.set(r);
+  return r;
+}
+
+/** The taken branch: within the page to its entry, otherwise by PC. */

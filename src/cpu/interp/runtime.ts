@@ -1,0 +1,379 @@
+// The functions around the handlers: slow paths into JavaScript, pointer authentication, CRC32, jump and the central loop.
+
+import { CRC_TABLES, Off, TLB_ENTRIES } from "../../arch/layout.ts";
+import { I32, I64 } from "../../ir/value.ts";
+import type { Func } from "../../wasm/module.ts";
+import { Kind } from "../emit/access.ts";
+import { type Lowering, PE } from "../emit/lower.ts";
+import { W } from "../emit/opcodes.ts";
+import { runtimeFuncs, Sig } from "../emit/runtime-abi.ts";
+import { EXIT_BUDGET, leavePage, lowering, REDIRECT, resumePage } from "./page.ts";
+
+type FuncBuilder = () => Func;
+
+/** slow(pe, ip, va, kind): misaligned accesses that stay in a page of the L1 TLB; everything else by JavaScript. */
+const slow: FuncBuilder = () => {
+  const l = lowering(4);
+  const [VA, KIND] = [2, 3];
+  const entry = l.local(I32);
+  // Plain kinds only: no atomic, exclusive, ordered or ZVA flag, and no alignment checking.
+  l.get(KIND);
+  l.i32(~(Kind.LG | Kind.STORE | Kind.PAIR | Kind.UNPRIVILEGED));
+  l.op(W.i32And);
+  l.loadState(Off.ALIGN);
+  l.op(W.i32Or, W.i32Eqz);
+  l.block(W.if);
+  l.get(VA);
+  l.op(W.wrap);
+  l.i32(0xfff);
+  l.op(W.i32And);
+  l.i32(1);
+  l.get(KIND);
+  l.i32(Kind.LG);
+  l.op(W.i32And, W.i32Shl);
+  l.get(KIND);
+  l.i32(4);
+  l.op(W.i32ShrU);
+  l.i32(1);
+  l.op(W.i32And, W.i32Shl, W.i32Add);
+  l.i32(4096);
+  l.op(0x4d); // i32.le_u
+  l.block(W.if);
+  // The four current tables stand in a row: R, W, X, UR, UW.
+  l.get(PE);
+  l.get(KIND);
+  l.i32(Kind.STORE);
+  l.op(W.i32And);
+  l.i32(1);
+  l.op(W.i32ShrU);
+  l.get(KIND);
+  l.i32(Kind.UNPRIVILEGED);
+  l.op(W.i32And);
+  l.i32(5);
+  l.op(W.i32ShrU);
+  l.i32(12);
+  l.op(0x6c, W.i32Add, W.i32Add); // i32.mul
+  l.mem(W.i32Load, Off.TLB_R);
+  l.get(VA);
+  l.i64(8);
+  l.op(W.i64ShrU, W.wrap);
+  l.i32((TLB_ENTRIES - 1) << 4);
+  l.op(W.i32And, W.i32Add);
+  l.tee(entry);
+  l.mem(W.i64Load, 0);
+  l.get(VA);
+  l.i64(-4096);
+  l.op(W.i64And, W.i64Eq);
+  l.block(W.if);
+  l.get(entry);
+  l.mem(W.i32Load, 8);
+  l.get(VA);
+  l.op(W.wrap, W.i32Add, W.return, W.end, W.end, W.end);
+  l.get(PE);
+  l.get(VA);
+  l.mem(W.i64Store, Off.VA);
+  leavePage(l);
+  l.get(PE);
+  l.get(KIND);
+  l.call("miss");
+  l.tee(entry);
+  l.i32(-1);
+  l.op(W.i32Eq);
+  l.block(W.if);
+  l.i32(-1);
+  l.op(W.return, W.end);
+  resumePage(l);
+  l.get(entry);
+  return l.func(Sig.slow);
+};
+
+/** commit(pe, ip, kind): completes a store whose data stand in VAL. */
+const commit: FuncBuilder = () => {
+  const l = lowering(3);
+  leavePage(l);
+  l.get(PE);
+  l.get(2);
+  l.call("commitJs");
+  l.block(W.if);
+  l.i32(1);
+  l.op(W.return, W.end);
+  resumePage(l);
+  l.i32(0);
+  return l.func(Sig.commit);
+};
+
+/** system(pe, ip, insn, op): the instruction counts as retired when it redirects. */
+const system: FuncBuilder = () => {
+  const l = lowering(4);
+  leavePage(l);
+  l.get(PE);
+  l.get(3);
+  l.get(2);
+  l.call("systemJs");
+  l.block(W.if);
+  l.get(PE);
+  l.loadState(Off.BUDGET);
+  l.i32(1);
+  l.op(W.i32Sub);
+  l.mem(W.i32Store, Off.BUDGET);
+  l.i32(1);
+  l.op(W.return, W.end);
+  resumePage(l);
+  l.i32(0);
+  return l.func(Sig.system);
+};
+
+/** The IMPLEMENTATION DEFINED pointer authentication function: a keyed 64-bit mix. Not cryptography; deterministic and fast. */
+const pac: FuncBuilder = () => {
+  const l = lowering(4);
+  const [POINTER, MODIFIER, KEY] = [1, 2, 3];
+  const h = l.local(I64);
+  const key = (half: number) => {
+    l.get(PE);
+    l.get(KEY);
+    l.op(W.i32Add);
+    l.mem(W.i64Load, half * 8);
+  };
+  const mix = (shift: number, lo: number, hi: number) => {
+    l.get(h);
+    l.get(h);
+    l.i64(shift);
+    l.op(W.i64ShrU, 0x85);
+    l.i64(lo, hi);
+    l.op(0x7e);
+    l.set(h);
+  };
+  l.get(POINTER);
+  key(0);
+  l.op(0x85);
+  l.set(h);
+  mix(32, 0x7f4a7c15, 0x9e3779b9);
+  l.get(h);
+  l.get(MODIFIER);
+  l.op(0x85);
+  key(1);
+  l.op(0x85);
+  l.set(h);
+  mix(29, 0x1ce4e5b9, 0xbf58476d);
+  mix(32, 0x133111eb, 0x94d049bb);
+  l.get(h);
+  l.get(h);
+  l.i64(31);
+  l.op(W.i64ShrU, 0x85);
+  return l.func(Sig.pac);
+};
+
+/** crc32(accumulator, value, bytes | castagnoli << 8), by table, one byte at a time. */
+const crc32: FuncBuilder = () => {
+  const l = lowering(3);
+  const [ACC, VALUE, BYTES] = [0, 1, 2];
+  const left = l.local(I32);
+  const table = l.local(I32);
+  l.get(BYTES);
+  l.i32(0xff);
+  l.op(W.i32And);
+  l.set(left);
+  l.get(BYTES);
+  l.i32(8);
+  l.op(W.i32ShrU);
+  l.i32(10);
+  l.op(W.i32Shl);
+  l.i32(CRC_TABLES);
+  l.op(W.i32Add);
+  l.set(table);
+  l.block(W.loop);
+  l.get(ACC);
+  l.get(VALUE);
+  l.op(W.wrap, 0x73);
+  l.i32(0xff);
+  l.op(W.i32And);
+  l.i32(2);
+  l.op(W.i32Shl);
+  l.get(table);
+  l.op(W.i32Add);
+  l.mem(W.i32Load, 0);
+  l.get(ACC);
+  l.i32(8);
+  l.op(W.i32ShrU, 0x73);
+  l.set(ACC);
+  l.get(VALUE);
+  l.i64(8);
+  l.op(W.i64ShrU);
+  l.set(VALUE);
+  l.get(left);
+  l.i32(1);
+  l.op(W.i32Sub);
+  l.tee(left);
+  l.br(0, W.brIf);
+  l.op(W.end);
+  l.get(ACC);
+  return l.func(Sig.crc32);
+};
+
+/** jump(pe): continues at Off.PC. Answers the entry, or an exit. */
+const jump: FuncBuilder = () => {
+  const l = lowering(1);
+  const pc = l.local(I64);
+  const left = l.local(I32);
+  const entry = l.local(I32);
+  const ip = l.local(I32);
+  l.block(W.loop);
+  l.loadState(Off.BUDGET);
+  l.tee(left);
+  l.i32(0);
+  l.op(W.i32LeS);
+  l.block(W.if);
+  l.i32(EXIT_BUDGET);
+  l.op(W.return, W.end);
+  l.loadState(Off.PC, W.i64Load);
+  l.set(pc);
+  l.loadState(Off.TLB_X);
+  l.get(pc);
+  l.i64(8);
+  l.op(W.i64ShrU, W.wrap);
+  l.i32((TLB_ENTRIES - 1) << 4);
+  l.op(W.i32And, W.i32Add);
+  l.tee(entry);
+  l.mem(W.i64Load, 0);
+  l.get(pc);
+  l.i64(-4096 | 3);
+  l.op(W.i64And, W.i64Ne);
+  l.block(W.if);
+  l.get(PE);
+  l.call("fetch");
+  l.tee(ip);
+  l.op(W.i32Eqz);
+  l.br(1, W.brIf);
+  l.get(ip);
+  l.op(W.return, W.end);
+  l.get(PE);
+  l.get(entry);
+  l.mem(W.i32Load, 8);
+  l.tee(ip);
+  l.mem(W.i32Store, Off.CURPRE);
+  l.get(PE);
+  l.get(pc);
+  l.i64(-4096);
+  l.op(W.i64And);
+  l.get(ip);
+  l.i32(1);
+  l.op(W.i32ShrU, W.extendU, W.i64Sub);
+  l.mem(W.i64Store, Off.PCBASE);
+  l.get(ip);
+  l.get(pc);
+  l.op(W.wrap);
+  l.i32(0xfff);
+  l.op(W.i32And);
+  l.i32(1);
+  l.op(W.i32Shl, W.i32Add);
+  l.set(ip);
+  l.get(PE);
+  l.get(entry);
+  l.mem(W.i32Load, 12);
+  l.i32(1);
+  l.op(W.i32And);
+  l.mem(W.i32Store, Off.GUARDED);
+  l.loadState(Off.BTYPE);
+  l.block(W.if);
+  l.loadState(Off.GUARDED);
+  l.block(W.if);
+  l.get(PE);
+  l.get(ip);
+  l.call("landing");
+  l.br(2, W.brIf);
+  l.op(W.end);
+  l.get(PE);
+  l.i32(0);
+  l.mem(W.i32Store, Off.BTYPE);
+  l.op(W.end);
+  l.get(PE);
+  l.get(left);
+  l.get(ip);
+  l.i32(3);
+  l.op(W.i32ShrU, W.i32Add);
+  l.mem(W.i32Store, Off.BUDGET);
+  l.get(ip);
+  l.op(W.return, W.end, 0x00);
+  return l.func(Sig.jump);
+};
+
+/** The central loop; `exact` stops after exactly the budget, instruction by instruction. */
+const loop =
+  (exact: boolean): FuncBuilder =>
+  () => {
+    const l = lowering(1);
+    const ip = l.local(I32);
+    l.get(PE);
+    l.call("jump");
+    l.set(ip);
+    l.block(W.loop);
+    l.get(ip);
+    l.i32(0);
+    l.op(W.i32GeS);
+    l.block(W.if);
+    l.get(PE);
+    l.get(ip);
+    l.get(ip);
+    l.mem(W.i32Load, 4);
+    l.get(ip);
+    l.mem(W.i32Load, 0);
+    l.op(W.callIndirect);
+    l.out.uleb(Sig.handler);
+    l.out.uleb(0);
+    l.set(ip);
+    if (exact) stopWhenSpent(l, ip);
+    l.br(1);
+    l.op(W.end);
+    l.get(ip);
+    l.i32(REDIRECT);
+    l.op(W.i32Eq);
+    l.block(W.if);
+    l.get(PE);
+    l.call("jump");
+    l.set(ip);
+    l.br(1);
+    l.op(W.end, W.end);
+    l.get(ip);
+    return l.func(Sig.jump);
+  };
+function stopWhenSpent(l: Lowering, ip: number): void {
+  const left = l.local(I32);
+  l.get(ip);
+  l.i32(0);
+  l.op(W.i32GeS);
+  l.block(W.if);
+  l.loadState(Off.BUDGET);
+  l.get(ip);
+  l.i32(3);
+  l.op(W.i32ShrU, W.i32Sub);
+  l.tee(left);
+  l.i32(0);
+  l.op(W.i32LeS);
+  l.block(W.if);
+  l.get(PE);
+  l.loadState(Off.PCBASE, W.i64Load);
+  l.get(ip);
+  l.i32(1);
+  l.op(W.i32ShrU, W.extendU, W.i64Add);
+  l.mem(W.i64Store, Off.PC);
+  l.get(PE);
+  l.get(left);
+  l.mem(W.i32Store, Off.BUDGET);
+  l.i32(EXIT_BUDGET);
+  l.op(W.return, W.end, W.end);
+}
+
+const builders: Record<(typeof runtimeFuncs)[number], FuncBuilder> = {
+  slow,
+  commit,
+  system,
+  pac,
+  crc32,
+  jump,
+  run: loop(false),
+  step: loop(true),
+};
+
+/** Size of the handler table: handlers, and room for compiled code. */
+/** The runtime functions, in the order of runtimeFuncs. */
+export const runtimeFunctions = (): Func[] => runtimeFuncs.map((name) => builders[name]());
