@@ -5,6 +5,8 @@ import { Off } from "../arch/layout.ts";
 import { Security } from "../arch/security.ts";
 import { slot } from "../arch/state.ts";
 import type { IrqLine } from "../devices/device.ts";
+import { EmuError } from "../util/errors.ts";
+import type { Saved } from "../util/stateful.ts";
 import type { Pe } from "./pe.ts";
 
 /** The system counter: one for the machine, never steps back. */
@@ -240,7 +242,8 @@ export class Timers {
   /** After the registers were restored. */
   restore(state: Saved): void {
     const s = state as { stream?: Saved; levels?: Saved } | null;
-    if (typeof s?.stream !== "bigint" || typeof s.levels !== "number") throw new EmuError("snapshot-corrupt", "the saved timers of a PE are damaged");
+    if (typeof s?.stream !== "bigint" || typeof s.levels !== "number")
+      throw new EmuError("snapshot-corrupt", "the saved timers of a PE are damaged");
     this.streamAt = s.stream;
     this.levels = s.levels & ((1 << timers.length) - 1);
     this.findArmed();

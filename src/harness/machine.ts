@@ -50,7 +50,6 @@ export class Machine extends Inspector {
   readonly virtioConsole: Console;
   private stopWanted = false;
   private wake: (() => void) | undefined;
-  private total = 0;
   /** Somebody may still type: idling for ever is no reason to stop. */
   private readonly interactive: boolean;
 
@@ -93,7 +92,7 @@ export class Machine extends Inspector {
 
   /** Instructions retired by all PEs since power-on. */
   get instructions(): number {
-    return this.total;
+    return this.board.retired;
   }
 
   /** Runs until the guest powers off or resets, nothing can ever happen any more, or `stop` is called. */
@@ -118,11 +117,16 @@ export class Machine extends Inspector {
     this.wake?.();
   }
 
-  /** Runs exactly `count` instructions (all PEs together), fewer if the machine stops or idles for good. */
+  /**
+   * Runs exactly `count` instructions (all PEs together), fewer if the machine stops or idles for good; then answers why.
+   * It does not matter to the guest into which pieces a run is cut.
+   */
   async runInstructions(count: number): Promise<StopReason | undefined> {
-    const target = this.total + count;
-    while (this.total < target) {
-      const reason = await this.runChunk(Math.min(CHUNK, target - this.total), () => false);
+    if (!Number.isSafeInteger(count) || count < 0)
+      throw usageError("bad-count", `a number of instructions is a whole number, not ${count}`);
+    const target = this.instructions + count;
+    while (this.instructions < target) {
+      const reason = await this.runChunk(Math.min(CHUNK, target - this.instructions), () => false, true);
       if (reason) return reason;
     }
     return undefined;
@@ -137,7 +141,7 @@ export class Machine extends Inspector {
     });
     await undefined;
     while (!match) {
-      const reason = await this.runChunk(CHUNK, () => on.matched);
+      const reason = await this.runChunk(CHUNK, () => on.matched || Date.now() >= deadline);
       on.matched = false;
       if (match) break;
       if (!reason && Date.now() < deadline) continue;
@@ -150,15 +154,13 @@ export class Machine extends Inspector {
   }
 
   /** One round: a bounded number of instructions, then a turn of the host's event loop, or sleep while all PEs idle. */
-  private async runChunk(instructions: number, until: () => boolean): Promise<StopReason | undefined> {
+  private async runChunk(instructions: number, until: () => boolean, exact = false): Promise<StopReason | undefined> {
     this.pumpInput();
-    const { idle, deadline, retired } = this.board.advance(instructions, until);
-    this.total += retired;
+    const { idle, deadline } = this.board.advance(instructions, until, exact);
     if (this.board.end) return this.board.end;
     if (!idle) await turn();
-    else if (this.board.clock.mode === "wall" && deadline !== Infinity) await this.sleep(deadline);
-    else if (!this.interactive && !this.board.canWake()) return { kind: "halted" };
-    else await this.sleep(deadline);
+    else if (this.interactive || deadline !== Infinity) await this.sleep(deadline);
+    else return { kind: "halted" };
     return undefined;
   }
   private pumpInput(): void {
@@ -178,11 +180,16 @@ export class Machine extends Inspector {
 
   /** The whole state of the machine, compressed. A machine restored from it continues identically. */
   save(): Uint8Array {
-    return writeSnapshot(this.board.save());
+    return writeSnapshot({ state: this.board.save(), ram: this.board.ram() });
   }
-  /** Puts the state of a snapshot into this machine, which must have been created with the same options. */
+  /**
+   * Puts the state of a snapshot into this machine, which must have been created with the same options (EmuError
+   * "snapshot-mismatch"). EmuError "snapshot-corrupt": the snapshot is damaged. Text that consoles have printed or have still to
+   * type is not part of a machine.
+   */
   restore(snapshot: Uint8Array): void {
-    this.board.restore(readSnapshot(snapshot));
+    const { state, ram } = readSnapshot(snapshot);
+    this.board.restore(state, ram);
   }
 }
 

@@ -12,6 +12,7 @@ import { Gic } from "../devices/gic/index.ts";
 import { Pl011Uart } from "../devices/pl011.ts";
 import { Pl031Rtc } from "../devices/pl031.ts";
 import { GpioKey, Pl061Gpio } from "../devices/pl061.ts";
+import { SavedFields } from "../devices/saved.ts";
 import type { TimedDevice } from "../devices/timed.ts";
 import {
   type BlockBackend,
@@ -25,7 +26,6 @@ import {
 import { El3Agent } from "../el3/agent.ts";
 import type { PowerControl } from "../el3/power.ts";
 import { type Boot, loadBoot } from "../loader/boot.ts";
-import { SavedFields } from "../devices/saved.ts";
 import { PhysicalMemory, RAM_CHUNK, type RamChunk } from "../mem/physical.ts";
 import { TlbDomain } from "../mmu/domain.ts";
 import { Mmu } from "../mmu/mmu.ts";
@@ -34,6 +34,7 @@ import type { Saved, Stateful } from "../util/stateful.ts";
 import { MachineClock, type TimeMode } from "./clock.ts";
 import { seedBytes, virtTree } from "./virt-dtb.ts";
 import { affinityOf, MAX_RAM, POWER_KEY_PIN, VIRT_SPIS, VIRTIO_MMIO_SLOTS, virtioWindow, virtMap } from "./virt-map.ts";
+import { checkSameConfig, configOf, readEnd, restorePe, savePe } from "./virt-state.ts";
 
 const MiB = 2 ** 20;
 
@@ -322,10 +323,6 @@ export class VirtMachine {
     }
     return false;
   }
-  /** A waiting PE has a reason to go on. */
-  canWake(): boolean {
-    return this.pes.some((pe) => pe.wakeFromHalt());
-  }
   private updateTimed(): void {
     for (const d of this.timed) d.update();
   }
@@ -351,7 +348,7 @@ export class VirtMachine {
       turn: { pe: this.turnPe, left: this.turnLeft, retired: this.retired },
       ...Object.fromEntries(Object.entries(this.parts).map(([name, part]) => [name, part.save()])),
       virtio: this.virtio.map((v) => v.save()),
-      pes: this.pes.map((pe) => ({ ...saveRegisters(pe), pe: pe.save() })),
+      pes: this.pes.map(savePe),
       executor: this.executor.save(),
     };
   }
@@ -388,7 +385,8 @@ export class VirtMachine {
     this.phys.clear();
     for (const { pa, data } of ram) {
       const inside = this.phys.isRam(pa) && pa % RAM_CHUNK === 0 && data.length === RAM_CHUNK;
-      if (!inside) throw new EmuError("snapshot-corrupt", `the snapshot has ${data.length} bytes of memory for ${hex(pa)}, where no such piece is`);
+      if (!inside)
+        throw new EmuError("snapshot-corrupt", `the snapshot has ${data.length} bytes of memory for ${hex(pa)}, where no such piece is`);
       this.phys.writeBytes(pa, data);
     }
   }
