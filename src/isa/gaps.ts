@@ -2,6 +2,7 @@
 
 import type { Row } from "./table.ts";
 
+// biome-ignore format: table
 /** Features (as in the rows' feature tags) whose rows have no semantics. No CPU profile announces one: the rows are UNDEFINED in the guest. */
 export const missingFeatures = [
   // feature,      name,                                             first in, why not
@@ -23,6 +24,7 @@ export const missingFeatures = [
   ["TME",          "transactional memory",                           "v9.0",   "withdrawn from the architecture"],
 ] as const satisfies readonly (readonly [feature: string, name: string, version: string, why: string])[];
 
+// biome-ignore format: table
 /** Parts of the encoding space that have no rows at all: every word is UNDEFINED. */
 export const missingGroups = [
   ["SVE, SVE2",    "op0 = 0010",              "needs vector registers of up to 2048 bits; no profile announces it"],
