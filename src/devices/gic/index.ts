@@ -142,10 +142,11 @@ export class Gic implements Stateful {
     if (!(n >= 0 && n < this.route.length) || !this.exists(n)) throw new EmuError("gic-spi", `there is no SPI ${n}`);
     return { set: (level) => this.setShared(n, level) };
   }
-  /** Input of private interrupt `intid` (16-31) of PE `pe`. */
+  /** Input of private interrupt `intid` (16-31, not 25: the maintenance interrupt comes from here) of PE `pe`. */
   ppi(pe: number, intid: number): IrqLine {
     this.at(pe);
-    if (!(intid >= PPI_BASE && intid < SPI_BASE)) throw new EmuError("gic-ppi", `INTID ${intid} is not a PPI`);
+    const free = intid >= PPI_BASE && intid < SPI_BASE && intid !== MAINTENANCE_PPI;
+    if (!free) throw new EmuError("gic-ppi", `INTID ${intid} is not a PPI that a device can drive`);
     return { set: (level) => this.setPrivate(pe, intid, level) };
   }
   /** CPU interface of PE `pe`. */

@@ -7,12 +7,12 @@ const A = 40;
 const B = 41;
 const C = 70;
 
-/** Non-secure EL2 with the given SPIs pending, priorities as stored. */
-function pending(priorities: Record<number, number>): Fixture {
+/** Non-secure EL2 with the given SPIs made pending in this order: INTID, priority as stored. */
+function pending(...spis: [number, number][]): Fixture {
   const f = new Fixture().openUp();
-  for (const [intid, priority] of Object.entries(priorities)) {
-    f.configure(Number(intid), { priority, edge: true });
-    f.gic.spi(Number(intid) - 32).set(true);
+  for (const [intid, priority] of spis) {
+    f.configure(intid, { priority, edge: true });
+    f.gic.spi(intid - 32).set(true);
   }
   f.run(0, 2, "nonsecure");
   return f;
@@ -20,7 +20,7 @@ function pending(priorities: Record<number, number>): Fixture {
 
 describe("selection", () => {
   it("lowest number first, then lowest INTID, whatever the order of arrival", () => {
-    const f = pending({ [C]: 0x90, [B]: 0x90, [A]: 0xa0 });
+    const f = pending([C, 0x90], [B, 0x90], [A, 0xa0]);
     const order: number[] = [];
     for (let n = 0; n < 4; n++) {
       const intid = f.r(0, "ICC_IAR1_EL1");
@@ -31,7 +31,7 @@ describe("selection", () => {
   });
 
   it("private before shared on a tie", () => {
-    const f = pending({ [A]: 0xa0 });
+    const f = pending([A, 0xa0]);
     f.configure(30, { priority: 0xa0 });
     f.gic.ppi(0, 30).set(true);
     expect(f.r(0, "ICC_HPPIR1_EL1")).toBe(30);
@@ -40,7 +40,7 @@ describe("selection", () => {
   });
 
   it("a priority written while pending takes effect", () => {
-    const f = pending({ [A]: 0x90, [B]: 0xa0 });
+    const f = pending([A, 0x90], [B, 0xa0]);
     f.setD(D.IPRIORITYR + A, 0xb0, 1);
     expect(f.r(0, "ICC_HPPIR1_EL1")).toBe(B);
     f.setD(D.IPRIORITYR + A, 0x80, 1);
@@ -50,7 +50,7 @@ describe("selection", () => {
 
 describe("preemption", () => {
   it("only a higher group priority preempts", () => {
-    const f = pending({ [A]: 0xa0 });
+    const f = pending([A, 0xa0]);
     expect(f.r(0, "ICC_IAR1_EL1")).toBe(A);
     f.configure(B, { priority: 0xa0, edge: true });
     f.gic.spi(B - 32).set(true);
@@ -69,7 +69,7 @@ describe("preemption", () => {
   });
 
   it("Non-secure BPR1 = b keeps bits [7:b]: subpriorities do not preempt", () => {
-    const f = pending({ [A]: 0xb8 });
+    const f = pending([A, 0xb8]);
     f.w(0, "ICC_BPR1_EL1", 5);
     expect(f.r(0, "ICC_BPR1_EL1")).toBe(5);
     expect(f.r(0, "ICC_IAR1_EL1")).toBe(A);
@@ -99,6 +99,21 @@ describe("preemption", () => {
     expect(f.r(0, "ICC_BPR0_EL1")).toBe(3);
   });
 
+  it("Secure BPR1 = b keeps bits [7:b+1]", () => {
+    const f = new Fixture().openUp();
+    f.run(0, 1, "secure");
+    f.w(0, "ICC_BPR1_EL1", 4);
+    f.configure(A, { group: "G1S", priority: 0x58, edge: true });
+    f.configure(B, { group: "G1S", priority: 0x40, edge: true });
+    f.gic.spi(A - 32).set(true);
+    expect(f.r(0, "ICC_IAR1_EL1")).toBe(A);
+    expect(f.r(0, "ICC_RPR_EL1")).toBe(0x40);
+    f.gic.spi(B - 32).set(true);
+    expect(f.lines()).toBe("");
+    f.setD(D.IPRIORITYR + B, 0x38, 1);
+    expect(f.lines()).toBe("IRQ");
+  });
+
   it("binary points do not go below their minimum", () => {
     const f = new Fixture();
     for (const [reg, min] of [
@@ -116,7 +131,7 @@ describe("preemption", () => {
   });
 
   it("CBPR: Group 1 uses BPR0", () => {
-    const f = pending({ [A]: 0xb8 });
+    const f = pending([A, 0xb8]);
     f.run(0, 3, "nonsecure");
     f.w(0, "ICC_BPR0_EL1", 4);
     f.w(0, "ICC_CTLR_EL3", 2);
@@ -154,7 +169,7 @@ describe("preemption", () => {
   });
 
   it("active priorities written by software are the running priority", () => {
-    const f = pending({ [A]: 0xa0 });
+    const f = pending([A, 0xa0]);
     f.w(0, "ICC_AP1R0_EL1", 1 << (0x90 >> 3));
     expect([f.lines(), f.r(0, "ICC_RPR_EL1")]).toEqual(["", 0x90]);
     f.w(0, "ICC_AP1R0_EL1", 0);

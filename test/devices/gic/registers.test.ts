@@ -180,6 +180,7 @@ describe("misuse by the host", () => {
     expect(code(() => new Gic({ pes: [], spis: 32, singleSecurity: false, onLines: () => {} }))).toBe("gic-pes");
     expect(code(() => f.gic.spi(40))).toBe("gic-spi");
     expect(code(() => f.gic.ppi(0, 15))).toBe("gic-ppi");
+    expect(code(() => f.gic.ppi(0, 25))).toBe("gic-ppi");
     expect(code(() => f.gic.ppi(1, 16))).toBe("gic-pe");
     expect(code(() => f.gic.restore({}))).toBe("snapshot-corrupt");
     expect(code(() => f.gic.restore(new Fixture({ spis: 256 }).gic.save()))).toBe("snapshot-corrupt");

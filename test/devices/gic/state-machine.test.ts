@@ -54,6 +54,8 @@ describe.each([
     f.w(0, "ICC_EOIR1_EL1", intid);
     // The line is still high: no new edge.
     expect([state(f, intid), f.lines()]).toEqual(["--", ""]);
+    line.set(false);
+    expect([state(f, intid), f.lines()]).toEqual(["--", ""]);
   });
 
   it("ISPENDR latches a level interrupt until acknowledged; ICPENDR cannot clear a high line", () => {
