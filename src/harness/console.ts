@@ -1,12 +1,14 @@
 // A console as a test or a terminal sees it: bytes out, bytes in, and waiting for text.
 
-import { EmuError } from "../util/errors.ts";
+import { usageError } from "../util/errors.ts";
 
 /** Takes input as far as there is room; returns how many bytes it took. */
 export type Receiver = (bytes: Uint8Array) => number;
 
-/** How much output is kept for waitFor and `text`. */
+/** How much output is kept for waitFor and `text`, in characters. */
 const KEEP = 4 * 2 ** 20;
+/** Matches that begin in the last NEAR characters are seen as soon as their last byte is printed, others when a turn ends. */
+const NEAR = 2048;
 
 export interface WaitOptions {
   /** Host milliseconds before the wait fails; 60 000 by default. */
@@ -25,8 +27,11 @@ export class Console {
   private readonly sent: () => void;
   private queue: Uint8Array[] = [];
   private waiter: Waiter | undefined;
-  /** Output not yet consumed by waitFor. */
+  /** Output not yet consumed by waitFor, and the end of it: what is looked at for each byte must not grow with the output. */
   private unread = "";
+  private recent = "";
+  /** Output came since all of it was looked at. */
+  private fresh = false;
   private all = "";
   /** Set when a waiter was satisfied: the machine stops at the end of the turn so that the answer is deterministic. */
   matched = false;
@@ -58,7 +63,14 @@ export class Console {
     const text = this.decoder.decode(bytes, { stream: true });
     this.all = (this.all + text).slice(-KEEP);
     this.unread = (this.unread + text).slice(-KEEP);
-    this.check();
+    this.recent = (this.recent + text).slice(-2 * NEAR);
+    this.fresh = true;
+    if (this.waiter) this.search(this.recent, this.recent.length === this.unread.length ? 0 : this.recent.length - NEAR);
+  }
+  /** At the end of a turn: is the wait over? */
+  settled(): boolean {
+    if (this.fresh) this.searchAll();
+    return this.matched;
   }
   /** Offers queued input to the device again. */
   pump(): void {
@@ -75,21 +87,33 @@ export class Console {
 
   /** Registers what the next wait looks for; the match and all output before it are consumed. */
   expect(pattern: RegExp): Promise<RegExpExecArray> {
-    if (this.waiter) throw new EmuError("console-busy", "another waitFor on this console is still pending");
+    if (this.waiter) throw usageError("console-busy", "another waitFor on this console is still pending");
+    // "g" for a place to begin at: what is before it is still seen by ^, \b and lookbehind.
+    const flags = `${pattern.flags.replace(/[gy]/g, "")}g`;
     return new Promise((found) => {
-      this.waiter = { pattern, found };
-      this.check();
+      this.matched = false;
+      this.waiter = { pattern: new RegExp(pattern.source, flags), found };
+      this.searchAll();
     });
   }
   /** Gives up the pending wait. */
   abandon(): void {
     this.waiter = undefined;
   }
-  private check(): void {
+  private searchAll(): void {
+    this.fresh = false;
+    this.search(this.unread, 0);
+  }
+  /** Looks for the pattern in `text`, which ends where the output ends, from character `from` on. */
+  private search(text: string, from: number): void {
     const { waiter } = this;
-    const match = waiter?.pattern.exec(this.unread);
-    if (!waiter || !match) return;
-    this.unread = this.unread.slice(match.index + match[0].length);
+    if (!waiter) return;
+    waiter.pattern.lastIndex = from;
+    const match = waiter.pattern.exec(text);
+    if (!match) return;
+    const rest = text.length - (match.index + match[0].length);
+    this.unread = rest === 0 ? "" : this.unread.slice(-rest);
+    this.recent = this.unread.slice(-2 * NEAR);
     this.waiter = undefined;
     this.matched = true;
     waiter.found(match);

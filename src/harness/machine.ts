@@ -42,6 +42,7 @@ const DEFAULT_EPOCH = 1767225600; // 2026-01-01T00:00:00Z
 const CHUNK = 4_000_000;
 /** Host milliseconds between two such looks, in wall time. */
 const TURN_MS = 20;
+const MAX_SLEEP_MS = 60_000;
 
 export class Machine extends Inspector {
   /** The PL011: the guest's ttyAMA0. */
@@ -87,6 +88,14 @@ export class Machine extends Inspector {
     if (options.machine !== undefined && options.machine !== "virt") {
       throw usageError("unknown-machine", `unknown machine "${String(options.machine)}"; there is: virt`);
     }
+    const { time, seed, epoch } = options;
+    if (time !== undefined && time !== "deterministic" && time !== "wall") {
+      throw usageError("bad-time", `time is "deterministic" or "wall", not "${String(time)}"`);
+    }
+    if (seed !== undefined && typeof seed !== "bigint") throw usageError("bad-seed", `the seed is a bigint, not ${String(seed)}`);
+    if (epoch !== undefined && !(epoch >= 0 && epoch < 2 ** 32)) {
+      throw usageError("bad-epoch", `the epoch is a number of seconds in 32 bits, not ${String(epoch)}`);
+    }
     return new Machine(options);
   }
 
@@ -126,7 +135,7 @@ export class Machine extends Inspector {
       throw usageError("bad-count", `a number of instructions is a whole number, not ${count}`);
     const target = this.instructions + count;
     while (this.instructions < target) {
-      const reason = await this.runChunk(Math.min(CHUNK, target - this.instructions), () => false, true);
+      const reason = await this.runChunk(Math.min(CHUNK, target - this.instructions), () => false, { exact: true });
       if (reason) return reason;
     }
     return undefined;
@@ -141,25 +150,32 @@ export class Machine extends Inspector {
     });
     await undefined;
     while (!match) {
-      const reason = await this.runChunk(CHUNK, () => on.matched || Date.now() >= deadline);
-      on.matched = false;
+      const reason = await this.runChunk(CHUNK, () => on.settled() || Date.now() >= deadline, { by: deadline });
+      on.settled();
+      await undefined;
       if (match) break;
       if (!reason && Date.now() < deadline) continue;
       on.abandon();
       const why = reason ? `the machine stopped (${describe(reason)})` : `${options.timeout ?? 60_000} ms passed`;
       throw new EmuError("wait-failed", `${why} before the console printed ${pattern}; last output:\n${on.text.slice(-2000)}`);
     }
-    on.matched = false;
     return match;
   }
 
-  /** One round: a bounded number of instructions, then a turn of the host's event loop, or sleep while all PEs idle. */
-  private async runChunk(instructions: number, until: () => boolean, exact = false): Promise<StopReason | undefined> {
+  /**
+   * One round: a bounded number of instructions, then a turn of the host's event loop, or sleep while all PEs idle, until the
+   * host time `by` (ms since 1970) at most. `exact`: see VirtMachine.advance.
+   */
+  private async runChunk(
+    instructions: number,
+    until: () => boolean,
+    { exact = false, by = Infinity }: { exact?: boolean; by?: number } = {},
+  ): Promise<StopReason | undefined> {
     this.pumpInput();
     const { idle, deadline } = this.board.advance(instructions, until, exact);
     if (this.board.end) return this.board.end;
     if (!idle) await turn();
-    else if (this.interactive || deadline !== Infinity) await this.sleep(deadline);
+    else if (this.interactive) await this.sleep(Math.min((deadline - this.board.clock.now()) / 1e6, by - Date.now(), MAX_SLEEP_MS));
     else return { kind: "halted" };
     return undefined;
   }
@@ -167,10 +183,9 @@ export class Machine extends Inspector {
     this.console.pump();
     this.virtioConsole.pump();
   }
-  private sleep(deadline: number): Promise<void> {
-    const ms = Math.min(60_000, Math.max(0, (deadline - this.board.clock.now()) / 1e6));
+  private sleep(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
+      const timer = setTimeout(resolve, Math.max(0, ms));
       this.wake = () => {
         clearTimeout(timer);
         resolve();

@@ -1,16 +1,6 @@
 // Small guest programs for tests of what stands around the guest, as arm64 Images.
 
-/** Begins with a branch over the 64-byte header; boots at the highest Exception level that the machine gives a kernel. */
-function image(code: readonly number[]): Uint8Array {
-  const data = new Uint8Array(4096);
-  const view = new DataView(data.buffer);
-  view.setUint32(0, 0x14000010, true); // b #64
-  view.setBigUint64(16, 4096n, true); // image_size
-  view.setBigUint64(24, 0xan, true); // 4K pages, anywhere
-  view.setUint32(56, 0x644d5241, true); // magic
-  for (const [index, word] of code.entries()) view.setUint32(64 + 4 * index, word, true);
-  return data;
-}
+import { image } from "./a64.ts";
 
 /** Writes "ready", then sends back every character; "q" powers off, "r" resets, "h" waits for interrupts that cannot come. */
 // biome-ignore format: one instruction per line
