@@ -26,8 +26,13 @@ const table = [
   ["GIC",       "PFR0[27:24]=1",                            ""],
   ["FP16",      "PFR0[19:16]=1 PFR0[23:20]=1",              ""],
   ["RAS",       "PFR0[31:28]=1",                            ""],
+  // With EL3 this includes FEAT_DoubleFault
+  ["RASv1p1",   "PFR0[31:28]=2",                            "RAS"],
   ["SEL2",      "PFR0[39:36]=1",                            "EL3"],
-  ["RME",       "PFR0[55:52]=1",                            "EL3 LSE HAFDBS"],
+  ["RME",       "PFR0[55:52]=1",                            "EL3 SEL2 LSE HAFDBS RASv1p1"],
+  // FEAT_RME_GPC2, FEAT_RME_GPC3
+  ["GPC2",      "PFR0[55:52]=2",                            "RME"],
+  ["GPC3",      "PFR0[55:52]=3",                            "GPC2"],
   ["DIT",       "PFR0[51:48]=1",                            ""],
   ["CSV2",      "PFR0[59:56]=1",                            ""],
   ["CSV3",      "PFR0[63:60]=1",                            ""],
@@ -121,6 +126,9 @@ export const BREAKPOINTS = 2;
 export const WATCHPOINTS = 2;
 export const CONTEXT_BREAKPOINTS = 1;
 
+/** Sizes in bits of what one level 0 entry of a granule protection table may cover (GPCCR_EL3.L0GPTSZ). */
+const l0gptSizes = [30, 34, 36, 39] as const;
+
 /** Physical address sizes that ID_AA64MMFR0_EL1.PARange can announce, in bits, by field value. */
 const paRanges = [32, 36, 40, 42, 44, 48, 52] as const;
 
@@ -178,12 +186,15 @@ export class Features {
   /** Physical address size in bits: 32, 36, 40, 42, 44, 48 or 52. */
   readonly paBits: number;
   readonly midr: bigint;
+  /** With FEAT_RME: log2 of the memory that a level 0 entry of the granule protection table covers (30, 34, 36 or 39). */
+  readonly l0gptsz: number;
 
-  constructor(profile: string, names: ReadonlySet<string>, paBits: number, midr: bigint) {
+  constructor(profile: string, names: ReadonlySet<string>, paBits: number, midr: bigint, l0gptsz = 30) {
     this.profile = profile;
     this.names = names;
     this.paBits = paBits;
     this.midr = midr;
+    this.l0gptsz = l0gptsz;
   }
 
   /** Is the feature implemented? The name is without FEAT_, as in the instruction rows. */
@@ -203,13 +214,14 @@ export function cpuProfile(name: string): Features {
 
 /**
  * Reads a CPU description: a profile name, then options separated by commas: `feature`, `feature=on`, `feature=off` (case does not
- * matter) and `pa=BITS`. A feature switched on brings what it needs; one switched off takes away what needs it.
+ * matter), `pa=BITS` and `l0gptsz=BITS`. A feature switched on brings what it needs; one switched off takes away what needs it.
  */
 export function parseCpu(text: string): Features {
   const [name = "", ...options] = text.split(",").map((s) => s.trim());
   const base = cpuProfile(name.toLowerCase());
   const set = new Set<string>(base.names);
   let paBits = base.paBits;
+  let l0gptsz = base.l0gptsz;
   for (const option of options) {
     const [key = "", value = "on"] = option.toLowerCase().split("=");
     if (key === "pa") {
@@ -219,11 +231,18 @@ export function parseCpu(text: string): Features {
       }
       continue;
     }
+    if (key === "l0gptsz") {
+      l0gptsz = Number(value);
+      if (!(l0gptSizes as readonly number[]).includes(l0gptsz)) {
+        throw new EmuError("cpu-option", `l0gptsz=${value}: a level 0 GPT entry covers 2 to the power of one of ${l0gptSizes.join(", ")}`, 2);
+      }
+      continue;
+    }
     const feature = featureNames.find((f) => f.toLowerCase() === key);
     if (feature === undefined) {
       throw new EmuError(
         "cpu-option",
-        `unknown CPU option "${option}"; options are pa=BITS and, with =on or =off: ${featureNames.join(", ")}`,
+        `unknown CPU option "${option}"; options are pa=BITS, l0gptsz=BITS and, with =on or =off: ${featureNames.join(", ")}`,
         2,
       );
     }
@@ -232,7 +251,7 @@ export function parseCpu(text: string): Features {
     else throw new EmuError("cpu-option", `CPU option "${option}": say ${key}=on or ${key}=off`, 2);
   }
   if (paBits === 52 && !set.has("LPA2")) paBits = 48;
-  return new Features(base.profile, set, paBits, base.midr);
+  return new Features(base.profile, set, paBits, base.midr, l0gptsz);
 }
 
 function enable(set: Set<string>, name: string): void {

@@ -5,7 +5,8 @@ import { Security } from "../arch/security.ts";
 import { slot } from "../arch/state.ts";
 import { dataAbortIsv, Ec } from "../arch/syndrome.ts";
 import { type Fault, FaultType, faultStatusCode, Gpc, hpfar } from "../mmu/fault.ts";
-import { enterSync, FAR } from "./exceptions.ts";
+import { Vector } from "./agent.ts";
+import { enter, FAR } from "./exceptions.ts";
 import type { Pe } from "./pe.ts";
 
 /** What the executor knows about an aborted access. */
@@ -63,7 +64,13 @@ export function takeAbort(pe: Pe, f: Fault, o: AbortContext): void {
   st.set(FAR[target] as number, f.va);
   if (target === 2 && f.ipaValid) st.set(slot.HPFAR_EL2, hpfar(f, pe.security === Security.Secure));
   const same = st.lo(Off.EL) === target ? 1 : 0;
-  enterSync(pe, target, (o.fetch ? Ec.InstructionAbort : Ec.DataAbort) | same, abortIss(f, o));
+  const ec = (o.fetch ? Ec.InstructionAbort : Ec.DataAbort) | same;
+  enter(pe, target, target === 3 && isExternal(f) ? externalVector(pe) : Vector.Sync, ec, abortIss(f, o), 0);
+}
+
+/** SCR_EL3.EASE: synchronous External aborts that EL3 takes go to its SError vector. */
+function externalVector(pe: Pe): Vector {
+  return pe.st.bit(slot.SCR_EL3, 19) === 1 ? Vector.SError : Vector.Sync;
 }
 
 function takeGpcException(pe: Pe, f: Fault, o: AbortContext): void {
@@ -80,5 +87,5 @@ function takeGpcException(pe: Pe, f: Fault, o: AbortContext): void {
   const pa = BigInt(f.pa ?? 0) & ~0xfffn;
   st.set(slot.MFAR_EL3, pa | (BigInt(space & 1) << 63n) | (BigInt(space >> 1) << 62n));
   if (f.ipaValid) st.set(slot.HPFAR_EL2, hpfar(f, pe.security === Security.Secure));
-  enterSync(pe, 3, Ec.GranuleProtection, iss);
+  enter(pe, 3, f.gpc === Gpc.ExternalAbort ? externalVector(pe) : Vector.Sync, Ec.GranuleProtection, iss, 0);
 }

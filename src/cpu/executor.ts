@@ -207,7 +207,7 @@ export class Executor {
       spend(st);
       return 0;
     }
-    if (!this.phys.isRam(mmu.pa)) {
+    if (!this.phys.isRam(mmu.pa) || this.phys.hidden(mmu.pa, mmu.pas)) {
       pe.takeAbort(
         {
           type: FaultType.External,

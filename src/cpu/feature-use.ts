@@ -1,6 +1,7 @@
 // What a set of features means for the parts below: which instruction rows exist, what the MMU does.
 
 import type { Features } from "../arch/features.ts";
+import type { GptFeatures } from "../gpt/format.ts";
 import type { MmuFeatures } from "../mmu/features.ts";
 
 /** Tags in the instruction rows that are named otherwise in the feature table. */
@@ -44,5 +45,17 @@ export function mmuFeatures(f: Features): MmuFeatures {
     xs: f.has("XS"),
     vmid16: f.has("VMID16"),
     asid16: f.has("ASID16"),
+  };
+}
+
+/** The granule protection check of a PE with FEAT_RME. */
+export function gptFeatures(f: Features): GptFeatures {
+  return {
+    paBits: f.paBits,
+    gpc2: f.has("GPC2"),
+    gpc3: f.has("GPC3"),
+    secure: f.has("SEL2"),
+    granule16: f.has("GRAN16K"),
+    granule64: true,
   };
 }

@@ -27,6 +27,8 @@ function unmasked(pe: Pe, target: number, pstate: number): boolean {
   const el = pe.st.lo(Off.EL);
   if (target < el) return false;
   if (target > el && target > 1 && !(target === 2 && pe.host)) return true;
+  // FEAT_DoubleFault: SCR_EL3.{EA,NMEA} = {1,1} makes SErrors at EL3 unmaskable.
+  if (el === 3 && pstate === PSTATE_A && (pe.scrLo & (1 << 20)) !== 0) return true;
   return (pe.st.lo(Off.DAIF) & pstate) === 0;
 }
 

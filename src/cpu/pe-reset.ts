@@ -4,6 +4,7 @@ import { idRegisters } from "../arch/features.ts";
 import { Off } from "../arch/layout.ts";
 import type { RegName } from "../arch/registers/encodings.ts";
 import { slot } from "../arch/state.ts";
+import { Gpccr, l0Code } from "../gpt/format.ts";
 import type { Pe } from "./pe.ts";
 
 /** Registers, PSTATE and lines at a cold reset. */
@@ -23,6 +24,8 @@ export function resetRegisters(pe: Pe): void {
   st.set(slot.SCTLR_EL2, 0x30c5_0830n); // RES1 bits of the E2H = 0 layout
   // Without EL3, EL2 behaves as if EL3 had enabled everything for Non-secure state.
   if (!pe.haveEl3) st.set(slot.SCR_EL3, 0x40_1803_0531n);
+  // GPC is 0 after a reset: nothing is checked until Root software has built a table. L0GPTSZ is read-only.
+  if (pe.hasRme) st.set(slot.GPCCR_EL3, BigInt(l0Code(pe.features.l0gptsz)) << BigInt(Gpccr.L0GPTSZ));
   st.setLo(Off.EL, pe.haveEl3 ? 3 : 2);
   st.setLo(Off.SPSEL, 1);
   st.setLo(Off.DAIF, 15);

@@ -127,7 +127,8 @@ const el0Sctlr =
   (bit: number): Check =>
   (pe) =>
     pe.st.bit(sctlrSlot(pe, 0), bit) === 0 ? el1Target(pe) : OK;
-const secureOnly: Check = (pe, el) => (pe.ns ? UNDEF : el === 1 ? UNDEF : OK);
+/** Registers of Secure EL2: for it, and for EL3 while SCR_EL3.EEL2 enables it. */
+const secureOnly: Check = (pe, el) => ((el === 3 ? pe.st.bit(slot.SCR_EL3, 18) === 1 : el === 2 && !pe.ns) ? OK : UNDEF);
 
 function both(r: SysReg, kind: keyof Checks, check: Check): void {
   r.read[kind].push(check);
@@ -153,6 +154,10 @@ const trapWords: Record<string, (r: SysReg) => void> = {
   TERR: (r) => {
     both(r, "el2", hcr(36));
     both(r, "el3", scr(15));
+  },
+  FIEN: (r) => {
+    both(r, "el2", (pe) => (pe.st.bit(slot.HCR_EL2, 47) === 0 ? 2 : OK));
+    both(r, "el3", scrClear(21));
   },
   TLOR: (r) => {
     both(r, "undef", (pe) => (pe.ns ? OK : UNDEF));

@@ -95,6 +95,9 @@ const writes: Partial<Record<RegName, WriteFn>> = {
   CNTHCTL_EL2: timerControl,
   CNTVOFF_EL2: timerOffset,
   CNTPOFF_EL2: timerOffset,
+  GPCCR_EL3: granuleProtection,
+  GPTBR_EL3: granuleProtection,
+  GPCBW_EL3: granuleProtection,
 };
 
 function timerControl(pe: Pe, r: SysReg, lo: number): void {
@@ -121,6 +124,17 @@ export function setUao(pe: Pe, uao: number): void {
 /** Writes PSTATE.{D,A,I,F}, as in Off.DAIF. */
 export function setDaif(pe: Pe, daif: number): void {
   pe.st.setLo(Off.DAIF, daif);
+}
+
+/** GPCCR_EL3, GPTBR_EL3, GPCBW_EL3: what they say is part of every TLB entry of this PE. L0GPTSZ of GPCCR_EL3 is read-only. */
+function granuleProtection(pe: Pe, r: SysReg, lo: number, hi: number): void {
+  const { st } = pe;
+  const keep = r.target === "GPCCR_EL3" ? st.lo(r.slot) & 0x00f0_0000 : 0;
+  const newLo = ((lo & r.wLo) | keep) >>> 0;
+  const newHi = (hi & r.wHi) >>> 0;
+  if (newLo === st.lo(r.slot) && newHi === st.hi(r.slot)) return;
+  st.setLoHi(r.slot, newLo, newHi);
+  pe.mmu.flushAll();
 }
 
 const partOf: Record<string, number> = { TVAL: TimerPart.TVAL, CTL: TimerPart.CTL, CVAL: TimerPart.CVAL };

@@ -10,7 +10,7 @@ import { undefinedInstruction } from "./exceptions.ts";
 import { takeAbort } from "./exceptions-aborts.ts";
 import type { Pe } from "./pe.ts";
 import { refuse, unallocated } from "./sysreg.ts";
-import { checkAccess, OK, SysReg } from "./sysreg-access.ts";
+import { checkAccess, OK, SysReg, UNDEF } from "./sysreg-access.ts";
 
 interface Operation {
   /** Access rules; only the write direction is used. */
@@ -51,6 +51,7 @@ export function sys(pe: Pe, insn: number): 0 | 1 {
   if (op === undefined) return unallocated(pe, insn, key);
   const verdict = checkAccess(pe, op.rules, pe.st.lo(Off.EL), true);
   if (verdict !== OK) return refuse(pe, verdict, insn, key);
+  if (noSuchState(pe, op.kind, key)) return refuse(pe, UNDEF, insn, key);
   const at = Off.X + 8 * (insn & 31);
   const value = pe.st.get(at);
   const op1 = (key >> 11) & 7;
@@ -91,6 +92,25 @@ export function sys(pe: Pe, insn: number): 0 | 1 {
       return 0;
     }
   }
+}
+
+/**
+ * AT and TLBI at EL3 that name a regime of EL1 or EL2: UNDEFINED while SCR_EL3.{NSE,NS} selects no Security state, those of EL2
+ * also while EL2 is disabled in it. (TLBI by IPA and ALLE1, VMALLS12E1 only do nothing then.)
+ */
+function noSuchState(pe: Pe, kind: InstructionKind, key: number): boolean {
+  const op1 = (key >> 11) & 7;
+  if ((kind !== "at" && kind !== "tlbi") || op1 === 6 || pe.st.lo(Off.EL) !== 3) return false;
+  if (pe.nse && !pe.ns) return true;
+  return op1 === 4 && !pe.el2On && namesEl2(kind, key);
+}
+
+/** AT S1E2x; TLBI ALLE2, VAE2, VALE2 and their range forms: op2 0, 1 and 5, except the stage 2 operations (CRm 0 and 4). */
+function namesEl2(kind: InstructionKind, key: number): boolean {
+  const crm = (key >> 3) & 15;
+  const op2 = key & 7;
+  if (kind === "at") return op2 < 2;
+  return (op2 === 0 || op2 === 1 || op2 === 5) && crm !== 0 && crm !== 4;
 }
 
 /** SYSL: no instruction of this PE returns a result. */

@@ -45,7 +45,8 @@ interface Region {
 
 /**
  * The physical address map. Addresses are numbers (PA < 2^52, exact in a double).
- * Device windows win over RAM. All four PA spaces see the same map unless a granule protection table says otherwise.
+ * Device windows win over RAM. All four PA spaces see the same map, except that Secure RAM exists in Secure and Root only;
+ * which granule may be used from which space is for the granule protection check (src/gpt) to say.
  */
 export class PhysicalMemory {
   readonly memory: WebAssembly.Memory;
@@ -54,6 +55,7 @@ export class PhysicalMemory {
   /** Pool chunk of each RAM chunk, as absolute offset in linear memory; 0 = not touched yet. Indexed by PA >> 16. */
   private readonly chunks = new Map<number, number>();
   private readonly ram: Region[] = [];
+  private readonly secure: Region[] = [];
   private readonly devices: Region[] = [];
   /** The inverse: chunk number (PA >> 16) by pool chunk. */
   private readonly owners: number[] = [];
@@ -74,10 +76,17 @@ export class PhysicalMemory {
     return this.ram;
   }
 
-  /** Adds RAM at [base, base+size); both multiples of 64 KiB. */
-  addRam(base: number, size: number): void {
+  /** Adds RAM at [base, base+size); both multiples of 64 KiB. `secure`: not there for Non-secure and Realm accesses. */
+  addRam(base: number, size: number, secure = false): void {
     this.ram.push({ base, size });
     this.ram.sort((a, b) => a.base - b.base);
+    if (secure) this.secure.push({ base, size });
+  }
+  /** Is the RAM at `pa` hidden from accesses to this PA space? */
+  hidden(pa: number, pas: Pas): boolean {
+    if (this.secure.length === 0 || (pas & 1) === 0) return false; // Non-secure and Realm are the odd ones
+    for (const r of this.secure) if (pa >= r.base && pa < r.base + r.size) return true;
+    return false;
   }
   /** Maps a device's register window at `base`. */
   addDevice(base: number, device: MmioDevice): void {
@@ -102,6 +111,11 @@ export class PhysicalMemory {
       at = this.allocate(key);
     }
     return at + (pa - key * CHUNK);
+  }
+
+  /** `host` for an access to a PA space: 0 also where that space has no RAM. */
+  hostIn(pa: number, pas: Pas): number {
+    return this.hidden(pa, pas) ? 0 : this.host(pa);
   }
 
   /** Physical address of an offset in linear memory, undefined when it is not in the pool. */

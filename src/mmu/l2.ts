@@ -53,6 +53,8 @@ export class L2Tlb {
   /** Physical addresses of the leaf descriptors, -1: none. For explanations. */
   readonly descriptor1 = new Float64Array(L2_ENTRIES);
   readonly descriptor2 = new Float64Array(L2_ENTRIES);
+  /** Physical address of the granule protection table entry that permitted the access, -1: none was read. */
+  readonly gptEntry = new Float64Array(L2_ENTRIES);
   /** 1: the L1 may hold pages of this entry. */
   readonly inL1 = new Uint8Array(L2_ENTRIES);
   /** Called before an entry disappears while the L1 may hold pages of it. */

@@ -16,7 +16,7 @@ import { fetchTable, L1Set, L1Space, readTable, writeTable } from "./l1.ts";
 import { GLOBAL, Info, L2Tlb, TAG_CONTEXT, TAG_CONTEXT_VMID, tagOf } from "./l2.ts";
 import { P2 } from "./range.ts";
 import { el2Enabled, Hcr, hostRegime, inHost, lowerSecurity, Regime, Scr } from "./regime.ts";
-import { type GranuleCheck, offsetIn } from "./table.ts";
+import { type GranuleCheck, offsetIn, type WalkObserver } from "./table.ts";
 import { decodeTlbi, paOperand, rangeOperand, type Tlbi, TlbiOp } from "./tlbi.ts";
 import { canonicalHi, Purpose, Walker } from "./walker.ts";
 
@@ -38,6 +38,11 @@ export interface CachedTranslation {
   /** Physical addresses of the stage 1 and stage 2 leaf descriptors, -1: stage off. */
   descriptor1: number;
   descriptor2: number;
+  /** Physical address of the granule protection table entry that permitted the access, -1: unchecked or none needed. */
+  gptEntry: number;
+  /** Regime and Security state that the entry belongs to. */
+  regime: Regime;
+  security: Security;
 }
 
 export class Mmu {
@@ -93,12 +98,16 @@ export class Mmu {
     this.contextChanged();
   }
 
-  /** Granule protection check in front of every access (FEAT_RME). Set it before use; changing it needs `flushAll`. */
+  /** Granule protection check in front of every access (FEAT_RME). The PE sets it before use. */
   get granuleCheck(): GranuleCheck | undefined {
     return this.walker.table.granuleCheck;
   }
   set granuleCheck(g: GranuleCheck | undefined) {
     this.walker.table.granuleCheck = g;
+  }
+  /** Told of every descriptor that walks of this PE read; undefined: nobody. */
+  set walkObserver(o: WalkObserver | undefined) {
+    this.walker.table.observer = o;
   }
 
   /** Cold start: every TLB empty. Also after PhysicalMemory.clear(), which moves RAM. */
@@ -124,7 +133,7 @@ export class Mmu {
   }
 
   /** Translation regime of an Exception level in a security state (TranslationRegime()). */
-  private regimeOf(el: number, security: Security): Regime {
+  regimeOf(el: number, security: Security): Regime {
     if (el === 3) return Regime.EL3;
     if (el === 2) return hostRegime(this.st, this.features) ? Regime.EL20 : Regime.EL2;
     if (el === 1) return Regime.EL10;
@@ -163,6 +172,12 @@ export class Mmu {
 
   // ---- translation ---------------------------------------------------------------------------------------------------
 
+  /** Accesses are granule-checked: the TLB holds the answers, also for regimes that do not translate. */
+  private get checked(): boolean {
+    const g = this.walker.table.granuleCheck;
+    return g !== undefined && g.active;
+  }
+
   /**
    * Translates an access of the current EL at virtual address {vaLo, vaHi}. True: the result fields hold, and for Normal memory in
    * RAM the L1 has the page. False: `fault` holds. `unprivileged`: LDTR, STTR.
@@ -172,7 +187,7 @@ export class Mmu {
     const config = c.config;
     const privilege = unprivileged ? this.unprivileged : this.privilege;
     const hi = canonicalHi(config, vaHi, access === Access.Fetch);
-    if (!config.flat) {
+    if (!config.flat || this.checked) {
       const need = needed[privilege * 8 + access] as number;
       const i = this.l2.find(vaLo, hi, c.tag, c.asid);
       if (i >= 0) {
@@ -197,7 +212,7 @@ export class Mmu {
       this.fault = makeFault(w.fault, vaLo, vaHi, { fetch: access === Access.Fetch, maintenance: access === Access.Maintain });
       return false;
     }
-    if (!c.config.flat) {
+    if (!c.config.flat || this.checked) {
       if (outdated >= 0) this.l2.remove(outdated);
       this.useEntry(this.insert(c, vaLo, hi), vaLo, hi);
     } else {
@@ -234,6 +249,9 @@ export class Mmu {
       vmid: c.vmid,
       descriptor1: l2.descriptor1[i] as number,
       descriptor2: l2.descriptor2[i] as number,
+      gptEntry: l2.gptEntry[i] as number,
+      regime: c.regime,
+      security: c.security,
     };
   }
 
@@ -256,6 +274,7 @@ export class Mmu {
     l2.ipaSpace[i] = w.ipaSpace;
     l2.descriptor1[i] = w.descriptor1;
     l2.descriptor2[i] = w.descriptor2;
+    l2.gptEntry[i] = w.gptEntry;
     return i;
   }
 
@@ -277,7 +296,7 @@ export class Mmu {
     if (this.device || access === Access.Fetch || access === Access.Maintain) return;
     const i = this.entry;
     const offset = vaLo & 0xfff;
-    const host = this.phys.host(this.pa - offset);
+    const host = this.phys.hostIn(this.pa - offset, this.pas);
     if (host === 0) return;
     const write = access !== Access.Read;
     if (write) {
@@ -298,7 +317,7 @@ export class Mmu {
   fillFetch(vaLo: number, vaHi: number, page: number): void {
     const c = this.current;
     const table = fetchTable[this.privilege];
-    if (c.config.flat) {
+    if (c.config.flat && !this.checked) {
       c.l1.fill(table, vaLo, vaHi, page, 0, false);
       return;
     }
@@ -372,13 +391,8 @@ export class Mmu {
       case TlbiOp.PaAll:
         return (_l2, m) => m.flushAll();
       case TlbiOp.PaRange: {
-        const r = paOperand(value);
-        // Entries of regimes without translation are in the L1 only.
-        if (r === undefined) return undefined;
-        return (l2, m) => {
-          l2.removePa(r.start, r.end);
-          m.purgeFlat();
-        };
+        const r = paOperand(value, this.granuleCheck?.granuleLog2 ?? 0);
+        return r === undefined ? undefined : (l2) => l2.removePa(r.start, r.end);
       }
     }
   }
@@ -401,10 +415,6 @@ export class Mmu {
     const start = Number(value & 0xff_ffff_ffffn) * 4096;
     const r = t.range ? rangeOperand(value, c.config.largeIpa, false) : { start, end: start + 4096 };
     return r === undefined ? undefined : (l2) => l2.removeIpa(r.start, r.end, space, tag);
-  }
-
-  private purgeFlat(): void {
-    for (const c of this.contexts) if (c?.config?.flat) c.l1.purge();
   }
 
   // ---- address translation instructions ------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import { FaultType, type WalkFault } from "./fault.ts";
 import { stage2Perms, Upper } from "./permissions.ts";
 import { P2 } from "./range.ts";
 import type { Stage2Config } from "./stage2-config.ts";
-import { addressIn, alignDown, contiguousLog2, levelSize, OK, type TableMemory, tableBase } from "./table.ts";
+import { addressIn, alignDown, CHANGED, contiguousLog2, levelSize, OK, type TableMemory, tableBase } from "./table.ts";
 
 export const AF = 1 << 10;
 const S2AP_WRITE = 1 << 7;
@@ -73,7 +73,7 @@ export class Stage2Walker {
     if (base >= c.oaLimit) return f.set(FaultType.AddressSize, 0, 2);
     for (let level = c.startLevel; ; level++) {
       const at = base + index * 8;
-      const r = this.table.read(at, c.walkPas, c.ee);
+      const r = this.table.read(at, c.walkPas, c.ee, 2, level);
       if (r !== OK) return this.unreadable(r as FaultType, level, at, c.walkPas);
       const lo = this.table.lo;
       const hi = this.table.hi;
@@ -127,7 +127,11 @@ export class Stage2Walker {
     let newLo = lo | AF;
     const write = dirty && (need & PERM_WRITES) !== 0;
     if (dbm && write) newLo |= S2AP_WRITE;
-    if (newLo !== lo && !this.table.update(this.descriptor, lo, hi, newLo, c.ee)) return undefined;
+    if (newLo !== lo) {
+      const r = this.table.update(this.descriptor, c.walkPas, lo, hi, newLo, c.ee);
+      if (r === CHANGED) return undefined;
+      if (r !== OK) return this.unreadable(r as FaultType, level, this.descriptor, c.walkPas);
+    }
 
     this.oa = base + (ipa - alignDown(ipa, size));
     this.oaPas = pas;

@@ -1,32 +1,48 @@
 // Translation table descriptors: reading and updating them in physical memory, and the address fields they hold.
 
-import type { Pas } from "../arch/security.ts";
+import { type Pas, Security } from "../arch/security.ts";
 import type { PhysicalMemory } from "../mem/physical.ts";
 import { FaultType } from "./fault.ts";
 import { P2, type TableShape, Wide } from "./range.ts";
 
 /**
- * Granule protection check in front of every physical access of translation (FEAT_RME). Installed by the machine when
- * granule protection exists; absent means that every access passes.
+ * Granule protection check in front of every physical access of translation (FEAT_RME; src/gpt). Absent on a PE without FEAT_RME:
+ * every access passes.
  */
 export interface GranuleCheck {
-  /**
-   * May the PA space `pas` access `pa`? 0: yes. Else what failed: kind (`Gpc`) * 16 + level of the GPT.
-   * `fetch` and `write` describe the access; `walk` tells a descriptor access from the final one.
-   */
-  check(pa: number, pas: Pas, write: boolean, fetch: boolean, walk: boolean): number;
-  /** log2 of the naturally aligned block around the address last checked that gives the same answer, at least 12. */
+  /** GPCCR_EL3.GPC: accesses are checked. */
+  readonly active: boolean;
+  /** May the PA space `pas` access `pa` for a requester in `state`? 0: yes. Else what failed: kind (`Gpc`) * 16 + level of the GPT. */
+  check(pa: number, pas: Pas, state: Security): number;
+  /** log2 of the naturally aligned block around the address last checked for which the answer holds, at least 12. */
   readonly sizeLog2: number;
+  /** Physical address of the table entry that gave the answer, or that could not be used; -1 when none was read. */
+  readonly entry: number;
+  /** log2 of the physical granule (GPCCR_EL3.PGS); 0: reserved. */
+  readonly granuleLog2: number;
 }
 
 /** No fault. */
 export const OK = -1;
+/** A descriptor is no longer what it was when it was read. */
+export const CHANGED = -2;
+
+/** Told of each descriptor access of a walk, for explanations and for the journal of table writers. */
+export interface WalkObserver {
+  /** The descriptor at `pa` was read for `stage` at `level`: OK and its value is in the TableMemory, or the type of the fault. */
+  descriptor(stage: 1 | 2, level: number, pa: number, pas: Pas, result: number): void;
+}
 
 /** Access to descriptors. The last one read is in `lo`, `hi`. */
 export class TableMemory {
   lo = 0;
   hi = 0;
+  observer: WalkObserver | undefined;
+  /** Updates by hardware management are checked but not made: a walk that must leave no trace. */
+  dry = false;
   granuleCheck: GranuleCheck | undefined;
+  /** Security state of the requester whose access is being translated. */
+  state: Security = Security.NonSecure;
   /** Result of the granule check that failed. */
   gpc = 0;
   /** Told after an update of the descriptor at `pa`. */
@@ -40,12 +56,15 @@ export class TableMemory {
   }
 
   /** Reads the descriptor at `pa` (8-aligned). OK, GranuleOnWalk, or ExternalOnWalk when there is no RAM. */
-  read(pa: number, pas: Pas, bigEndian: boolean): number {
-    if (this.granuleCheck !== undefined) {
-      this.gpc = this.granuleCheck.check(pa, pas, false, false, true);
-      if (this.gpc !== 0) return FaultType.GranuleOnWalk;
-    }
-    const at = this.phys.host(pa) >>> 2;
+  read(pa: number, pas: Pas, bigEndian: boolean, stage: 1 | 2, level: number): number {
+    const r = this.fetch(pa, pas, bigEndian);
+    this.observer?.descriptor(stage, level, pa, pas, r);
+    return r;
+  }
+
+  private fetch(pa: number, pas: Pas, bigEndian: boolean): number {
+    if (this.protected(pa, pas)) return FaultType.GranuleOnWalk;
+    const at = this.phys.hostIn(pa, pas) >>> 2;
     if (at === 0) return FaultType.ExternalOnWalk;
     const w0 = this.i32[at] as number;
     const w1 = this.i32[at + 1] as number;
@@ -54,19 +73,29 @@ export class TableMemory {
     return OK;
   }
 
+  /** The granule protection check refuses the access; why is in `gpc`. */
+  private protected(pa: number, pas: Pas): boolean {
+    if (this.granuleCheck === undefined) return false;
+    this.gpc = this.granuleCheck.check(pa, pas, this.state);
+    return this.gpc !== 0;
+  }
+
   /**
    * Compare and swap of the low word of a descriptor, the only one that hardware management changes (AF, AP[2], S2AP[1]).
-   * False when memory no longer holds {lo, hi}: the walk has to start again. PEs take turns, so this is atomic.
+   * OK, a fault, or CHANGED when memory no longer holds {lo, hi}: the walk has to start again. PEs take turns, so this is atomic.
    */
-  update(pa: number, lo: number, hi: number, newLo: number, bigEndian: boolean): boolean {
-    const at = this.phys.host(pa) >>> 2;
+  update(pa: number, pas: Pas, lo: number, hi: number, newLo: number, bigEndian: boolean): number {
+    if (this.protected(pa, pas)) return FaultType.GranuleOnWalk;
+    const at = this.phys.hostIn(pa, pas) >>> 2;
+    if (at === 0) return FaultType.ExternalOnWalk;
     const first = bigEndian ? swap(hi) : lo;
     const second = bigEndian ? swap(lo) : hi;
-    if (this.i32[at] !== first || this.i32[at + 1] !== second) return false;
+    if (this.i32[at] !== first || this.i32[at + 1] !== second) return CHANGED;
+    if (this.dry) return OK;
     if (bigEndian) this.i32[at + 1] = swap(newLo);
     else this.i32[at] = newLo;
     this.onWrite(pa);
-    return true;
+    return OK;
   }
 }
 

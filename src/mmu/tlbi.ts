@@ -109,10 +109,15 @@ export function rangeOperand(x: bigint, large: boolean, signed: boolean): ByteRa
 
 const paSizes = [12, 14, 16, 21, 25, 29, 30, 34, 36, 39] as const;
 
-/** Operand of RPAOS and RPALOS: SIZE and PA. Undefined: reserved SIZE, no effect. */
-export function paOperand(x: bigint): ByteRange | undefined {
-  const size = paSizes[Number((x >> 44n) & 15n)];
-  if (size === undefined) return undefined;
-  const start = Number(x & 0xff_ffff_ffffn) * 4096;
-  return { start, end: start + 2 ** size };
+/**
+ * Operand of RPAOS and RPALOS: SIZE in bits 47:44, PA[51:12] in bits 39:0. A SIZE below the physical granule (log2, GPCCR_EL3.PGS)
+ * means the granule. Undefined: reserved SIZE, or an address that is not aligned to it; nothing has to be invalidated then.
+ */
+export function paOperand(x: bigint, granule: number): ByteRange | undefined {
+  const named = paSizes[Number((x >> 44n) & 15n)];
+  if (named === undefined) return undefined;
+  const size = 2 ** Math.max(named, granule);
+  const pa = Number(x & 0xff_ffff_ffffn) * 4096;
+  const start = pa - (pa % 2 ** granule);
+  return start % size === 0 ? { start, end: start + size } : undefined;
 }

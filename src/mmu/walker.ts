@@ -23,7 +23,7 @@ import { stage1Perms, Table, Upper } from "./permissions.ts";
 import { P2, type RangeConfig } from "./range.ts";
 import { Regime, type RegimeConfig } from "./regime.ts";
 import { AF, MAX_RETRIES, Stage2Walker } from "./stage2.ts";
-import { addressIn, alignDown, contiguousLog2, field, levelSize, OK, offsetIn, TableMemory, tableBase } from "./table.ts";
+import { addressIn, alignDown, CHANGED, contiguousLog2, field, levelSize, OK, offsetIn, TableMemory, tableBase } from "./table.ts";
 
 const AP2 = 1 << 7;
 /** A "leaf" that is not from a table covers everything. */
@@ -73,6 +73,8 @@ export class Walker {
   /** Physical addresses of the leaf descriptors, -1 where the stage is off. */
   descriptor1 = -1;
   descriptor2 = -1;
+  /** Physical address of the granule protection table entry that permits the access, -1 where none was read. */
+  gptEntry = -1;
 
   private readonly st: PeState;
   private readonly features: MmuFeatures;
@@ -102,6 +104,7 @@ export class Walker {
     const f = this.fault;
     f.s1ptw = false;
     f.gpc = 0;
+    this.table.state = c.security;
     f.write = access === Access.Write;
     const need = needed[privilege * 8 + access] as number;
     if (!(c.stage1 ? this.stage1(c, vaLo, hi, need, privilege, purpose) : this.stage1Off(c, vaLo, hi))) return false;
@@ -136,12 +139,15 @@ export class Walker {
   /** Granule protection check of the final address (lowest priority of all translation checks). */
   private granule(access: Access): boolean {
     const g = this.table.granuleCheck;
+    this.gptEntry = -1;
     if (g === undefined) return true;
-    const r = g.check(this.pa, this.pas, access === Access.Write || access === Access.ReadWrite, access === Access.Fetch, false);
+    const r = g.check(this.pa, this.pas, this.table.state);
     if (r === 0) {
       this.size = Math.min(this.size, g.sizeLog2);
+      this.gptEntry = g.entry;
       return true;
     }
+    this.fault.write = access === Access.Write;
     this.fault.gpc = r;
     this.fault.pa = this.pa;
     this.fault.pas = this.pas;
@@ -223,16 +229,20 @@ export class Walker {
   private readDescriptor(c: RegimeConfig, at: number): boolean {
     this.descIpa = at;
     if (!this.locate(c, Perm.PR)) return false;
-    const r = this.table.read(this.descPa, this.descPas, c.ee);
+    const r = this.table.read(this.descPa, this.descPas, c.ee, 1, this.level);
     if (r === OK) {
       this.lo = this.table.lo;
       this.hi = this.table.hi;
       return true;
     }
-    this.fault.gpc = r === FaultType.GranuleOnWalk ? this.table.gpc : 0;
+    return this.inaccessible(r as FaultType);
+  }
+  /** The descriptor cannot be read or updated. */
+  private inaccessible(type: FaultType): false {
+    this.fault.gpc = type === FaultType.GranuleOnWalk ? this.table.gpc : 0;
     this.fault.pa = this.descPa;
     this.fault.pas = this.descPas;
-    return this.fault.set(r as FaultType, this.level, 1);
+    return this.fault.set(type, this.level, 1);
   }
 
   /** Physical address of the descriptor at descIpa; `need` is a read, or a read and write for its update. */
@@ -279,7 +289,9 @@ export class Walker {
     const newLo = (write ? lo & ~AP2 : lo) | AF;
     if (newLo !== lo) {
       if (!this.locate(c, Perm.PR | Perm.PW)) return false;
-      if (!this.table.update(this.descPa, lo, top, newLo, c.ee)) return undefined;
+      const r = this.table.update(this.descPa, this.descPas, lo, top, newLo, c.ee);
+      if (r === CHANGED) return undefined;
+      if (r !== OK) return this.inaccessible(r as FaultType);
     }
 
     this.pa = base + offsetIn(vaLo, hi, size);

@@ -162,8 +162,11 @@ describe("AT", () => {
 describe("granule protection hook", () => {
   /** Denies one page to one PA space. */
   const deny = (page: number, kind: number): GranuleCheck => ({
+    active: true,
     check: (pa) => (pa - (pa % 4096) === page ? kind * 16 + 1 : 0),
     sizeLog2: 12,
+    entry: -1,
+    granuleLog2: 12,
   });
   it("stands before every descriptor and before the final access, and limits what an entry covers", () => {
     const { rig, s1 } = setup(false);

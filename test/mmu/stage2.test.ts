@@ -356,7 +356,13 @@ describe("security states", () => {
     expect(at(0x1000n)).toEqual([RAM + 0x1000, 1]);
     // The stage 2 tables themselves: SW for Secure IPAs, NSW for Non-secure ones. Memory is one, the spaces are what differs.
     const walked: number[] = [];
-    rig.mmu.granuleCheck = { check: (pa, pas) => (pa >= non.root && pa < non.root + 4096 ? walked.push(pas) * 0 : 0), sizeLog2: 12 };
+    rig.mmu.granuleCheck = {
+      active: true,
+      check: (pa, pas) => (pa >= non.root && pa < non.root + 4096 ? walked.push(pas) * 0 : 0),
+      sizeLog2: 12,
+      entry: -1,
+      granuleLog2: 12,
+    };
     rig.mmu.flushAll();
     at(0x1000n);
     rig.set({ VTCR_EL2: vtcr(non, bit(29)) });

@@ -72,6 +72,11 @@ export const el1Rows: readonly RegisterRow[] = [
   ["ERXADDR_EL1",       "r1w1", "",                                               0n, "none", "TERR F49", "RAS"],
   ["ERXMISC0_EL1",      "r1w1", "",                                               0n, "none", "TERR F45", "RAS"],
   ["ERXMISC1_EL1",      "r1w1", "",                                               0n, "none", "TERR F45", "RAS"],
+  ["ERXMISC2_EL1",      "r1w1", "",                                               0n, "none", "TERR F45", "RASv1p1"],
+  ["ERXMISC3_EL1",      "r1w1", "",                                               0n, "none", "TERR F45", "RASv1p1"],
+  ["ERXPFGF_EL1",       "r1",   "",                                               0n, "none", "TERR FIEN F46R", "RASv1p1"],
+  ["ERXPFGCTL_EL1",     "r1w1", "",                                               0n, "none", "TERR FIEN F47", "RASv1p1"],
+  ["ERXPFGCDN_EL1",     "r1w1", "",                                               0n, "none", "TERR FIEN F48", "RASv1p1"],
   // Memory
   ["MAIR_EL1",          "r1w1", "*",                                              0n, "tables", "TVM F24", ""],
   ["AMAIR_EL1",         "r1w1", "",                                               0n, "none", "TVM F3", ""],

@@ -9,7 +9,7 @@ const SCTLR_EL2 =
 const SCTLR_EL3 =
   "M[0] A[1] C[2] SA[3] nAA[6]?LSE2 I[12] EnDB[13]?PAuth WXN[19] IESB[21]?IESB EnDA[27]?PAuth EnIB[30]?PAuth EnIA[31]?PAuth BT[36]?BTI DSSBS[44]?SSBS";
 const HCR =
-  "VM[0] SWIO[1] PTW[2] FMO[3] IMO[4] AMO[5] VF[6] VI[7] VSE[8] FB[9] BSU[11:10] DC[12] TWI[13] TWE[14] TID1[16] TID2[17] TID3[18] TSC[19] TIDCP[20] TACR[21] TSW[22] TPCP[23] TPU[24] TTLB[25] TVM[26] TGE[27] TDZ[28] HCD[29]?-EL3 TRVM[30] CD[32] ID[33] E2H[34]?VHE TLOR[35]?LOR TERR[36]?RAS TEA[37]?RAS APK[40]?PAuth API[41]?PAuth FWB[46]?S2FWB GPF[48]?RME TID4[49]?EVT TICAB[50]?EVT TOCU[52]?EVT TTLBIS[54]?EVT TTLBOS[55]?EVT";
+  "VM[0] SWIO[1] PTW[2] FMO[3] IMO[4] AMO[5] VF[6] VI[7] VSE[8] FB[9] BSU[11:10] DC[12] TWI[13] TWE[14] TID1[16] TID2[17] TID3[18] TSC[19] TIDCP[20] TACR[21] TSW[22] TPCP[23] TPU[24] TTLB[25] TVM[26] TGE[27] TDZ[28] HCD[29]?-EL3 TRVM[30] CD[32] ID[33] E2H[34]?VHE TLOR[35]?LOR TERR[36]?RAS TEA[37]?RAS APK[40]?PAuth API[41]?PAuth FWB[46]?S2FWB FIEN[47]?RASv1p1 GPF[48]?RME TID4[49]?EVT TICAB[50]?EVT TOCU[52]?EVT TTLBIS[54]?EVT TTLBOS[55]?EVT";
 const SPSR =
   "M[3:0] F[6] I[7] A[8] D[9] BTYPE[11:10]?BTI SSBS[12]?SSBS IL[20] SS[21] PAN[22]?PAN UAO[23]?UAO DIT[24]?DIT V[28] C[29] Z[30] N[31]";
 // Bits of the fine-grained trap registers for registers and instructions that exist; the rest is RES0.
@@ -65,13 +65,14 @@ export const el2Rows: readonly RegisterRow[] = [
   // EL3
   ["SCTLR_EL3",         "r3w3", SCTLR_EL3,                                        0x30c5_0830n, "controls", "", "EL3"],
   ["ACTLR_EL3",         "r3w3", "",                                               0n, "none", "", "EL3"],
-  ["SCR_EL3",           "r3w3", "NS[0] IRQ[1] FIQ[2] EA[3] SMD[7] HCE[8] SIF[9] ST[11] TWI[12] TWE[13] TLOR[14]?LOR TERR[15]?RAS APK[16]?PAuth API[17]?PAuth EEL2[18]?SEL2 EASE[19]?RME NMEA[20]?RME FGTEn[27]?FGT ECVEn[28]?ECV HXEn[38]?HCX GPF[48]?RME NSE[62]?RME", 0x430n, "controls", "", "EL3"],
+  ["SCR_EL3",           "r3w3", "NS[0] IRQ[1] FIQ[2] EA[3] SMD[7] HCE[8] SIF[9] ST[11] TWI[12] TWE[13] TLOR[14]?LOR TERR[15]?RAS APK[16]?PAuth API[17]?PAuth EEL2[18]?SEL2 EASE[19]?RASv1p1 NMEA[20]?RASv1p1 FIEN[21]?RASv1p1 FGTEn[27]?FGT ECVEn[28]?ECV HXEn[38]?HCX GPF[48]?RME NSE[62]?RME", 0x430n, "controls", "", "EL3"],
   ["CPTR_EL3",          "r3w3", "TFP[10] TCPAC[31]",                              0n, "controls", "", "EL3"],
   ["MDCR_EL3",          "r3w3", "TPM[6]?PMUv3 TDA[9] TDOSA[10] SDD[16] SPME[17]?PMUv3 SCCD[23]?PMUv3p5 TDCC[27]?FGT MCCD[34]?PMUv3p7 MPMX[35]?PMUv3p7", 0n, "controls", "", "EL3"],
   ["TTBR0_EL3",         "r3w3", "*",                                              0n, "tables", "", "EL3"],
   ["TCR_EL3",           "r3w3", "T0SZ[5:0] IRGN0[9:8] ORGN0[11:10] SH0[13:12] TG0[15:14] PS[18:16] TBI[20] HA[21]?HAF HD[22]?HAFDBS HPD[24]?HPDS HWU[28:25]?HPDS2 TBID[29]?PAuth DS[32]?LPA2", 0x8080_0000n, "controls", "", "EL3"],
   ["GPTBR_EL3",         "r3w3", "BADDR[39:0]",                                    0n, "tables", "", "RME"],
-  ["GPCCR_EL3",         "r3w3", "PPS[2:0] IRGN[9:8] ORGN[11:10] SH[13:12] PGS[15:14] GPC[16] GPCP[17]", 0n, "tables", "", "RME"],
+  ["GPCCR_EL3",         "r3w3", "PPS[2:0] PPS3[3]?GPC3 RLPAD[5]?GPC2 NSPAD[6]?GPC2 SPAD[7]?GPC2 IRGN[9:8] ORGN[11:10] SH[13:12] PGS[15:14] GPC[16] GPCP[17] NSO[19]?GPC2 L0GPTSZ[23:20]! APPSAA[24]?GPC2 GPCBW[29]?GPC3", 0n, "tables", "", "RME"],
+  ["GPCBW_EL3",         "r3w3", "BWADDR[25:0] BWSTRIDE[36:32] BWSIZE[39:37]",      0n, "tables", "", "GPC3"],
   ["SPSR_EL3",          "r3w3", SPSR,                                             0n, "none", "", "EL3"],
   ["ELR_EL3",           "r3w3", "*",                                              0n, "none", "", "EL3"],
   ["SP_EL2",            "r3w3", "*",                                              0n, "none", "", "EL3"],

@@ -25,6 +25,7 @@ const rows: readonly InstructionRow[] = [
   ["DC CVADP",    3, 7, 13, 1, 0, "dcva", "UCI TPCP I9",       "DPB2"],
   ["DC CIVAC",    3, 7, 14, 1, 0, "dcva", "UCI TPCP I10",      ""],
   ["DC CIPAPA",   6, 7, 14, 1, 3, "dcpa", "",                  "RME"],
+  ["DC CIGDPAPA", 6, 7, 14, 5, 3, "dcpa", "",                  "RME MTE2"],
   ["AT S1E1R",    0, 7,  8, 0, 1, "at",   "I12",               ""],
   ["AT S1E1W",    0, 7,  8, 1, 1, "at",   "I13",               ""],
   ["AT S1E0R",    0, 7,  8, 2, 1, "at",   "I14",               ""],

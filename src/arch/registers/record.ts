@@ -15,7 +15,7 @@ export type Effect = "none" | "controls" | "tables" | "timer" | "gic" | "pmu" | 
  * ("NAME[hi:lo]", "?FEATURE" = only with the feature, "?-FEATURE" = only without it, "!" = read only; "*" = all 64 bits); bits that read as one; effect; traps.
  *
  * Traps, in words separated by spaces (h = HCR_EL2 bit, traps accesses from EL0 and EL1 to EL2 when EL2 is enabled):
- *   TVM TID1 TID2 TID3 TID4 TACR APK TERR TLOR TCPAC   the control of that name (TVM: writes by TVM, reads by TRVM)
+ *   TVM TID1 TID2 TID3 TID4 TACR APK TERR FIEN TLOR TCPAC   the control of that name (TVM: writes by TVM, reads by TRVM)
  *   Fn / Dn        bit n of HFGRTR_EL2, HFGWTR_EL2 / HDFGRTR_EL2, HDFGWTR_EL2 (R or W after the number: only that direction)
  *   UCT UMA FPEN   EL0 access needs the SCTLR_ELx bit; FP/SIMD access rules
  *   SPSEL          UNDEFINED while PSTATE.SP = 0
