@@ -98,8 +98,8 @@ function createProgram(version: string, choose: (command: RunCommand | FetchComm
     .option("--cpu <name>", "processor type and features, such as max, cortex-a76 or max,lse=off")
     .option("--machine <name>", "machine type", "virt")
     .option("--dtb <file>", "device tree to use instead of the machine's own")
-    .option("--drive <spec>", "disk: file=NAME[,format=raw][,readonly=on]; may be repeated", collect, [])
-    .option("--device <spec>", "device: virtio-blk-device,drive=ID, virtio-rng-device; may be repeated", collect, [])
+    .option("--drive <spec>", "disk: file=NAME[,format=raw][,readonly=on]; may be repeated", collect)
+    .option("--device <spec>", "device: virtio-blk-device,drive=ID, virtio-rng-device; may be repeated", collect)
     .option("--console <name>", "which of the guest's consoles to show: ttyAMA0 (serial) or hvc0 (virtio)", "ttyAMA0")
     .option("--serial <where>", "where to show it: stdio, none or file:NAME", "stdio")
     .option("--time <mode>", "wall: as the host's clock; deterministic: by instructions, equal in every run", "wall")
@@ -135,7 +135,7 @@ Examples:
   rme-emu --kernel debian
   rme-emu --kernel Image --initrd initrd.cpio.gz --append "console=ttyAMA0" --memory 2G --smp 2`;
 
-const collect = (value: string, before: string[]): string[] => [...before, value];
+const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
 
 /** What commander hands over: the options as typed. */
 interface RawOptions {
@@ -147,8 +147,8 @@ interface RawOptions {
   readonly cpu?: string;
   readonly machine: string;
   readonly dtb?: string;
-  readonly drive: string[];
-  readonly device: string[];
+  readonly drive?: string[];
+  readonly device?: string[];
   readonly serial: string;
   readonly console: string;
   readonly time: string;
@@ -172,7 +172,7 @@ function runCommand(raw: RawOptions): RunCommand {
     initrd: raw.initrd,
     dtb: raw.dtb,
     append: raw.append,
-    drives: parseDrives(raw.drive, raw.device),
+    drives: parseDrives(raw.drive ?? [], raw.device ?? []),
     serial: parseSerial(raw.serial),
     console: parseConsole(raw.console),
     time: parseTime(raw.time),
