@@ -46,6 +46,17 @@ export class Console {
   get text(): string {
     return this.all;
   }
+  /**
+   * Runs the machine until the console has printed something that matches; the match and all output before it are consumed.
+   * Throws EmuError("wait-failed") with the last output when the time is up or the machine stops first.
+   */
+  waitFor(pattern: RegExp, options: WaitOptions = {}): Promise<RegExpExecArray> {
+    if (!this.run) throw new EmuError("console-detached", "this console belongs to no machine");
+    return this.run(pattern, options);
+  }
+  /** Set by the machine that the console belongs to. */
+  run: ((pattern: RegExp, options: WaitOptions) => Promise<RegExpExecArray>) | undefined;
+
   /** Calls `listener` with each piece of output. */
   onData(listener: (bytes: Uint8Array) => void): void {
     this.listeners.push(listener);
