@@ -2,6 +2,8 @@
 
 import { usageError } from "../util/errors.ts";
 
+import { EmuError } from "../util/errors.ts";
+
 /** Takes input as far as there is room; returns how many bytes it took. */
 export type Receiver = (bytes: Uint8Array) => number;
 
