@@ -55,6 +55,7 @@ export function abortIss(f: Fault, o: AbortContext): number {
 
 /** Takes the exception that a fault of the current instruction causes. */
 export function takeAbort(pe: Pe, f: Fault, o: AbortContext): void {
+  pe.hooks.abort?.(pe, f, o);
   if (isGpcException(pe, f)) {
     takeGpcException(pe, f, o);
     return;

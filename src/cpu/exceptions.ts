@@ -145,6 +145,7 @@ export function exceptionReturn(pe: Pe, pcLo: number, pcHi: number): void {
   st.setLo(Off.EVENT, 1);
   pe.contextChanged();
   branchAddress(pe, pcLo, pcHi);
+  pe.hooks.returned?.(pe, el);
 }
 
 /** PC of a branch (AArch64.BranchAddr): the top byte is replaced when the regime ignores it for instruction addresses. */

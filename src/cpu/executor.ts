@@ -37,8 +37,16 @@ const interpreterModule = (): WebAssembly.Module => {
   return compiled;
 };
 
+/** Who writes memory: an instruction of the running PE, a table walk of it, a device, or the host. */
+export type MemoryWriter = "pe" | "walk" | "device" | "host";
+
 export class Executor {
   readonly code: CodePages;
+  /**
+   * Told of writes to memory that do not go through an L1 TLB, by instructions before they are made, by walks afterwards. Writes to
+   * a page are all seen while TlbDomain.allowWrite refuses it.
+   */
+  writeObserver: ((pa: number, length: number, by: MemoryWriter) => void) | undefined;
   private readonly pes: readonly Pe[];
   private readonly phys: PhysicalMemory;
   private readonly domain: TlbDomain;
@@ -60,9 +68,9 @@ export class Executor {
     this.domain = domain;
     this.pes = pes;
     this.code = new CodePages(phys, domain, context);
-    this.slow = new SlowPath(phys, this.code, (pa, bytes) => this.memoryWritten(pa, bytes));
+    this.slow = new SlowPath(phys, this.code, (pa, bytes) => this.memoryWritten(pa, bytes, "pe"));
     domain.allowWrite = (pa) => !this.code.has(pa) && !this.watched.has(Math.floor(pa / 4096));
-    domain.tableWritten = (pa) => this.memoryWritten(pa, 8);
+    domain.tableWritten = (pa) => this.memoryWritten(pa, 8, "walk");
     new BigUint64Array(phys.memory.buffer).set(bitmaskTable(), BITMASKS >> 3);
     new Uint32Array(phys.memory.buffer).set(crcTables(), CRC_TABLES >> 2);
     const empty = new BigUint64Array(phys.memory.buffer, EMPTY_TLB, 2 * TLB_ENTRIES);
@@ -86,6 +94,10 @@ export class Executor {
   /** Instructions retired by the PE in the call that is under way; exact inside helpers and devices. */
   get progress(): number {
     return this.current ? this.budget - (this.current.st.lo(Off.BUDGET) | 0) : 0;
+  }
+  /** The PE whose instruction is being executed; undefined between slices. */
+  get running(): Pe | undefined {
+    return this.current;
   }
   /** The pointer authentication function; `key`: offset of the key's low half in the PE block. */
   pac(pe: Pe, pointer: bigint, modifier: bigint, key: number): bigint {
@@ -242,7 +254,8 @@ export class Executor {
 
   // ---- memory coherence --------------------------------------------------------------------------------------------
   /** Memory changed behind the PEs' back: DMA, agents, page table updates, the debugger. */
-  memoryWritten(pa: number, length: number): void {
+  memoryWritten(pa: number, length: number, by: MemoryWriter = "host"): void {
+    this.writeObserver?.(pa, length, by);
     this.code.written(pa, length);
     if (this.watched.size === 0) return;
     for (let page = Math.floor(pa / 4096); page * 4096 < pa + length; page++) this.clearReservations(page);

@@ -56,6 +56,10 @@ export interface PeHooks {
   pac(pointer: bigint, modifier: bigint, key: number): bigint;
   /** Called after each exception entry, for traces. `e` is valid during the call only. */
   exception?(pe: Pe, e: ExceptionInfo): void;
+  /** Called before an abort or a granule protection exception is taken: the PE is still as it was when it made the access. */
+  abort?(pe: Pe, fault: Fault, o: AbortContext): void;
+  /** Called after an exception return that was made at Exception level `from`. */
+  returned?(pe: Pe, from: number): void;
   /** Retired instructions of this PE up to the current one, for the performance monitors. */
   retired?(): bigint;
 }

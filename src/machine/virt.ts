@@ -170,7 +170,7 @@ export class VirtMachine {
     return {
       read: (pa, length) => this.phys.readBytes(pa, length),
       write: (pa, data) => {
-        this.executor.memoryWritten(pa, data.length);
+        this.executor.memoryWritten(pa, data.length, "device");
         return this.phys.writeBytes(pa, data);
       },
     };
