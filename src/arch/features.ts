@@ -234,7 +234,11 @@ export function parseCpu(text: string): Features {
     if (key === "l0gptsz") {
       l0gptsz = Number(value);
       if (!(l0gptSizes as readonly number[]).includes(l0gptsz)) {
-        throw new EmuError("cpu-option", `l0gptsz=${value}: a level 0 GPT entry covers 2 to the power of one of ${l0gptSizes.join(", ")}`, 2);
+        throw new EmuError(
+          "cpu-option",
+          `l0gptsz=${value}: a level 0 GPT entry covers 2 to the power of one of ${l0gptSizes.join(", ")}`,
+          2,
+        );
       }
       continue;
     }

@@ -1,8 +1,6 @@
 // A console as a test or a terminal sees it: bytes out, bytes in, and waiting for text.
 
-import { usageError } from "../util/errors.ts";
-
-import { EmuError } from "../util/errors.ts";
+import { EmuError, usageError } from "../util/errors.ts";
 
 /** Takes input as far as there is room; returns how many bytes it took. */
 export type Receiver = (bytes: Uint8Array) => number;

@@ -175,7 +175,7 @@ export class Mmu {
   /** Accesses are granule-checked: the TLB holds the answers, also for regimes that do not translate. */
   private get checked(): boolean {
     const g = this.walker.table.granuleCheck;
-    return g !== undefined && g.active;
+    return g?.active;
   }
 
   /**

@@ -71,7 +71,7 @@ export class BareInterpreter {
   /** The slow path over a PE whose only memory is the data page. */
   private slowPath(): { path: SlowPath; pe: Pe } {
     const { st } = this;
-    const phys = { u8: st.u8, host: (pa: number) => RAM_POOL + (pa - DATA_PAGE) };
+    const phys = { u8: st.u8, hostIn: (pa: number) => RAM_POOL + (pa - DATA_PAGE) };
     const code = { dropAt: () => {}, word: () => 0 };
     const mmu = {
       pa: 0,
