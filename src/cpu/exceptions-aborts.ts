@@ -48,7 +48,7 @@ export function abortIss(f: Fault, o: AbortContext): number {
   if (o.fetch) return iss;
   if (f.maintenance) return iss | (1 << 8) | (1 << 6);
   if (f.write) iss |= 1 << 6;
-  const reported = f.type <= FaultType.Permission;
+  const reported = f.type <= FaultType.Permission || f.type === FaultType.GranuleOnWalk;
   if (f.stage === 2 && !f.s1ptw && reported && o.insn !== undefined) iss |= dataAbortIsv(o.insn);
   return iss;
 }
