@@ -8,8 +8,13 @@ import { Inspector } from "./inspect.ts";
 import { readSnapshot, writeSnapshot } from "./snapshot.ts";
 
 export interface MachineOptions {
-  /** Board; "virt" is the only one so far. */
-  machine?: "virt";
+  /**
+   * Board: "virt" boots a kernel with firmware of the emulator at EL3; "virt,secure=on" enters `kernel` at EL3 itself, on every PE, with the
+   * MMU off and the address of the device tree in x0: an ELF file, or a raw image together with `start`.
+   */
+  machine?: "virt" | "virt,secure=on";
+  /** With secure=on: where PEs start, and a raw image is loaded. Default for an ELF file: its entry point. */
+  start?: { el: 3; entry: number };
   /** CPU profile and features ("max", "cortex-a76", "max,lse=off"); default "max". */
   cpu?: string;
   /** Number of PEs, 1..8; default 1. */
@@ -63,6 +68,8 @@ export class Machine extends Inspector {
       time: options.time ?? "deterministic",
       seed: options.seed ?? 1n,
       epoch: options.epoch ?? (options.time === "wall" ? Math.floor(Date.now() / 1000) : DEFAULT_EPOCH),
+      secure: options.machine === "virt,secure=on",
+      entry: options.start?.entry,
       kernel: options.kernel,
       initrd: options.initrd,
       dtb: options.dtb,
@@ -81,12 +88,16 @@ export class Machine extends Inspector {
     const woken = () => this.wake?.();
     this.console = consoles.main = new Console((bytes) => board.uart.receive(bytes), woken);
     this.virtioConsole = consoles.virtio = new Console((bytes) => board.hvc.receive(bytes), woken);
+    for (const on of [this.console, this.virtioConsole]) on.run = (pattern, o) => this.waitFor(pattern, o, on);
   }
 
   /** Builds the machine and loads what it boots. Throws EmuError for bad input. */
   static async create(options: MachineOptions): Promise<Machine> {
-    if (options.machine !== undefined && options.machine !== "virt") {
-      throw usageError("unknown-machine", `unknown machine "${String(options.machine)}"; there is: virt`);
+    if (options.machine !== undefined && !["virt", "virt,secure=on"].includes(options.machine)) {
+      throw usageError("unknown-machine", `unknown machine "${String(options.machine)}"; there are: virt and virt,secure=on`);
+    }
+    if (options.start !== undefined && options.machine !== "virt,secure=on") {
+      throw usageError("bad-start", "only virt,secure=on starts at EL3");
     }
     const { time, seed, epoch } = options;
     if (time !== undefined && time !== "deterministic" && time !== "wall") {

@@ -36,7 +36,8 @@ export function writeSnapshot({ state, ram }: Snapshot): Uint8Array {
   for (const pieces of groups(ram, PIECES)) parts.push(...section(pieces as unknown as Saved));
   const hash = createHash("sha256");
   for (const p of parts) hash.update(p);
-  return Buffer.concat([MAGIC, hash.digest(), ...parts]);
+  const file = Buffer.concat([MAGIC, hash.digest(), ...parts]);
+  return new Uint8Array(file.buffer, file.byteOffset, file.length); // no Buffer, whose slice() is no copy
 }
 
 function section(content: Saved): [Uint8Array, Uint8Array] {
