@@ -247,8 +247,11 @@ export class Executor {
   private landing(pe: Pe, ip: number): number {
     const insn = this.code.word(ip) >>> 0;
     const btype = pe.st.lo(Off.BTYPE);
-    if (compatibleTarget(insn, btype, pe.bt === 0)) return 0;
-    pe.system(SysOp.BRANCH_TARGET, insn);
+    const compatible = compatibleTarget(insn, btype, pe.bt === 0);
+    const isBrk = (insn & 0xffe0_001f) >>> 0 === 0xd420_0000;
+    if (compatible && !isBrk) return 0;
+    // BRK is one of the exceptions whose SPSR keeps BTYPE, so it is taken here, before PSTATE.BTYPE is cleared.
+    pe.system(compatible ? SysOp.BRK : SysOp.BRANCH_TARGET, insn);
     return 1;
   }
 

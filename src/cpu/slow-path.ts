@@ -9,6 +9,7 @@ import { type Fault, FaultType } from "../mmu/fault.ts";
 import type { CodePages } from "./code-pages.ts";
 import { accessBytes, Kind } from "./emit/access.ts";
 import type { Pe } from "./pe.ts";
+import { sctlrSlot } from "./sysreg-context.ts";
 
 /** An access answered by an exception. */
 export const REDIRECTED = -1;
@@ -21,6 +22,9 @@ interface Piece {
   /** Offset in linear memory; 0: not RAM. */
   host: number;
 }
+
+/** An access that reads and writes. A store-exclusive is for faults a write. */
+const isAtomic = (kind: number): boolean => (kind & (Kind.ATOMIC | Kind.EXCLUSIVE)) === Kind.ATOMIC;
 
 export class SlowPath {
   private readonly phys: PhysicalMemory;
@@ -47,7 +51,7 @@ export class SlowPath {
     const hi = st.hi(Off.VA);
     const bytes = accessBytes(kind);
     const misaligned = this.misaligned(kind, lo, bytes);
-    if (misaligned && (st.lo(Off.ALIGN) !== 0 || this.crossesUnit(kind, lo, bytes))) return this.abort(pe, kind, FaultType.Alignment);
+    if (misaligned && (st.lo(Off.ALIGN) !== 0 || this.crossesUnit(pe, kind, lo, bytes))) return this.abort(pe, kind, FaultType.Alignment);
     if (this.watching && this.watched(pe, kind, bytes)) return REDIRECTED;
     const inPage = 4096 - (lo & 0xfff);
     const first = this.translate(pe, kind, lo, hi, Math.min(bytes, inPage), misaligned);
@@ -71,20 +75,27 @@ export class SlowPath {
     const unit = kind & (Kind.EXCLUSIVE | Kind.ATOMIC) ? bytes : 1 << (kind & Kind.LG);
     return (lo & (unit - 1)) !== 0;
   }
-  /** Misaligned exclusive, ordered and atomic accesses fault when they cross a 16-byte unit (FEAT_LSE2, UnalignedAccessFaults). */
-  private crossesUnit(kind: number, lo: number, bytes: number): boolean {
-    return (kind & (Kind.ORDERED | Kind.ATOMIC | Kind.EXCLUSIVE)) !== 0 && (lo & 15) + bytes > 16;
+  /**
+   * Misaligned exclusive, ordered and atomic accesses fault when they cross a 16-byte unit (FEAT_LSE2, UnalignedAccessFaults);
+   * SCTLR_ELx.nAA lets the ordered ones cross it.
+   */
+  private crossesUnit(pe: Pe, kind: number, lo: number, bytes: number): boolean {
+    if ((kind & (Kind.ORDERED | Kind.ATOMIC | Kind.EXCLUSIVE)) === 0 || (lo & 15) + bytes <= 16) return false;
+    if ((kind & (Kind.ATOMIC | Kind.EXCLUSIVE)) !== 0) return true;
+    return pe.st.bit(sctlrSlot(pe, pe.st.lo(Off.EL)), 6) === 0;
   }
 
   private translate(pe: Pe, kind: number, lo: number, hi: number, bytes: number, misaligned: boolean): Piece | undefined {
     const { mmu } = pe;
-    const access = kind & Kind.ATOMIC ? Access.ReadWrite : kind & Kind.STORE ? Access.Write : Access.Read;
+    const access = isAtomic(kind) ? Access.ReadWrite : kind & Kind.STORE ? Access.Write : Access.Read;
     if (!mmu.translate(lo, hi, access, (kind & Kind.UNPRIVILEGED) !== 0)) {
-      pe.takeAbort(mmu.fault as Fault, { fetch: false, insn: this.code.word(pe.st.lo(Off.IP)) });
+      const insn = this.code.word(pe.st.lo(Off.IP));
+      const fault = mmu.fault as Fault;
+      pe.takeAbort(kind & Kind.ZVA ? { ...fault, va: this.zvaAddress(pe) } : fault, { fetch: false, insn });
       return undefined;
     }
     if (mmu.device && (misaligned || kind & Kind.ZVA)) {
-      this.abort(pe, kind, FaultType.Alignment, lo, hi);
+      this.abort(pe, kind, FaultType.Alignment, lo, hi, true);
       return undefined;
     }
     const { pa, pas } = mmu;
@@ -97,17 +108,22 @@ export class SlowPath {
     return { pa, pas, bytes, host };
   }
 
+  /** FAR of DC ZVA is the address in its register, not the start of the block. */
+  private zvaAddress(pe: Pe): bigint {
+    return pe.st.x(this.code.word(pe.st.lo(Off.IP)) & 31);
+  }
   /** Raises an abort that translation does not know about. */
-  private abort(pe: Pe, kind: number, type: FaultType, lo = pe.st.lo(Off.VA), hi = pe.st.hi(Off.VA)): number {
+  private abort(pe: Pe, kind: number, type: FaultType, lo = pe.st.lo(Off.VA), hi = pe.st.hi(Off.VA), onDevice = false): number {
     const fault: Fault = {
       type,
       level: 0,
       stage: 1,
       s1ptw: false,
-      write: (kind & Kind.STORE) !== 0,
+      // An atomic that a read of the address would also have failed reports a read (ESR_ELx.WnR).
+      write: (kind & Kind.STORE) !== 0 && !(isAtomic(kind) && (onDevice || pe.st.lo(Off.ALIGN) !== 0)),
       fetch: false,
       maintenance: false,
-      va: (BigInt(hi) << 32n) | BigInt(lo),
+      va: kind & Kind.ZVA ? this.zvaAddress(pe) : (BigInt(hi) << 32n) | BigInt(lo),
       ipa: 0,
       ipaSpace: pe.mmu.pas,
       ipaValid: false,

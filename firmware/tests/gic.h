@@ -1,0 +1,44 @@
+// GIC frames and registers.
+#pragma once
+
+#include "tests.h"
+
+#define GICD 0x08000000ull
+#define GICR 0x080a0000ull
+#define UART 0x09000000ull
+#define SGI_FRAME 0x10000
+enum {
+  IGROUPR = 0x80, ISENABLER = 0x100, ICENABLER = 0x180, ISPENDR = 0x200, ICPENDR = 0x280, ISACTIVER = 0x300, ICACTIVER = 0x380, IPRIORITYR = 0x400, ICFGR = 0xc00,
+};
+#define ICC_PMR S3_0_C4_C6_0
+#define ICC_IAR0 S3_0_C12_C8_0
+#define ICC_EOIR0 S3_0_C12_C8_1
+#define ICC_HPPIR0 S3_0_C12_C8_2
+#define ICC_BPR0 S3_0_C12_C8_3
+#define ICC_AP0R0 S3_0_C12_C8_4
+#define ICC_AP1R0 S3_0_C12_C9_0
+#define ICC_DIR S3_0_C12_C11_1
+#define ICC_RPR S3_0_C12_C11_3
+#define ICC_SGI1R S3_0_C12_C11_5
+#define ICC_ASGI1R S3_0_C12_C11_6
+#define ICC_SGI0R S3_0_C12_C11_7
+#define ICC_IAR1 S3_0_C12_C12_0
+#define ICC_EOIR1 S3_0_C12_C12_1
+#define ICC_HPPIR1 S3_0_C12_C12_2
+#define ICC_BPR1 S3_0_C12_C12_3
+#define ICC_CTLR S3_0_C12_C12_4
+#define ICC_IGRPEN0 S3_0_C12_C12_6
+#define ICC_IGRPEN1 S3_0_C12_C12_7
+#define ICH_AP0R0 S3_4_C12_C8_0
+#define ICH_AP1R0 S3_4_C12_C9_0
+#define ICH_HCR S3_4_C12_C11_0
+#define ICH_MISR S3_4_C12_C11_2
+#define ICH_EISR S3_4_C12_C11_3
+#define ICH_ELRSR S3_4_C12_C11_5
+#define ICH_VMCR S3_4_C12_C11_7
+#define ICH_LR0 S3_4_C12_C12_0
+#define ICH_LR1 S3_4_C12_C12_1
+#define ICH_LR2 S3_4_C12_C12_2
+#define ICH_LR3 S3_4_C12_C12_3
+
+void gic_reset(void);
