@@ -2,7 +2,7 @@
 //
 // Nodes that QEMU has and this machine leaves out, because the hardware is not modelled yet:
 //   fw-cfg@9020000, pcie@10000000, platform-bus@c000000, its@8080000 (in intc@8000000), flash@0,
-//   and with secure=on: secram, secflash, pl011@9040000, pl061@90b0000, gpio-restart, gpio-poweroff, secure-chosen.
+//   and with secure=on: secflash, pl011@9040000, gpio-restart, gpio-poweroff, secure-chosen, and pl061@90b0000 (which exists).
 // /chosen gets bootargs and the initrd when the loader places them (src/loader/boot.ts).
 
 import { cellsValue, type FdtNode, type FdtTree, fdtNode, numberCells, type PropertyValue } from "../loader/fdt.ts";
@@ -31,6 +31,8 @@ export interface VirtTreeOptions {
   kaslrSeed?: Uint8Array;
   /** Entropy for the kernel's random number generator, QEMU gives 32 bytes. */
   rngSeed?: Uint8Array;
+  /** QEMU's secure=on: Secure RAM; no PSCI, since firmware in the guest has to offer it. */
+  secure?: boolean;
   l1i?: CacheGeometry;
   l1d?: CacheGeometry;
 }
@@ -67,7 +69,7 @@ export function virtTree(o: VirtTreeOptions): FdtTree {
       compatible: "linux,dummy-virt",
     },
     [
-      psciNode(),
+      ...(o.secure ? [secureRamNode()] : [psciNode()]),
       fdtNode(unit("memory", virtMap.ram.base), { reg: reg({ base: virtMap.ram.base, size: o.memory }), device_type: "memory" }),
       ...Array.from({ length: VIRTIO_MMIO_SLOTS }, (_, slot) => virtioNode(slot)),
       ...powerKeyNodes(),
@@ -89,6 +91,16 @@ export function virtTree(o: VirtTreeOptions): FdtTree {
     ],
   );
   return { root, reservations: [], bootCpu: 0 };
+}
+
+function secureRamNode(): FdtNode {
+  const { secureRam } = virtMap;
+  return fdtNode(unit("secram", secureRam.base), {
+    "secure-status": "okay",
+    status: "disabled",
+    reg: reg(secureRam),
+    device_type: "memory",
+  });
 }
 
 function virtioNode(slot: number): FdtNode {
@@ -160,7 +172,7 @@ function cpuNode(o: VirtTreeOptions, index: number): FdtNode {
     "d-cache-block-size": d.line,
     phandle: cpuPhandle(index),
     reg: affinityOf(index),
-    "enable-method": o.pes > 1 ? "psci" : undefined,
+    "enable-method": o.pes > 1 && !o.secure ? "psci" : undefined,
     compatible: o.cpuCompatible ?? "arm,cortex-a57",
     device_type: "cpu",
   });

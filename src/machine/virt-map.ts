@@ -12,17 +12,17 @@
 //   0x00_0902_0000  | fw_cfg               (*)    |
 //   0x00_0903_0000  | PL061 GPIO           4 KiB  |  SPI 7   pin 3 = power key
 //   0x00_0904_0000  | PL011 UART 1  4 KiB  (*,S)  |  SPI 8
-//   0x00_090B_0000  | PL061 GPIO    4 KiB  (*,S)  |          pin 0 = power off, pin 1 = reset
+//   0x00_090B_0000  | PL061 GPIO    4 KiB    (S)  |          pin 0 = power off, pin 1 = reset
 //   0x00_0A00_0000  | virtio-mmio, 32 x 512 bytes |  SPI 16..47, one each
 //   0x00_0C00_0000  | platform bus  32 MiB   (*)  |
-//   0x00_0E00_0000  | secure RAM    16 MiB (*,S)  |
+//   0x00_0E00_0000  | secure RAM    16 MiB   (S)  |
 //   0x00_1000_0000  | PCIe windows         (*)    |  SPI 3..6 (INTA..INTD)
 //   0x00_4000_0000  | RAM                         |
 //                   | ...                         |
 //   0x40_1000_0000  | PCIe ECAM     256 MiB  (*)  |
 //                   +-----------------------------+
 //
-//   (*) address reserved, nothing modelled there yet      (S) Secure only
+//   (*) address reserved, nothing modelled there yet      (S) Secure only, with secure=on
 //
 // An SPI n is INTID 32 + n; a PPI n is INTID 16 + n.
 
@@ -47,10 +47,10 @@ export const virtMap = {
   fwCfg:            { base: 0x0902_0000, size: 0x0000_0018 },            // reserved
   gpio:             { base: 0x0903_0000, size: 0x0000_1000, spi: 7 },
   secureUart1:      { base: 0x0904_0000, size: 0x0000_1000, spi: 8 },    // reserved
-  secureGpio:       { base: 0x090b_0000, size: 0x0000_1000 },            // reserved
+  secureGpio:       { base: 0x090b_0000, size: 0x0000_1000 },            // secure=on
   virtioMmio:       { base: 0x0a00_0000, size: 0x0000_4000, spi: 16 },   // 32 windows of VIRTIO_MMIO_SIZE
   platformBus:      { base: 0x0c00_0000, size: 0x0200_0000, spi: 112 },  // reserved
-  secureRam:        { base: 0x0e00_0000, size: 0x0100_0000 },            // reserved
+  secureRam:        { base: 0x0e00_0000, size: 0x0100_0000 },            // secure=on
   pcieMmio:         { base: 0x1000_0000, size: 0x2eff_0000, spi: 3 },    // reserved
   pciePio:          { base: 0x3eff_0000, size: 0x0001_0000 },            // reserved
   pcieEcamLow:      { base: 0x3f00_0000, size: 0x0100_0000 },            // reserved

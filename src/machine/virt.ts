@@ -25,13 +25,17 @@ import {
 } from "../devices/virtio/index.ts";
 import { El3Agent } from "../el3/agent.ts";
 import type { PowerControl } from "../el3/power.ts";
+import { dmaPermitted } from "../gpt/dma.ts";
 import { type Boot, loadBoot } from "../loader/boot.ts";
+import type { FdtTree } from "../loader/fdt.ts";
 import { PhysicalMemory, RAM_CHUNK, type RamChunk } from "../mem/physical.ts";
 import { TlbDomain } from "../mmu/domain.ts";
 import { Mmu } from "../mmu/mmu.ts";
 import { EmuError, hex, usageError } from "../util/errors.ts";
 import type { Saved, Stateful } from "../util/stateful.ts";
 import { MachineClock, type TimeMode } from "./clock.ts";
+import { loadFirmware } from "./firmware.ts";
+import { secureOnly } from "./secure-device.ts";
 import { seedBytes, virtTree } from "./virt-dtb.ts";
 import { affinityOf, MAX_RAM, POWER_KEY_PIN, VIRT_SPIS, VIRTIO_MMIO_SLOTS, virtioWindow, virtMap } from "./virt-map.ts";
 import { checkSameConfig, configOf, readEnd, restorePe, savePe } from "./virt-state.ts";
@@ -40,6 +44,13 @@ const MiB = 2 ** 20;
 
 /** Everything a `virt` machine is made from. Sizes in bytes. */
 export interface VirtConfig {
+  /**
+   * QEMU's secure=on: the kernel option names firmware (ELF, or a raw image with `entry`) that all PEs enter at EL3 with the MMU off and
+   * the address of the device tree in x0; the GIC has two Security states; Secure RAM and the secure GPIO exist; nothing offers PSCI.
+   */
+  secure?: boolean;
+  /** Address at which firmware starts, and a raw image is loaded. */
+  entry?: number | undefined;
   /** CPU profile and features, for example "max" or "max,lse=off". */
   cpu: string;
   /** Number of PEs, 1..8. */
@@ -88,6 +99,7 @@ export class VirtMachine {
   retired = 0;
   private readonly rtc: Pl031Rtc;
   private readonly gpio: Pl061Gpio;
+  private readonly secureGpio: Pl061Gpio;
   private readonly virtio: VirtioMmio[] = [];
   private readonly entropy: SeededEntropy;
   private readonly timed: TimedDevice[];
@@ -106,10 +118,11 @@ export class VirtMachine {
     this.clock = new MachineClock(config.time, this.features.has("ECV") ? 1_000_000_000 : 62_500_000);
     this.phys = new PhysicalMemory(allocateMemory(config.memory));
     this.phys.addRam(virtMap.ram.base, config.memory);
+    if (config.secure) this.phys.addRam(virtMap.secureRam.base, virtMap.secureRam.size, true);
     this.entropy = new SeededEntropy(Number(BigInt.asIntN(32, config.seed)));
 
     const states = Array.from({ length: config.smp }, (_, i) => new PeState(this.phys.memory, i));
-    this.gic = new Gic({ pes: states, spis: VIRT_SPIS, singleSecurity: true, onLines: () => {} });
+    this.gic = new Gic({ pes: states, spis: VIRT_SPIS, singleSecurity: !config.secure, onLines: () => {} });
     const line = (spi: number) => this.gic.spi(spi);
     this.uart = new Pl011Uart({
       irq: line(virtMap.uart0.spi),
@@ -118,6 +131,7 @@ export class VirtMachine {
     });
     this.rtc = new Pl031Rtc({ irq: line(virtMap.rtc.spi), clock: this.clock, epoch: config.epoch });
     this.gpio = new Pl061Gpio({ irq: line(virtMap.gpio.spi) });
+    this.secureGpio = new Pl061Gpio({ irq: { set: () => {} }, onOutput: (pin, level) => this.secureOutput(pin, level) });
     this.powerKey = new GpioKey(this.gpio, POWER_KEY_PIN, this.clock);
     this.hvc = new VirtioConsole({ sink: { write: (bytes) => config.virtioOutput(bytes) }, onRoom: () => config.inputRoom?.() });
     this.timed = [this.rtc, this.powerKey];
@@ -137,8 +151,8 @@ export class VirtMachine {
       fastIndex,
     });
     this.clock.progress = () => this.executor.progress;
-    const { clock, entropy, gic, uart, rtc, gpio, powerKey, el3 } = this;
-    this.parts = { clock, entropy, gic, uart, rtc, gpio, powerKey, el3 };
+    const { clock, entropy, gic, uart, rtc, gpio, powerKey, el3, secureGpio } = this;
+    this.parts = { clock, entropy, gic, uart, rtc, gpio, powerKey, el3, ...(config.secure ? { secureGpio } : {}) };
     this.loadAndStart();
   }
 
@@ -150,6 +164,7 @@ export class VirtMachine {
     phys.addDevice(virtMap.uart0.base, this.uart);
     phys.addDevice(virtMap.rtc.base, this.rtc);
     phys.addDevice(virtMap.gpio.base, this.gpio);
+    if (this.config.secure) phys.addDevice(virtMap.secureGpio.base, secureOnly(this.secureGpio));
     // QEMU fills the slots from the last one downwards, in the order of its command line.
     const devices: VirtioDevice[] = [
       ...this.config.drives.map((backend) => new VirtioBlock({ backend })),
@@ -165,11 +180,21 @@ export class VirtMachine {
     }
   }
 
-  /** Bus mastering devices reach RAM only; what they write is seen by instruction fetch and exclusive monitors. */
+  /** Outputs of the secure GPIO, as QEMU wires them: 0 powers off, 1 resets. */
+  private secureOutput(pin: number, level: boolean): void {
+    if (level && pin < 2) this.stop({ kind: pin === 0 ? "poweroff" : "reset" });
+  }
+
+  /**
+   * Bus mastering devices are Non-secure requesters and reach RAM only; what they write is seen by instruction fetch and exclusive
+   * monitors. The check in front of them is configured like that of PE 0: firmware gives all requesters the same table.
+   */
   private dma(): Dma {
+    const permitted = (pa: number, length: number) => dmaPermitted(this.phys, this.pe(0).mmu.granuleCheck, pa, length);
     return {
-      read: (pa, length) => this.phys.readBytes(pa, length),
+      read: (pa, length) => (permitted(pa, length) ? this.phys.readBytes(pa, length) : undefined),
       write: (pa, data) => {
+        if (!permitted(pa, data.length)) return false;
         this.executor.memoryWritten(pa, data.length, "device");
         return this.phys.writeBytes(pa, data);
       },
@@ -190,7 +215,7 @@ export class VirtMachine {
       ppi: (intid: number) => this.gic.ppi(index, intid),
       hooks: this.hooks(() => pe),
     });
-    pe.agents[3] = this.el3;
+    if (!this.config.secure) pe.agents[3] = this.el3;
     return pe;
   }
   private hooks(self: () => Pe): PeHooks {
@@ -244,22 +269,41 @@ export class VirtMachine {
     }
     if (config.kernel === undefined) throw usageError("no-kernel", "no kernel given");
     const ram = { base: virtMap.ram.base, size: config.memory };
+    if (config.secure) {
+      this.startFirmware(config.kernel, ram);
+      return;
+    }
     this.boot = loadBoot({
       kernel: config.kernel,
       initrd: config.initrd,
       dtb: config.dtb,
       bootargs: config.append,
       ram,
-      tree: virtTree({
-        memory: config.memory,
-        pes: config.smp,
-        pmu: this.features.has("PMUv3"),
-        kaslrSeed: seedBytes(config.seed, 8),
-        rngSeed: seedBytes(config.seed + 1n, 32),
-      }),
+      tree: this.tree(),
     });
     for (const piece of this.boot.pieces) this.phys.writeBytes(piece.address, piece.data);
     this.start(0, BigInt(this.boot.entry), BigInt(this.boot.dtbAddress));
+  }
+
+  private tree(): FdtTree {
+    const { config } = this;
+    return virtTree({
+      memory: config.memory,
+      pes: config.smp,
+      pmu: this.features.has("PMUv3"),
+      kaslrSeed: seedBytes(config.seed, 8),
+      rngSeed: seedBytes(config.seed + 1n, 32),
+      secure: config.secure === true,
+    });
+  }
+  private startFirmware(file: string | Uint8Array, ram: { base: number; size: number }): void {
+    const image = loadFirmware({ file, entry: this.config.entry, ram: [ram, virtMap.secureRam], tree: this.tree() });
+    for (const piece of image.pieces) this.phys.writeBytes(piece.address, piece.data);
+    for (const pe of this.pes) {
+      pe.st.setX(0, BigInt(image.dtbAddress));
+      pe.st.pc = BigInt(image.entry);
+      pe.st.setLo(Off.HALT, 0);
+    }
   }
 
   // ---- running -----------------------------------------------------------------------------------------------------
