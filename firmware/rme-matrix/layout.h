@@ -6,8 +6,12 @@
 
 // ---- physical memory (RAM starts at 0x40000000; 2 GiB of it are used) -------------------------------------------------------------
 #define MAILBOX      0x401ff000 // 0, or what to do instead of the matrix: see main.c
+#define MAILBOX_QEMU 1
+#define MAILBOX_FEW  2
 #define GPT_L0       0x43000000 // up to 2 MiB
 #define GPT_L1       0x44000000 // up to 64 MiB
+#define LOW_TABLES   0x48000000 // stage-1 tables of EL2 and EL1, level 0 first
+#define OTHER_OUTPUT 0x49000000 // the output when a table is under test
 #define TARGET_REGION 0x80000000 // 1 GiB whose protection changes from check to check
 #define TARGET       0x85432000 // the page under test in it
 #define NOWHERE      0x300000000 // no memory and no device here

@@ -11,9 +11,8 @@ struct tree {
   table l0, shared_l1, shared_l2, shared_l3, l1, l2, l3;
 };
 static struct tree el3_tree __attribute__((aligned(4096)));
-static struct tree low_tree __attribute__((aligned(4096)));
+#define low_tree (*(struct tree *)LOW_TABLES)
 TABLE s2_l1, s2_l2, s2_l3, w_l2, w_l3;
-static uint64_t second_page[1024] __attribute__((aligned(4096))); // the output when a table is under test
 
 extern char shared_page[];
 extern const uint64_t target_code[];
@@ -30,7 +29,7 @@ static bool two_levels(const struct world *w) { return w->el < 2 || w->host; }
 
 static uint64_t output_page(const struct check *c) {
   if (c->output) return c->output;
-  return c->where == OUTPUT ? gpt_target(c->form) : (uint64_t)second_page;
+  return c->where == OUTPUT ? gpt_target(c->form) : OTHER_OUTPUT;
 }
 
 uint64_t stage1_leaf(const struct check *c) {
@@ -113,9 +112,9 @@ void tlbi_translation(void) {
   isb();
 }
 
-// SCTLR: M, C, I and the RES1 bits, in EL1's form with SPAN (PSTATE.PAN stays as it is).
+// SCTLR: M, C, I and the RES1 bits; in EL1's form SPAN (PSTATE.PAN stays as it is), DZE and UCI (EL0 may use DC ZVA and DC CIVAC).
 #define SCTLR_COMMON (1 | 1 << 2 | 1 << 12)
-#define SCTLR_EL1_ON (0x30d00800 | SCTLR_COMMON)
+#define SCTLR_EL1_ON (0x30d00800 | SCTLR_COMMON | 1 << 14 | 1 << 26)
 #define SCTLR_EL3_ON (0x30c50830 | SCTLR_COMMON)
 #define WALK_CACHED (1ull << 8 | 1ull << 10 | 3ull << 12)
 // 48 bits of virtual and of physical address.
@@ -187,6 +186,7 @@ void tables_build(const struct check *c) {
 
 void mmu_on(void) {
   static const struct check none;
+  low_tree = (struct tree){0};
   write_sysreg(scr_el3, SCR_COMMON | SCR_NS); // operations on EL2 need a state that has EL2
   isb();
   struct tree *t = &el3_tree;
