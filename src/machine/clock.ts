@@ -40,14 +40,17 @@ export class MachineClock implements Clock, Stateful {
 
   /** The counter value at time `ns`. */
   ticksAt(ns: number): bigint {
-    if (this.hz === 1e9) return BigInt(ns);
+    if (this.hz === 1e9) return BigInt(ns); // the common case, without a division
     return (BigInt(ns) * BigInt(this.hz)) / 1_000_000_000n;
   }
-  /** The first nanosecond at which the counter reaches `ticks`. */
+  /**
+   * The first nanosecond at which the counter reaches `ticks`. Infinity from 2^53 ns (104 days) on: nanoseconds are no longer exact
+   * there, and nothing that a machine waits for lies so far ahead.
+   */
   timeOf(ticks: bigint): number {
-    if (this.hz === 1e9) return Number(ticks);
     const hz = BigInt(this.hz);
-    return Number((ticks * 1_000_000_000n + hz - 1n) / hz);
+    const ns = this.hz === 1e9 ? Number(ticks) : Number((ticks * 1_000_000_000n + hz - 1n) / hz);
+    return ns <= Number.MAX_SAFE_INTEGER ? ns : Number.POSITIVE_INFINITY;
   }
 
   save(): Saved {
@@ -55,9 +58,9 @@ export class MachineClock implements Clock, Stateful {
   }
   restore(state: Saved): void {
     const now = state !== null && typeof state === "object" && "now" in state ? state.now : undefined;
-    if (typeof now !== "number") throw new EmuError("snapshot-corrupt", "the snapshot's clock has no time");
-    this.base = now;
-    this.last = now;
+    if (!Number.isSafeInteger(now) || (now as number) < 0) throw new EmuError("snapshot-corrupt", "the snapshot's clock has no time");
+    this.base = now as number;
+    this.last = now as number;
     this.wallStart = performance.now();
   }
 }
