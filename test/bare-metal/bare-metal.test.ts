@@ -5,13 +5,15 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, it } from "vitest";
 import { Machine } from "../../src/harness/index.ts";
-import { findQemu, runOnQemu } from "./oracle.ts";
+import { findQemu, qemuVersion, runOnQemu } from "./oracle.ts";
 import { idValue, parseDifferences, parseReport } from "./report.ts";
 
 const data = (name: string) => readFileSync(new URL(`data/${name}`, import.meta.url), "utf8");
 const image = fileURLToPath(new URL("../../firmware/tests/tests.img", import.meta.url));
 const golden = parseReport(data("qemu.txt"));
 const differences = parseDifferences(data("differences.txt"));
+/** The version that printed qemu.txt. Another one has other features in "max", so its identification registers are not compared. */
+const GOLDEN_VERSION = "11.1";
 const qemu = findQemu();
 
 describe("bare-metal tests", () => {
@@ -48,51 +50,33 @@ describe("bare-metal tests", () => {
     }
   });
 
-  it("announces no feature that QEMU lacks, but for those named here", () => {
-    // Register, low bit of the field, ours, QEMU's, why.
+  it("announces no feature that QEMU lacks, except these", () => {
+    // Register, low bit of the field, why ours is more.
     // biome-ignore format: table
     const more: readonly (readonly [string, number, string])[] = [
       ["pfr0",  12, "EL3: the board has one"],
-      ["mmfr0", 12, "SNSMem: with EL3"],
       ["dfr0",  36, "DoubleLock: not implemented (0xF)"],
       ["dfr0",   8, "PMUVer: FEAT_PMUv3p7"],
-      ["isar1",  8, "API: the IMPLEMENTATION DEFINED cipher with FEAT_FPACCOMBINE"],
-      ["isar1", 28, "GPI: the same for PACGA"],
       ["mmfr1", 48, "nTLBPA: no intermediate physical caching of walks outlives TLB maintenance"],
       ["mmfr1", 60, "ECBHB: nothing speculates"],
     ];
     const found: string[] = [];
-    for (const name of [
-      "pfr0",
-      "pfr1",
-      "pfr2",
-      "zfr0",
-      "smfr0",
-      "dfr0",
-      "dfr1",
-      "isar0",
-      "isar1",
-      "isar2",
-      "isar3",
-      "mmfr0",
-      "mmfr1",
-      "mmfr2",
-      "mmfr3",
-      "mmfr4",
-    ]) {
+    for (const name of "pfr0 pfr1 pfr2 zfr0 smfr0 dfr0 dfr1 isar0 isar1 isar2 isar3 mmfr0 mmfr1 mmfr2 mmfr3 mmfr4".split(" ")) {
       for (let low = 0; low < 64; low += 4) {
         const field = (lines: Map<string, string>) => Number((idValue(lines, name) >> BigInt(low)) & 15n);
         if (field(ours) > field(golden)) found.push(`${name}[${low}]`);
       }
     }
-    for (const field of found) expect(more.map(([name, low]) => `${name}[${low}]`)).toContain(field);
+    expect(found.sort()).toEqual(more.map(([name, low]) => `${name}[${low}]`).sort());
   });
 });
 
 describe.skipIf(!qemu)("the reference", () => {
   it("is what QEMU prints", () => {
     const now = parseReport(runOnQemu(qemu as string, image));
-    const wrong = [...new Set([...golden.keys(), ...now.keys()])].filter((name) => now.get(name) !== golden.get(name));
+    const sameVersion = qemuVersion(qemu as string) === GOLDEN_VERSION;
+    const names = [...new Set([...golden.keys(), ...now.keys()])].filter((name) => sameVersion || !name.startsWith("id."));
+    const wrong = names.filter((name) => now.get(name) !== golden.get(name));
     expect(wrong.map((name) => `${now.get(name)} (was ${golden.get(name)})`).join("\n")).toBe("");
   }, 60_000);
 });

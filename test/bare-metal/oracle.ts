@@ -16,6 +16,12 @@ export function findQemu(): string | undefined {
   return undefined;
 }
 
+/** Version of a QEMU program, "11.1". */
+export function qemuVersion(qemu: string): string {
+  const { stdout } = spawnSync(qemu, ["--version"], { encoding: "utf8" });
+  return /version (\d+\.\d+)/.exec(stdout ?? "")?.[1] ?? "";
+}
+
 /** What the program prints on QEMU's virt machine. Instructions are counted (icount), so that the time it sees is its own. */
 export function runOnQemu(qemu: string, image: string): string {
   const output = join(tmpdir(), `rme-emu-bare-metal-${process.pid}.txt`);
