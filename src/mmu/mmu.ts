@@ -174,8 +174,7 @@ export class Mmu {
 
   /** Accesses are granule-checked: the TLB holds the answers, also for regimes that do not translate. */
   private get checked(): boolean {
-    const g = this.walker.table.granuleCheck;
-    return g?.active;
+    return this.walker.table.granuleCheck?.active === true;
   }
 
   /**
