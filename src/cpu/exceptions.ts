@@ -92,7 +92,7 @@ export function enter(pe: Pe, target: 1 | 2 | 3, vector: Vector, ec: number, iss
   e.target = target;
   e.next = next;
   pe.hooks.exception?.(pe, e);
-  pe.agents[target]?.handle(pe, e);
+  pe.agentFor(target, pe.security)?.handle(pe, e);
 }
 
 /** A synchronous exception about the current instruction. */

@@ -101,6 +101,8 @@ export class Pe implements Stateful {
   readonly map: SysRegMap;
   /** Software of EL1, EL2, EL3 written in TypeScript, by Exception level. */
   readonly agents: (Agent | undefined)[] = [undefined, undefined, undefined, undefined];
+  /** The same for one Security state only: index 4 * EL + state. */
+  private readonly stateAgents: (Agent | undefined)[] = [];
   /** The exception being taken; reused. */
   readonly exception: ExceptionInfo = { vector: Vector.Sync, ec: 0, iss: 0, target: 1, next: 0 };
 
@@ -260,6 +262,14 @@ export class Pe implements Stateful {
   /** PACIASP and PACIBSP are landing pads also for BTYPE 3 (SCTLR_ELx.BT = 0). */
   get btiPacCompatible(): boolean {
     return this.bt === 0;
+  }
+  /** Software in TypeScript for an Exception level in one Security state, for example R-EL2; undefined removes it. */
+  setAgent(el: 1 | 2 | 3, security: Security, agent: Agent | undefined): void {
+    this.stateAgents[4 * el + security] = agent;
+  }
+  /** The agent that takes exceptions to `el` in `security`: the one of that state, else the one of the level. */
+  agentFor(el: 1 | 2 | 3, security: Security): Agent | undefined {
+    return this.stateAgents[4 * el + security] ?? this.agents[el];
   }
   /** The ERET of the current Exception level: PSTATE from SPSR_ELx, PC from ELR_ELx. */
   exceptionReturn(): void {

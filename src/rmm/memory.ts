@@ -1,0 +1,72 @@
+// Physical memory as the RMM reaches it: granule by granule, each through the granule protection check of the PE it runs on.
+
+import { type Pas, Security } from "../arch/security.ts";
+import type { PhysicalMemory } from "../mem/physical.ts";
+import type { GranuleCheck } from "../mmu/table.ts";
+import { EmuError, hex } from "../util/errors.ts";
+import { GRANULE } from "./status.ts";
+import { type Struct, StructView } from "./struct.ts";
+
+/** The check of the PE on which the RMM runs at the moment; undefined: no granule protection. */
+export type CheckSource = () => GranuleCheck | undefined;
+
+export class GuardedMemory {
+  readonly phys: PhysicalMemory;
+  private readonly checks: CheckSource;
+  private readonly written: (pa: number, bytes: number) => void;
+
+  /** `written`: told before memory changes (predecoded code, exclusive monitors). */
+  constructor(phys: PhysicalMemory, checks: CheckSource, written: (pa: number, bytes: number) => void) {
+    this.phys = phys;
+    this.checks = checks;
+    this.written = written;
+  }
+
+  /** Offset in linear memory of the granule at `pa`; 0: a granule protection fault or no RAM. */
+  private host(pa: number, pas: Pas): number {
+    const check = this.checks();
+    if (check !== undefined && check.check(pa, pas, Security.Realm) !== 0) return 0;
+    return this.phys.hostIn(pa, pas);
+  }
+
+  /** Copies `length` bytes out of one granule of Non-secure memory; undefined when the access faults. */
+  readNonSecure(pa: number, length: number): Uint8Array | undefined {
+    const at = this.host(pa, Security.NonSecure);
+    return at === 0 ? undefined : this.phys.u8.slice(at, at + length);
+  }
+  /** Copies into one granule of Non-secure memory, from `offset` on; false when the access faults. */
+  writeNonSecure(pa: number, offset: number, data: Uint8Array): boolean {
+    const at = this.host(pa, Security.NonSecure);
+    if (at === 0) return false;
+    this.written(pa + offset, data.length);
+    this.phys.u8.set(data, at + offset);
+    return true;
+  }
+
+  /** Offset in linear memory of a granule of Realm memory that the RMM owns. It is always there unless EL3 broke its promise. */
+  own(pa: number): number {
+    const at = this.host(pa, Security.Realm);
+    if (at === 0) throw new EmuError("rmm-granule-lost", `the RMM cannot reach its granule ${hex(pa)}: it is not in the Realm PA space`);
+    return at;
+  }
+  /** A structure at the start of a granule of the RMM's own. */
+  view<N extends string>(s: Struct<N>, pa: number): StructView<N> {
+    return new StructView(s, this.phys.view, this.own(pa));
+  }
+  /** Contents of a granule of the RMM's own: a view. */
+  bytes(pa: number): Uint8Array {
+    const at = this.own(pa);
+    return this.phys.u8.subarray(at, at + GRANULE);
+  }
+  wipe(pa: number): void {
+    const bytes = this.bytes(pa);
+    this.written(pa, GRANULE);
+    bytes.fill(0);
+  }
+  /** Copies into realm memory: a whole granule or a part of one. */
+  put(pa: number, offset: number, data: Uint8Array): void {
+    const bytes = this.bytes(pa);
+    this.written(pa + offset, data.length);
+    bytes.set(data, offset);
+  }
+}

@@ -1,0 +1,124 @@
+// RMI_REC_ENTER: the checks, and the completion of what the REC had left to the host (DEN0137 B4.3.19, A4.2).
+
+import { Ec } from "../arch/syndrome.ts";
+import type { Pe } from "../cpu/pe.ts";
+import { INPUT, REC_ERROR, type RmiResult, type RmmContext, realmError } from "./cx.ts";
+import { GranuleState } from "./granules.ts";
+import { injectSea, storedState } from "./inject.ts";
+import { RecEnter } from "./layouts.ts";
+import { Realm } from "./realm.ts";
+import { type RecView, recAt } from "./rec.ts";
+import { accessBytes, accessMask, ESR_ISV, ecOf, faultPage } from "./rec-exit.ts";
+import { ICH_HCR_HOST } from "./rec-run.ts";
+import { completeHostCall, completeRipas } from "./rsi.ts";
+import { HCR_REALM, HCR_TWE, HCR_TWI } from "./stage2.ts";
+import { EnterFlag, RealmState } from "./status.ts";
+import { type StructView, viewOf } from "./struct.ts";
+
+export type EnterView = StructView<keyof typeof RecEnter.fields>;
+
+/** A REC that may run now, with the run page and what the host gave. */
+export interface Admitted {
+  readonly rec: RecView;
+  readonly recPa: number;
+  readonly realm: Realm;
+  readonly run: number;
+  readonly enter: EnterView;
+  /** A pending host call cannot be completed: its buffer is not mapped. The level of the missing entry. */
+  readonly unmapped: number | undefined;
+}
+
+/** Performs the checks in order and the completions. A result: the REC does not run. */
+export function admit(cx: RmmContext, pe: Pe, recAddress: bigint, runAddress: bigint): Admitted | RmiResult {
+  const run = cx.granules.findIn(runAddress, GranuleState.UNDELEGATED);
+  if (run < 0) return INPUT;
+  const recPa = cx.granules.findIn(recAddress, GranuleState.REC);
+  if (recPa < 0) return INPUT;
+  if (cx.granules.references(recPa) !== 0) return REC_ERROR;
+  const data = cx.memory.readNonSecure(run, RecEnter.size);
+  if (data === undefined) return INPUT;
+  const enter = viewOf(RecEnter, data);
+  const rec = recAt(cx.memory, recPa);
+  const realm = new Realm(cx.memory, rec.num("rd"));
+  if (realm.state === RealmState.NEW) return realmError(0);
+  if (realm.state === RealmState.SYSTEM_OFF) return realmError(1);
+  if (!rec.flag("runnable") || rec.flag("psci_pending")) return REC_ERROR;
+  if (!gicStateValid(cx, enter)) return REC_ERROR;
+  const flags = enter.num("flags");
+  const sea = (flags & EnterFlag.INJECT_SEA) !== 0;
+  const mmio = (flags & EnterFlag.EMUL_MMIO) !== 0 && !sea;
+  if (sea && !faultedOutside(rec, realm)) return REC_ERROR;
+  if (mmio && !emulatable(rec)) return REC_ERROR;
+
+  takeGicState(cx, rec, enter);
+  if (sea) injectSea(storedState(rec), rec.get("last_esr"), rec.get("last_far"));
+  if (mmio) completeMmio(rec, enter);
+  completeRipas(rec, (flags & EnterFlag.RIPAS_RESPONSE) !== 0);
+  completeSystemRegister(rec, enter);
+  const unmapped = rec.flag("host_call") ? completeHostCall({ cx, pe, st: pe.st, rec, recPa, realm }, enter) : undefined;
+  if (unmapped === undefined) {
+    rec.set("host_call", 0n);
+    rec.set("last_esr", 0n);
+    rec.set("hcr", HCR_REALM | ((flags & EnterFlag.TRAP_WFI) !== 0 ? HCR_TWI : 0n) | ((flags & EnterFlag.TRAP_WFE) !== 0 ? HCR_TWE : 0n));
+  }
+  return { rec, recPa, realm, run, enter, unmapped };
+}
+
+// ---- GIC ------------------------------------------------------------------------------------------------------------------------
+
+/** Fields of ICH_LR<n>_EL2. */
+const LR = { STATE: 3n << 62n, HW: 1n << 61n, EOI: 1n << 41n, PINTID: 0x1fffn << 32n, VINTID: 0xffff_ffffn } as const;
+/** Priority bits that this GIC does not implement (five are: constants.ts of the GIC). */
+const LR_PRIORITY_RES0 = 7n << 48n;
+/** INTIDs of virtual interrupts: SGI, PPI and SPI below 1020; LPIs from 8192 on, 24 bits. */
+const vintidValid = (id: bigint): boolean => id <= 1019n || (id >= 8192n && id <= 0xff_ffffn);
+
+/** Only the host's control bits; list registers in use: no HW, legal priority and INTID, none twice. */
+function gicStateValid(cx: RmmContext, enter: EnterView): boolean {
+  if ((enter.get("gicv3_hcr") & ~ICH_HCR_HOST) !== 0n) return false;
+  const seen = new Set<bigint>();
+  for (let i = 0; i <= cx.features.GICV3_NUM_LRS; i++) {
+    const lr = enter.get("gicv3_lrs", i);
+    if ((lr & LR.STATE) === 0n) continue;
+    const vintid = lr & LR.VINTID;
+    const bad = (lr & (LR.HW | LR_PRIORITY_RES0)) !== 0n || (lr & LR.PINTID & ~LR.EOI) !== 0n;
+    if (bad || !vintidValid(vintid) || seen.has(vintid)) return false;
+    seen.add(vintid);
+  }
+  return true;
+}
+
+function takeGicState(cx: RmmContext, rec: RecView, enter: EnterView): void {
+  for (let i = 0; i <= cx.features.GICV3_NUM_LRS; i++) rec.set("gic_lrs", enter.get("gicv3_lrs", i), i);
+  rec.set("gic_hcr", (rec.get("gic_hcr") & ~ICH_HCR_HOST) | enter.get("gicv3_hcr"));
+}
+
+// ---- completion of the last exit --------------------------------------------------------------------------------------------------
+
+/** The last exit was a Data Abort at an unprotected IPA. */
+const faultedOutside = (rec: RecView, realm: Realm): boolean =>
+  ecOf(rec.get("last_esr")) === Ec.DataAbort && !realm.isProtected(faultPage(rec.get("last_hpfar")));
+
+/** The last exit was an access that the host can emulate. */
+const emulatable = (rec: RecView): boolean => ecOf(rec.get("last_esr")) === Ec.DataAbort && (rec.get("last_esr") & ESR_ISV) !== 0n;
+
+/** The host has carried out the access: a load gets its value, PC moves on. */
+function completeMmio(rec: RecView, enter: EnterView): void {
+  const esr = rec.get("last_esr");
+  const rt = Number((esr >> 16n) & 31n);
+  const write = (esr & (1n << 6n)) !== 0n;
+  if (!write && rt !== 31) {
+    let value = enter.get("gprs", 0) & accessMask(esr);
+    const [sse, sf] = [(esr & (1n << 21n)) !== 0n, (esr & (1n << 15n)) !== 0n];
+    if (sse) value = BigInt.asUintN(sf ? 64 : 32, BigInt.asIntN(8 * accessBytes(esr), value));
+    rec.set("gprs", value, rt);
+  }
+  rec.set("pc", rec.get("pc") + 4n);
+}
+
+/** A system register read that the host emulates: its value. PC has moved on already. */
+function completeSystemRegister(rec: RecView, enter: EnterView): void {
+  const esr = rec.get("last_esr");
+  const rt = Number((esr >> 5n) & 31n);
+  if (ecOf(esr) === Ec.SystemRegister && (esr & 1n) === 1n && rt !== 31) rec.set("gprs", enter.get("gprs", 0), rt);
+}

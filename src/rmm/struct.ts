@@ -1,0 +1,88 @@
+// Structures in memory as tables of fields, and views of them. All values are little-endian.
+
+import { EmuError } from "../util/errors.ts";
+
+/** Field: name, offset in bytes, width in bytes (1, 2, 4, 8: a number; anything else: bytes), number of elements (default 1). */
+export type FieldRow = readonly [name: string, offset: number, bytes: number, count?: number];
+
+export interface Field {
+  readonly name: string;
+  readonly offset: number;
+  readonly bytes: number;
+  readonly count: number;
+}
+
+/** A structure: `size` bytes, fields by name. */
+export interface Struct<N extends string = string> {
+  readonly name: string;
+  readonly size: number;
+  readonly fields: Readonly<Record<N, Field>>;
+}
+
+/** Makes a structure from its rows; fields must lie inside it and not overlap. */
+export function struct<const R extends readonly FieldRow[]>(name: string, size: number, rows: R): Struct<R[number][0]> {
+  const list = rows.map(([n, offset, bytes, count = 1]) => ({ name: n, offset, bytes, count }));
+  let end = 0;
+  for (const f of [...list].sort((a, b) => a.offset - b.offset)) {
+    if (f.offset < end || f.offset + f.bytes * f.count > size) throw new EmuError("bad-structure", `${name}.${f.name} does not fit`);
+    end = f.offset + f.bytes * f.count;
+  }
+  return { name, size, fields: Object.fromEntries(list.map((f) => [f.name, f])) as unknown as Record<R[number][0], Field> };
+}
+
+/** One structure at a place in memory. */
+export class StructView<N extends string> {
+  readonly struct: Struct<N>;
+  readonly view: DataView;
+  /** Offset of the structure in `view`. */
+  readonly base: number;
+
+  constructor(s: Struct<N>, view: DataView, base = 0) {
+    this.struct = s;
+    this.view = view;
+    this.base = base;
+  }
+
+  /** Value of a number field, element `i`. */
+  get(name: N, i = 0): bigint {
+    const f = this.struct.fields[name];
+    const at = this.base + f.offset + i * f.bytes;
+    if (f.bytes === 8) return this.view.getBigUint64(at, true);
+    return BigInt(f.bytes === 4 ? this.view.getUint32(at, true) : f.bytes === 2 ? this.view.getUint16(at, true) : this.view.getUint8(at));
+  }
+  /** The same as a number; for values known to be below 2^53. */
+  num(name: N, i = 0): number {
+    return Number(this.get(name, i));
+  }
+  flag(name: N): boolean {
+    return this.get(name) !== 0n;
+  }
+  /** Writes a number field; higher bits are cut off. */
+  set(name: N, value: bigint | number | boolean, i = 0): void {
+    const f = this.struct.fields[name];
+    const at = this.base + f.offset + i * f.bytes;
+    const v = BigInt.asUintN(64, BigInt(value));
+    if (f.bytes === 8) this.view.setBigUint64(at, v, true);
+    else if (f.bytes === 4) this.view.setUint32(at, Number(v & 0xffff_ffffn), true);
+    else if (f.bytes === 2) this.view.setUint16(at, Number(v & 0xffffn), true);
+    else this.view.setUint8(at, Number(v & 0xffn));
+  }
+  /** The bytes of a field, all elements: a view, not a copy. */
+  bytes(name: N): Uint8Array {
+    const f = this.struct.fields[name];
+    return new Uint8Array(this.view.buffer, this.view.byteOffset + this.base + f.offset, f.bytes * f.count);
+  }
+  /** All bytes of the structure: a view. */
+  get raw(): Uint8Array {
+    return new Uint8Array(this.view.buffer, this.view.byteOffset + this.base, this.struct.size);
+  }
+}
+
+/** A zeroed structure of its own. */
+export function blank<N extends string>(s: Struct<N>): StructView<N> {
+  return new StructView(s, new DataView(new ArrayBuffer(s.size)));
+}
+/** A structure read from a copy of memory. */
+export function viewOf<N extends string>(s: Struct<N>, data: Uint8Array): StructView<N> {
+  return new StructView(s, new DataView(data.buffer, data.byteOffset, data.byteLength));
+}
