@@ -80,12 +80,28 @@ void gpc_on(uint64_t gpccr);
 void gpc_off(void);
 void tlbi_paall(void);
 
+// ---- access.c: one access --------------------------------------------------------------------------------------------------------
+
+enum access { LOAD, STORE, FETCH, ATOMIC, CROSS, PAIR, ZVA, UNPRIV, CLEAN, PREFETCH, AT_E1R, AT_E1W, AT_E0R, AT_E2R, AT_E2W, AT_E3R, AT_S12R, ACCESSES };
+/** What stores write, and atomic accesses add. */
+#define STORED_VALUE 0x5555
+
+/** What came of an access. */
+struct outcome {
+  unsigned el, vector; // Exception level that took an exception, number of its vector; el 0: there was none
+  uint64_t esr, elr, far, hpfar, mfar;
+  uint64_t value;      // X0 afterwards: what was read, the function's result, PAR_EL1
+};
+/** Goes to the state and Exception level of `w` (whose registers are set up), makes the access at VA_TARGET, comes back. */
+struct outcome access_make(const struct world *w, enum access a);
+const char *access_name(enum access a);
+/** Virtual address of the instruction that makes the access. */
+uint64_t access_insn(enum access a);
+
 // ---- run.c: one check --------------------------------------------------------------------------------------------------------------
 
 /** What lies in the granule under test: the output page, or a table of stage 1 (S1), of stage 2 (S2), of stage 2 for the stage-1 table (W). */
 enum where { OUTPUT, S1_L0, S1_L1, S1_L2, S1_L3, S2_L1, S2_L2, S2_L3, W_L2, W_L3 };
-
-enum access { LOAD, STORE, FETCH, ATOMIC, CROSS, PAIR, ZVA, UNPRIV, CLEAN, PREFETCH, AT_E1R, AT_E1W, AT_E0R, AT_E2R, AT_E2W, AT_E3R, AT_S12R, ACCESSES };
 
 enum { ROUTE_ABORT = 0, ROUTE_SCR = 1, ROUTE_HCR = 2 }; // SCR_EL3.GPF, HCR_EL2.GPF
 enum { UPDATE_S1_AF = 1, UPDATE_S2_AF = 2, UPDATE_S1_DIRTY = 4, UPDATE_S2_DIRTY = 8 };
@@ -113,15 +129,17 @@ void run(const struct check *c);
 /** The parts of run: everything up to the access; the access and its line; nothing of the set-up is touched between two of them. */
 void prepare(const struct check *c);
 void attempt(const struct check *c, const char *moment);
-void finish(const struct check *c);
+void finish(void);
 unsigned checks_done(void);
 
 // ---- tables.c: translation tables ----------------------------------------------------------------------------------------------------
 
 /** EL3's own tables: identity for devices and memory; the shared page and the page under test as for everybody. */
 void mmu_on(void);
-/** Writes the tables of a check (checks off) and programs the registers of its regime. */
+/** Writes the tables of a check and the output page (granule protection checks are off). */
 void tables_build(const struct check *c);
+/** Programs the registers of the check's state and translation regime. */
+void tables_use(const struct check *c);
 /** Leaf descriptors of the page under test: of stage 1, of stage 2. */
 uint64_t stage1_leaf(const struct check *c);
 uint64_t stage2_leaf(const struct check *c);

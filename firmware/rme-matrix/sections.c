@@ -266,7 +266,7 @@ static void used_then_closed(struct check *c, void (*invalidate)(unsigned), unsi
   set_granule(c, GPI_ANY);
   tlbi_paall();
   attempt(c, "open");
-  finish(c);
+  finish();
 }
 
 static void by_paall(unsigned n) { if (n) tlbi_paallos(); else tlbi_paall(); }
