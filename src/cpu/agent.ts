@@ -28,4 +28,9 @@ export interface Agent {
    * `e` is reused: valid during the call only.
    */
   handle(pe: Pe, e: ExceptionInfo): void;
+  /**
+   * Present when the agent is software that runs at `el` by itself, not only when called: the PE is there and would execute its code
+   * now. The agent does a bounded amount of work; the turn counts as one instruction.
+   */
+  execute?(pe: Pe): void;
 }

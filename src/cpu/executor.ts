@@ -9,6 +9,7 @@ import { Access } from "../mmu/access.ts";
 import type { TlbDomain } from "../mmu/domain.ts";
 import { type Fault, FaultType } from "../mmu/fault.ts";
 import type { Saved } from "../util/stateful.ts";
+import type { Agent } from "./agent.ts";
 import { CodePages } from "./code-pages.ts";
 import { DebugMode } from "./debug.ts";
 import { bitmaskTable, crcTables } from "./emit/tables.ts";
@@ -121,12 +122,20 @@ export class Executor {
     let left = count;
     while (left > 0 && st.lo(Off.HALT) === 0 && !this.stopRequested) {
       const { mode } = pe.debug;
-      if (mode !== 0) left -= this.debugged(pe, mode);
+      const software = residentAgent(pe);
+      if (software !== undefined) left -= this.runAgent(pe, software);
+      else if (mode !== 0) left -= this.debugged(pe, mode);
       else if (left <= 2 * SLACK) left -= this.enter(pe, this.exports.step, left);
       else left -= this.enter(pe, this.exports.run, left - SLACK);
     }
     this.watch(pe);
     return count - left;
+  }
+  /** The PE is at a level whose software is an agent: it acts instead of code. Costs an instruction, so that time goes on. */
+  private runAgent(pe: Pe, agent: Required<Agent>): number {
+    agent.execute(pe);
+    if (pe.st.lo(Off.HALT) === 0) pe.pollInterrupts();
+    return 1;
   }
   private enter(pe: Pe, run: (base: number) => number, budget: number): number {
     const { st } = pe;
@@ -205,6 +214,12 @@ export class Executor {
   /** The fetch TLB missed at Off.PC. 0: try again (filled, or an exception was taken). */
   private fetch(pe: Pe): number {
     const { st, mmu } = pe;
+    if (residentAgent(pe) !== undefined) {
+      // An exception return has led to a level that runs no code.
+      this.stopped = st.lo(Off.BUDGET) | 0;
+      st.setLo(Off.BUDGET, 0);
+      return 0;
+    }
     const lo = st.lo(Off.PC);
     const hi = st.hi(Off.PC);
     if (lo & 3) {
@@ -304,6 +319,13 @@ export class Executor {
 
 /** A fetch that faults costs one instruction: a guest whose vectors cannot be fetched must not hold the host for ever. */
 const spend = (st: PeState): void => st.setLo(Off.BUDGET, (st.lo(Off.BUDGET) | 0) - 1);
+
+/** The agent that is the software of the current Exception level and Security state and runs by itself, if there is one. */
+function residentAgent(pe: Pe): Required<Agent> | undefined {
+  const el = pe.st.lo(Off.EL);
+  const agent = el === 0 ? undefined : pe.agentFor(el as 1 | 2 | 3, pe.security);
+  return agent?.execute === undefined ? undefined : (agent as Required<Agent>);
+}
 
 /** BTI, PACIxSP, BRK and HLT as landing instructions. */
 function compatibleTarget(insn: number, btype: number, pacForJump: boolean): boolean {
