@@ -19,7 +19,7 @@ const ESR_SERROR = (1n << 24n) | (7n << 10n) | (1n << 9n) | 0x3fn;
 export const ESR_ISV = 1n << 24n;
 const ESR_WNR = 1n << 6n;
 /** SET of a synchronous External abort. */
-const Set = { UER: 0n, UC: 2n, UEO: 3n } as const;
+const AbortSet = { UER: 0n, UC: 2n, UEO: 3n } as const;
 /** AET of an SError. */
 const Aet = { UC: 0n, UEU: 1n, UEO: 2n, UER: 3n, CE: 6n } as const;
 
@@ -120,8 +120,8 @@ const isExternal = (esr: bigint): boolean => fscOf(esr) === 0x10 || (fscOf(esr) 
 /** A synchronous External abort of the hardware. */
 function externalAbort(r: Run, esr: bigint, panic: Panic): Next {
   const set = (esr >> 11n) & 3n;
-  if (set === Set.UC) panic(`uncontainable External abort in a realm, ESR_EL2 0x${esr.toString(16)}`);
-  if (set === Set.UER) injectSea(runningState(r.st), esr, r.st.get(slot.FAR_EL2));
+  if (set === AbortSet.UC) panic(`uncontainable External abort in a realm, ESR_EL2 0x${esr.toString(16)}`);
+  if (set === AbortSet.UER) injectSea(runningState(r.st), esr, r.st.get(slot.FAR_EL2));
   r.exit.set("esr", esr & ESR_NON_EMULATABLE);
   return Next.HOST;
 }

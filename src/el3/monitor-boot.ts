@@ -1,0 +1,73 @@
+// How EL3 hands over to an RMM image: entry registers, the boot manifest in the shared buffer (RMM-EL3 interface 0.8, manifest 0.5).
+
+import { EmuError } from "../util/errors.ts";
+
+/** Bytes of the shared buffer: one granule of the Realm PA space. */
+export const SHARED_BUFFER = 4096;
+/** Version word: major in 30:16, minor in 15:0. */
+export const INTERFACE_VERSION = 0x0000_0008n;
+const MANIFEST_VERSION = 0x0000_0005;
+
+export interface ManifestConsole {
+  readonly base: number;
+  /** Pages of the register window. */
+  readonly pages: number;
+  readonly clockHz: number;
+  readonly baud: number;
+}
+export interface ManifestContents {
+  /** DRAM for realms: ascending, not overlapping. */
+  readonly banks: readonly { base: number; size: number }[];
+  readonly consoles: readonly ManifestConsole[];
+}
+
+const HEADER = 168;
+/** Offsets of the {count, pointer, checksum} triples, in the order of the manifest. */
+const Triple = { DRAM: 16, CONSOLE: 40, NCOH: 64, COH: 88, SMMU: 112 } as const;
+const BANK_BYTES = 16;
+const CONSOLE_BYTES = 48;
+
+/** The manifest as it stands at `base`, the PA of the shared buffer. */
+export function bootManifest(base: number, m: ManifestContents): Uint8Array {
+  const data = new Uint8Array(SHARED_BUFFER);
+  const view = new DataView(data.buffer);
+  const end = HEADER + m.banks.length * BANK_BYTES + m.consoles.length * CONSOLE_BYTES;
+  if (end > SHARED_BUFFER) throw new EmuError("rmm-manifest", "the RMM boot manifest does not fit into its page");
+  view.setUint32(0, MANIFEST_VERSION, true);
+  let at = HEADER;
+  const list = (triple: number, count: number, bytes: number, write: (i: number, at: number) => void): void => {
+    if (count === 0) return; // an empty list is {0, 0, 0}
+    for (let i = 0; i < count; i++) write(i, at + i * bytes);
+    view.setBigUint64(triple, BigInt(count), true);
+    view.setBigUint64(triple + 8, BigInt(base + at), true);
+    let sum = BigInt(count) + BigInt(base + at);
+    for (let w = at; w < at + count * bytes; w += 8) sum += view.getBigUint64(w, true);
+    view.setBigUint64(triple + 16, BigInt.asUintN(64, -sum), true);
+    at += count * bytes;
+  };
+  list(Triple.DRAM, m.banks.length, BANK_BYTES, (i, p) => {
+    view.setBigUint64(p, BigInt(m.banks[i]?.base ?? 0), true);
+    view.setBigUint64(p + 8, BigInt(m.banks[i]?.size ?? 0), true);
+  });
+  list(Triple.CONSOLE, m.consoles.length, CONSOLE_BYTES, (i, p) => {
+    const c = m.consoles[i] as ManifestConsole;
+    view.setBigUint64(p, BigInt(c.base), true);
+    view.setBigUint64(p + 8, BigInt(c.pages), true);
+    data.set(new TextEncoder().encode("pl011"), p + 16);
+    view.setBigUint64(p + 24, BigInt(c.clockHz), true);
+    view.setBigUint64(p + 32, BigInt(c.baud), true);
+  });
+  return data;
+}
+
+/** What an RMM says when its boot fails (RMM_BOOT_COMPLETE, x1). */
+const bootErrors: Readonly<Record<string, string>> = {
+  "-1": "unknown error",
+  "-2": "it does not support this version of the RMM-EL3 interface",
+  "-3": "too many CPUs",
+  "-4": "CPU number out of range",
+  "-5": "invalid shared buffer",
+  "-6": "it does not support this version of the boot manifest",
+  "-7": "invalid data in the boot manifest",
+};
+export const bootError = (code: bigint): string => bootErrors[BigInt.asIntN(64, code).toString()] ?? `code ${BigInt.asIntN(64, code)}`;

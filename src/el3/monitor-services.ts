@@ -1,0 +1,107 @@
+// Calls of an RMM image to EL3 (RMM-EL3 interface 0.8), one row each.
+
+import type { Pe } from "../cpu/pe.ts";
+import { Gpi } from "../gpt/format.ts";
+import type { PhysicalMemory } from "../mem/physical.ts";
+import type { PlatformAttestation } from "./monitor-attest.ts";
+import { SHARED_BUFFER } from "./monitor-boot.ts";
+import type { GptOwner } from "./monitor-gpt.ts";
+
+/** Results in x0. */
+export const RmmEl3 = { OK: 0n, UNKNOWN: -1n, BAD_ADDRESS: -2n, BAD_PAS: -3n, NO_MEMORY: -4n, INVALID: -5n } as const;
+
+/** Function identifiers that are not services. */
+export const RMI_REQ_COMPLETE = 0xc400_018f;
+export const RMM_BOOT_COMPLETE = 0xc400_01cf;
+const FIRST = 0xc400_01b0;
+const LAST = 0xc400_01cf;
+export const isRmmEl3 = (fid: number): boolean => fid >= FIRST && fid <= LAST;
+
+/** What the services act on. */
+export interface ServiceContext {
+  readonly phys: PhysicalMemory;
+  readonly gpt: GptOwner;
+  readonly attestation: PlatformAttestation;
+  /** PA of the shared buffer. */
+  readonly shared: number;
+  /** Rest of a platform token that did not fit into the buffer. */
+  tokenLeft: Uint8Array;
+  /** Memory that RESERVE_MEMORY may hand out: [next, end). */
+  reserve: { next: number; end: number };
+}
+
+type Service = (c: ServiceContext, pe: Pe, x: (n: number) => bigint) => readonly bigint[];
+
+const CURVE_P384 = 0n;
+
+/** [pa, pa+size) lies in the shared buffer. */
+const inBuffer = (c: ServiceContext, pa: bigint, size: bigint): boolean =>
+  pa >= BigInt(c.shared) && size <= BigInt(SHARED_BUFFER) && pa + size <= BigInt(c.shared + SHARED_BUFFER);
+
+const delegate: Service = (c, pe, x) => [BigInt(c.gpt.transition(pe, x(1), Gpi.NonSecure, Gpi.Realm))];
+const undelegate: Service = (c, pe, x) => [BigInt(c.gpt.transition(pe, x(1), Gpi.Realm, Gpi.NonSecure))];
+
+const realmKey: Service = (c, _pe, x) => {
+  const key = c.attestation.realmKey;
+  if (!inBuffer(c, x(1), x(2))) return [RmmEl3.BAD_ADDRESS];
+  if (x(3) !== CURVE_P384 || x(2) < BigInt(key.length)) return [RmmEl3.INVALID];
+  c.phys.writeBytes(Number(x(1)), key);
+  return [RmmEl3.OK, BigInt(key.length)];
+};
+
+const CHALLENGES = [32n, 48n, 64n];
+
+const platformToken: Service = (c, _pe, x) => {
+  const [buffer, size, challenge] = [x(1), x(2), x(3)];
+  if (!inBuffer(c, buffer, size)) return [RmmEl3.BAD_ADDRESS];
+  if (challenge !== 0n) {
+    if (!CHALLENGES.includes(challenge) || challenge > size) return [RmmEl3.INVALID];
+    const bytes = c.phys.readBytes(Number(buffer), Number(challenge));
+    if (bytes === undefined) return [RmmEl3.BAD_ADDRESS];
+    c.tokenLeft = c.attestation.token(bytes);
+  } else if (c.tokenLeft.length === 0) return [RmmEl3.INVALID];
+  const part = c.tokenLeft.slice(0, Number(size));
+  c.phys.writeBytes(Number(buffer), part);
+  c.tokenLeft = c.tokenLeft.slice(part.length);
+  return [RmmEl3.OK, BigInt(part.length), BigInt(c.tokenLeft.length)];
+};
+
+/** EL3 does not sign tokens itself. */
+const features: Service = (_c, _pe, x) => (x(1) === 0n ? [RmmEl3.OK, 0n] : [RmmEl3.INVALID]);
+
+/** Memory encryption contexts do not exist here: there is nothing to scrub but the one context 0. */
+const mecRefresh: Service = (_c, _pe, x) => [((x(1) >> 32n) & 0xffffn) === 0n ? RmmEl3.OK : RmmEl3.INVALID];
+
+const reserveMemory: Service = (c, _pe, x) => {
+  const align = 2 ** Math.max(12, Math.min(40, Number(x(2) >> 56n)));
+  const base = Math.ceil(c.reserve.next / align) * align;
+  if (x(1) === 0n || x(1) % 4096n !== 0n) return [RmmEl3.INVALID];
+  if (BigInt(base) + x(1) > BigInt(c.reserve.end)) return [RmmEl3.NO_MEMORY];
+  c.reserve.next = base + Number(x(1));
+  return [RmmEl3.OK, BigInt(base)];
+};
+
+/** Known, and answered as unknown: no PCIe IDE, no signing at EL3. */
+const absent: Service = () => [RmmEl3.UNKNOWN];
+
+// biome-ignore format: table
+export const services: readonly (readonly [fid: number, name: string, handler: Service])[] = [
+  [0xc400_01b0, "RMM_GTSI_DELEGATE",          delegate],
+  [0xc400_01b1, "RMM_GTSI_UNDELEGATE",        undelegate],
+  [0xc400_01b2, "RMM_ATTEST_GET_REALM_KEY",   realmKey],
+  [0xc400_01b3, "RMM_ATTEST_GET_PLAT_TOKEN",  platformToken],
+  [0xc400_01b4, "RMM_EL3_FEATURES",           features],
+  [0xc400_01b5, "RMM_EL3_TOKEN_SIGN",         absent],
+  [0xc400_01b6, "RMM_MEC_REFRESH",            mecRefresh],
+  [0xc400_01b7, "RMM_IDE_KEY_PROG",           absent],
+  [0xc400_01b8, "RMM_IDE_KEY_SET_GO",         absent],
+  [0xc400_01b9, "RMM_IDE_KEY_SET_STOP",       absent],
+  [0xc400_01ba, "RMM_IDE_KM_PULL_RESPONSE",   absent],
+  [0xc400_01bb, "RMM_RESERVE_MEMORY",         reserveMemory],
+];
+
+const byFid = new Map(services.map(([fid, , handler]) => [fid, handler]));
+
+/** Carries out a service; x0, x1, ... for the RMM. */
+export const serve = (c: ServiceContext, pe: Pe, fid: number, x: (n: number) => bigint): readonly bigint[] =>
+  byFid.get(fid)?.(c, pe, x) ?? [RmmEl3.UNKNOWN];

@@ -1,0 +1,77 @@
+// World switch at EL3: the registers that the Non-secure and the Realm world have each for themselves, per PE.
+
+import { Off } from "../arch/layout.ts";
+import type { RegName } from "../arch/registers/encodings.ts";
+import { slot } from "../arch/state.ts";
+import { switchSp } from "../cpu/exceptions.ts";
+import type { Pe } from "../cpu/pe.ts";
+import { EmuError } from "../util/errors.ts";
+import type { Saved } from "../util/stateful.ts";
+
+/** SCR_EL3.NS, NSE. */
+export const SCR_NS = 1n;
+export const SCR_NSE = 1n << 62n;
+
+/** EL1 and EL0 registers, timers, FP and SIMD are the RMM's to switch. */
+// biome-ignore format: table
+const registers: readonly RegName[] = [
+  "SPSR_EL3", "ELR_EL3", "SCR_EL3", "SP_EL0", "SP_EL2",
+  "ACTLR_EL2", "AFSR0_EL2", "AFSR1_EL2", "AMAIR_EL2", "CNTHCTL_EL2", "CNTVOFF_EL2", "CNTPOFF_EL2", "CPTR_EL2", "ELR_EL2", "ESR_EL2", "FAR_EL2",
+  "HACR_EL2", "HCR_EL2", "HPFAR_EL2", "HSTR_EL2", "MAIR_EL2", "MDCR_EL2", "SCTLR_EL2", "SPSR_EL2", "TCR_EL2", "TPIDR_EL2", "TTBR0_EL2",
+  "TTBR1_EL2", "CONTEXTIDR_EL2", "VBAR_EL2", "VMPIDR_EL2", "VPIDR_EL2", "VTCR_EL2", "VTTBR_EL2", "HFGRTR_EL2", "HFGWTR_EL2", "HFGITR_EL2",
+  "HDFGRTR_EL2", "HDFGWTR_EL2", "HCRX_EL2", "VDISR_EL2", "VSESR_EL2",
+  "APIAKEYLO_EL1", "APIAKEYHI_EL1", "APIBKEYLO_EL1", "APIBKEYHI_EL1", "APDAKEYLO_EL1", "APDAKEYHI_EL1", "APDBKEYLO_EL1", "APDBKEYHI_EL1",
+  "APGAKEYLO_EL1", "APGAKEYHI_EL1",
+];
+const slots = registers.map((r) => slot[r]);
+/** Of the GIC, only these are switched: list registers and active priorities are the RMM's. */
+const gicRegisters: readonly RegName[] = ["ICH_VMCR_EL2", "ICH_HCR_EL2"];
+const GPRS = 31;
+const LENGTH = GPRS + slots.length + gicRegisters.length;
+
+/** The context of one world on one PE. */
+export class World {
+  readonly values = new BigUint64Array(LENGTH);
+
+  /** Keeps what the PE, at EL3, has now. */
+  keep(pe: Pe): void {
+    for (let n = 0; n < GPRS; n++) this.values[n] = pe.st.x(n);
+    for (let i = 0; i < slots.length; i++) this.values[GPRS + i] = pe.st.get(slots[i] as number);
+    for (const [i, r] of gicRegisters.entries()) this.values[GPRS + slots.length + i] = pe.gic?.read(r) ?? 0n;
+  }
+  /** Gives it to the PE, at EL3. An exception return enters the world. */
+  load(pe: Pe): void {
+    for (let n = 0; n < GPRS; n++) pe.st.setX(n, this.values[n] as bigint);
+    for (let i = 0; i < slots.length; i++) pe.st.set(slots[i] as number, this.values[GPRS + i] as bigint);
+    for (const [i, r] of gicRegisters.entries()) pe.gic?.write(r, this.values[GPRS + slots.length + i] as bigint);
+    pe.controlsChanged();
+  }
+  x(n: number): bigint {
+    return this.values[n] as bigint;
+  }
+  setX(n: number, v: bigint): void {
+    this.values[n] = BigInt.asUintN(64, v);
+  }
+  get(reg: RegName): bigint {
+    return this.values[GPRS + registers.indexOf(reg)] as bigint;
+  }
+  set(reg: RegName, v: bigint): void {
+    this.values[GPRS + registers.indexOf(reg)] = v;
+  }
+  clear(): void {
+    this.values.fill(0n);
+  }
+  save(): Saved {
+    return new Uint8Array(this.values.slice().buffer);
+  }
+  restore(s: Saved | undefined): void {
+    if (!(s instanceof Uint8Array) || s.length !== 8 * LENGTH) throw new EmuError("snapshot-corrupt", "the saved world of a PE is damaged");
+    this.values.set(new BigUint64Array(s.slice().buffer));
+  }
+}
+
+/** Brings a PE that runs an agent at EL2 to EL3, as its SMC would. */
+export function toEl3(pe: Pe): void {
+  if (pe.st.lo(Off.EL) !== 3) switchSp(pe, 3, 1);
+  pe.contextChanged();
+}

@@ -1,0 +1,311 @@
+// The EL3 monitor of a machine with realms: owns the granule protection table, switches worlds, brings RMI calls to the RMM. The RMM is
+// an agent (rmm/), called directly, or an image that runs at R-EL2 and answers by SMC. PSCI and the other calls are El3Agent's.
+//
+//              SMC, RMI function                        RmmAgent.rmi()   or   ERET to the image
+//   NS-EL2 -------------------------> EL3 monitor ----------------------------------------------> RMM at R-EL2
+//          <------------------------              <----------------------------------------------
+//              x0..x4 = results                         complete()       or   SMC RMI_REQ_COMPLETE
+
+import { Off } from "../arch/layout.ts";
+import { slot } from "../arch/state.ts";
+import { Ec } from "../arch/syndrome.ts";
+import { type Agent, type ExceptionInfo, Vector } from "../cpu/agent.ts";
+import type { Pe } from "../cpu/pe.ts";
+import { Gpi } from "../gpt/format.ts";
+import type { PhysicalMemory } from "../mem/physical.ts";
+import type { RmmAgent } from "../rmm/agent.ts";
+import { isRmi } from "../rmm/commands.ts";
+import type { MonitorPort } from "../rmm/cx.ts";
+import { EmuError, hex } from "../util/errors.ts";
+import type { Saved, Stateful } from "../util/stateful.ts";
+import type { El3Agent } from "./agent.ts";
+import { ENTRY_SPSR } from "./boot-state.ts";
+import { PlatformAttestation, type SoftwareComponent } from "./monitor-attest.ts";
+import { bootError, bootManifest, INTERFACE_VERSION, type ManifestContents } from "./monitor-boot.ts";
+import { type GptLayout, GptOwner } from "./monitor-gpt.ts";
+import { isRmmEl3, RMI_REQ_COMPLETE, RMM_BOOT_COMPLETE, type ServiceContext, serve } from "./monitor-services.ts";
+import { SCR_NS, SCR_NSE, toEl3, World } from "./monitor-world.ts";
+import { FID_SVE_HINT, Ret } from "./smccc.ts";
+
+/** An RMM that runs from memory. All addresses are PAs in the Realm PA space. */
+export interface RmmImage {
+  /** Where it is loaded; also its entry point, cold and warm. */
+  readonly base: number;
+  readonly image: Uint8Array;
+  /** The shared buffer, one granule. */
+  readonly shared: number;
+  /** Memory for RMM_RESERVE_MEMORY. */
+  readonly reserve: { readonly base: number; readonly size: number };
+  readonly manifest: ManifestContents;
+}
+
+export interface MonitorOptions {
+  /** PSCI, SMCCC, TRNG. Its PowerControl must start PEs through `MonitorAgent.coldBoot`. */
+  el3: El3Agent;
+  phys: PhysicalMemory;
+  pes: readonly Pe[];
+  gpt: GptLayout;
+  /** Of the platform's attestation keys. */
+  seed: bigint;
+  /** Firmware that the platform token names. */
+  components?: readonly SoftwareComponent[];
+  log?: (line: string) => void;
+}
+
+/** What a PE with an RMM image is at. */
+const Boot = { NOT_YET: 0, UNDER_WAY: 1, DONE: 2, FAILED: 3 } as const;
+
+/** First four bits of what is at EL3: nothing else of SCR_EL3 differs between the two worlds. */
+const worldOf = (scr: bigint): "ns" | "realm" | "secure" => ((scr & SCR_NS) === 0n ? "secure" : (scr & SCR_NSE) === 0n ? "ns" : "realm");
+
+const components = (image: Uint8Array | undefined): readonly SoftwareComponent[] => [
+  { type: "EL3", version: "1.0", measured: new TextEncoder().encode("rme-emu EL3 monitor agent") },
+  { type: "RMM", version: "1.0", measured: image ?? new TextEncoder().encode("rme-emu RMM agent") },
+];
+
+export class MonitorAgent implements Agent, Stateful, MonitorPort {
+  readonly el = 3;
+  readonly gpt: GptOwner;
+  private readonly o: MonitorOptions;
+  private readonly ns: World[];
+  private readonly realm: World[];
+  private readonly boots: number[];
+  private attest: PlatformAttestation;
+  private rmm: RmmAgent | undefined;
+  private image: RmmImage | undefined;
+  private services: ServiceContext | undefined;
+  private built = false;
+  /** An RMM image has booted on the first PE. */
+  private cold = true;
+  /** The RMM is unusable: every RMI call returns -1. */
+  private failed = false;
+
+  constructor(o: MonitorOptions) {
+    this.o = o;
+    const features = o.pes[0]?.features;
+    if (!features?.has("RME")) throw new EmuError("monitor-needs", "the EL3 monitor needs a CPU with FEAT_RME");
+    this.gpt = new GptOwner(o.phys, o.gpt, features.l0gptsz);
+    this.ns = o.pes.map(() => new World());
+    this.realm = o.pes.map(() => new World());
+    this.boots = o.pes.map(() => Boot.NOT_YET);
+    this.attest = new PlatformAttestation(o.seed, o.components ?? components(undefined));
+  }
+
+  /** RMI calls go to this agent, which is registered at R-EL2 of the PEs. */
+  useAgent(rmm: RmmAgent): void {
+    this.rmm = rmm;
+  }
+  /** RMI calls go to this image, which each PE boots before it enters the Non-secure world. */
+  useImage(image: RmmImage): void {
+    this.image = image;
+    this.attest = new PlatformAttestation(this.o.seed, this.o.components ?? components(image.image));
+    this.services = {
+      phys: this.o.phys,
+      gpt: this.gpt,
+      attestation: this.attest,
+      shared: image.shared,
+      tokenLeft: new Uint8Array(0),
+      reserve: { next: image.reserve.base, end: image.reserve.base + image.reserve.size },
+    };
+  }
+  /** Keys and tokens of the platform, for verifiers. */
+  get attestation(): PlatformAttestation {
+    return this.attest;
+  }
+
+  // ---- start of a PE ------------------------------------------------------------------------------------------------------
+
+  /** As El3Agent.coldBoot: leaves EL3 for `entry` in the Non-secure world, after the table is on and an RMM image has booted. */
+  coldBoot(pe: Pe, entry: bigint, x0: bigint): void {
+    if (!this.built) this.gpt.build();
+    this.built = true;
+    this.gpt.enable(pe);
+    this.world(this.realm, pe).clear();
+    this.o.el3.coldBoot(pe, entry, x0);
+    if (this.image !== undefined && !this.failed) this.bootImage(pe, this.image);
+  }
+
+  /** The Non-secure world waits at its entry point while the RMM boots on this PE. */
+  private bootImage(pe: Pe, image: RmmImage): void {
+    toEl3(pe);
+    this.world(this.ns, pe).keep(pe);
+    const world = this.world(this.realm, pe);
+    const cold = this.cold;
+    if (cold) {
+      this.o.phys.writeBytes(image.base, image.image);
+      this.o.phys.writeBytes(image.shared, bootManifest(image.shared, image.manifest));
+    }
+    world.setX(0, BigInt(pe.index));
+    world.setX(1, cold ? INTERFACE_VERSION : 0n);
+    world.setX(2, cold ? BigInt(this.o.pes.length) : 0n);
+    world.setX(3, cold ? BigInt(image.shared) : 0n);
+    world.set("ELR_EL3", BigInt(image.base));
+    this.boots[pe.index] = Boot.UNDER_WAY;
+    this.enter(pe, world);
+  }
+
+  private bootComplete(pe: Pe, code: bigint): void {
+    const done = code === 0n;
+    this.boots[pe.index] = done ? Boot.DONE : Boot.FAILED;
+    if (!done && this.cold) this.failed = true;
+    this.cold = false;
+    this.o.log?.(`EL3: PE ${pe.index}: RMM boot ${done ? "complete" : `failed: ${bootError(code)}`}`);
+    this.toNonSecure(pe);
+  }
+
+  // ---- exceptions to EL3 -----------------------------------------------------------------------------------------------------
+
+  handle(pe: Pe, e: ExceptionInfo): void {
+    const fid = (pe.st.lo(Off.X) & ~FID_SVE_HINT) >>> 0;
+    if (e.vector !== Vector.Sync || e.ec !== Ec.Smc || !(isRmi(fid) || isRmmEl3(fid))) {
+      this.o.el3.handle(pe, e);
+      return;
+    }
+    const world = worldOf(pe.st.get(slot.SCR_EL3));
+    if (world === "ns" && isRmi(fid)) this.rmi(pe, fid);
+    else if (world === "realm" && this.image !== undefined) this.fromImage(pe, fid);
+    else this.answer(pe, [Ret.NOT_SUPPORTED]);
+  }
+
+  private answer(pe: Pe, results: readonly bigint[]): void {
+    for (const [n, v] of results.entries()) pe.st.setX(n, BigInt.asUintN(64, v));
+    pe.exceptionReturn();
+  }
+
+  /** An RMI call of the host. */
+  private rmi(pe: Pe, fid: number): void {
+    if (this.rmm !== undefined) {
+      const args = Array.from({ length: 6 }, (_, i) => pe.st.x(i + 1));
+      const results = this.rmm.rmi(pe, fid, args);
+      if (results !== undefined) this.answer(pe, results);
+      return;
+    }
+    if (this.image === undefined || this.failed || this.boots[pe.index] !== Boot.DONE) {
+      this.answer(pe, [Ret.NOT_SUPPORTED]);
+      return;
+    }
+    const world = this.world(this.realm, pe);
+    this.world(this.ns, pe).keep(pe);
+    for (let n = 0; n < 8; n++) world.setX(n, pe.st.x(n));
+    this.enter(pe, world);
+  }
+
+  /** A call of the RMM image. */
+  private fromImage(pe: Pe, fid: number): void {
+    const x = (n: number): bigint => pe.st.x(n);
+    if (fid === RMI_REQ_COMPLETE) {
+      const results = [1, 2, 3, 4, 5].map(x);
+      this.world(this.realm, pe).keep(pe);
+      this.toNonSecure(pe, results);
+    } else if (fid === RMM_BOOT_COMPLETE) {
+      const code = BigInt.asIntN(32, x(1));
+      this.world(this.realm, pe).keep(pe);
+      this.bootComplete(pe, code);
+    } else {
+      this.answer(pe, isRmmEl3(fid) ? serve(this.services as ServiceContext, pe, fid, x) : [Ret.NOT_SUPPORTED]);
+    }
+  }
+
+  // ---- world switch -----------------------------------------------------------------------------------------------------------
+
+  private world(of: World[], pe: Pe): World {
+    return of[pe.index] as World;
+  }
+
+  /** Loads the Realm world and returns to it. Its SCR_EL3 is the Non-secure one with NSE. */
+  private enter(pe: Pe, world: World): void {
+    if (world.get("SPSR_EL3") === 0n) {
+      world.set("SPSR_EL3", ENTRY_SPSR);
+      world.set("SCTLR_EL2", 0x30c5_0830n);
+      world.set("VMPIDR_EL2", pe.mpidr);
+      world.set("VPIDR_EL2", pe.st.get(slot.MIDR_EL1));
+      world.set("CNTHCTL_EL2", 3n);
+      world.set("CPTR_EL2", 0x33ffn);
+    }
+    world.set("SCR_EL3", this.world(this.ns, pe).get("SCR_EL3") | SCR_NSE | SCR_NS);
+    world.load(pe);
+    pe.exceptionReturn();
+  }
+  /** Loads the Non-secure world with results in x0, x1, ... and returns to it. */
+  private toNonSecure(pe: Pe, results: readonly bigint[] = []): void {
+    const world = this.world(this.ns, pe);
+    for (const [n, v] of results.entries()) world.setX(n, v);
+    world.load(pe);
+    world.clear();
+    pe.exceptionReturn();
+  }
+
+  // ---- for the RMM agent -------------------------------------------------------------------------------------------------------
+
+  delegate(pe: Pe, pa: number): number {
+    return this.gpt.transition(pe, BigInt(pa), Gpi.NonSecure, Gpi.Realm);
+  }
+  undelegate(pe: Pe, pa: number): number {
+    return this.gpt.transition(pe, BigInt(pa), Gpi.Realm, Gpi.NonSecure);
+  }
+  realmKey(): Uint8Array {
+    return this.attest.realmKey;
+  }
+  platformToken(challenge: Uint8Array): Uint8Array {
+    return this.attest.token(challenge);
+  }
+  enterRealmWorld(pe: Pe): void {
+    this.world(this.ns, pe).keep(pe);
+    this.enter(pe, this.world(this.realm, pe));
+  }
+  complete(pe: Pe, results: readonly bigint[]): void {
+    toEl3(pe);
+    this.world(this.realm, pe).clear();
+    this.toNonSecure(pe, results);
+  }
+
+  // ---- state --------------------------------------------------------------------------------------------------------------------
+
+  /** System reset: memory is lost, everything starts again. */
+  reset(): void {
+    this.o.el3.reset();
+    this.built = false;
+    this.cold = true;
+    this.failed = false;
+    this.boots.fill(Boot.NOT_YET);
+    for (const w of [...this.ns, ...this.realm]) w.clear();
+    if (this.services !== undefined && this.image !== undefined) {
+      this.services.tokenLeft = new Uint8Array(0);
+      this.services.reserve.next = this.image.reserve.base;
+    }
+  }
+  save(): Saved {
+    return {
+      el3: this.o.el3.save(),
+      ns: this.ns.map((w) => w.save()),
+      realm: this.realm.map((w) => w.save()),
+      boots: [...this.boots],
+      built: this.built,
+      cold: this.cold,
+      failed: this.failed,
+      tokenLeft: this.services?.tokenLeft ?? null,
+      reserve: this.services?.reserve.next ?? null,
+    };
+  }
+  restore(state: Saved): void {
+    const s = state as { [key: string]: Saved } | null;
+    const list = (v: Saved | undefined): Saved[] => {
+      if (Array.isArray(v) && v.length === this.ns.length) return v;
+      throw new EmuError("snapshot-corrupt", "the saved state of the EL3 monitor has the wrong shape");
+    };
+    this.o.el3.restore(s?.["el3"] ?? null);
+    for (const [i, v] of list(s?.["ns"]).entries()) this.ns[i]?.restore(v);
+    for (const [i, v] of list(s?.["realm"]).entries()) this.realm[i]?.restore(v);
+    for (const [i, v] of list(s?.["boots"]).entries()) this.boots[i] = Number(v);
+    this.built = s?.["built"] === true;
+    this.cold = s?.["cold"] === true;
+    this.failed = s?.["failed"] === true;
+    if (this.services === undefined) return;
+    const left = s?.["tokenLeft"];
+    const next = s?.["reserve"];
+    if (!(left instanceof Uint8Array) || typeof next !== "number")
+      throw new EmuError("snapshot-corrupt", `the saved state of the EL3 monitor has no RMM at ${hex(this.image?.base ?? 0)}`);
+    this.services.tokenLeft = left;
+    this.services.reserve.next = next;
+  }
+}
