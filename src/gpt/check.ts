@@ -30,7 +30,7 @@ export class GranuleProtection implements GranuleCheck {
 
   private readonly regs: Registers;
   private readonly phys: PhysicalMemory;
-  private readonly features: GptFeatures;
+  readonly features: GptFeatures;
   private known: GptConfig | undefined;
   private readonly seen = new Uint32Array(6);
   // The entry last read.
