@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Rebuilds the bundled programs (firmware/hello, firmware/tests) and compares the results with the committed binaries.
+# Rebuilds the bundled programs (firmware/hello, tests, rme-matrix, labs) and compares the results with the committed binaries.
 # Fails when one differs and the compiler is the one that made the committed binary (its COMPILER file); another compiler makes
 # other bytes, so then, and without a cross compiler, it only says so. CROSS sets the prefix of the tools.
 set -eu
@@ -16,16 +16,26 @@ trap 'rm -rf "$out"' EXIT
 mine="$("${cross}gcc" --version | head -n 1)"
 status=0
 
-for name in hello tests; do
-  make --silent --always-make -C "$name" CROSS="$cross" OUT="$out"
-  theirs="$(cat "$name/COMPILER")"
-  if cmp -s "$out/$name.img" "$name/$name.img"; then
-    echo "firmware: $name.img is what its source gives"
+# compare NAME BUILT COMMITTED: what a folder's source gives, and what is committed there
+compare() {
+  theirs="$(cat "$1/COMPILER")"
+  if cmp -s "$2" "$3"; then
+    echo "firmware: $3 is what its source gives"
   elif [ "$mine" != "$theirs" ]; then
-    echo "firmware: not compared: $name.img was built by $theirs, here is $mine; the source compiles"
+    echo "firmware: not compared: $3 was built by $theirs, here is $mine; the source compiles"
   else
-    echo "firmware: $name.img differs from what its source gives; run 'make release' in firmware/$name" >&2
+    echo "firmware: $3 differs from what its source gives; run 'make release' in firmware/$1" >&2
     status=1
   fi
+}
+
+for name in hello tests rme-matrix labs; do
+  make --silent --always-make -C "$name" CROSS="$cross" OUT="$out"
+done
+compare hello "$out/hello.img" hello/hello.img
+compare tests "$out/tests.img" tests/tests.img
+compare rme-matrix "$out/matrix.elf" rme-matrix/matrix.elf
+for elf in labs/*/prebuilt/*.elf; do
+  compare labs "$out/${elf#labs/}" "$elf"
 done
 exit $status

@@ -2,6 +2,7 @@
 
 import { Command, CommanderError } from "commander";
 import { EmuError, usageError } from "../../util/errors.ts";
+import { addLabCommand, type LabCommand } from "../lab-command.ts";
 import { type Drive, parseDrives } from "./drives.ts";
 import { allowKeys, parseKeyValues } from "./keyval.ts";
 import { fromQemu } from "./qemu.ts";
@@ -57,8 +58,8 @@ export const MAX_PES = 8;
 const DEFAULT_MEMORY = "1G";
 
 /** Parses the words after the program's name. Throws EmuError with exit code 2 for what cannot be meant. */
-export function parseCommandLine(argv: readonly string[], version: string): RunCommand | FetchCommand | PrintCommand {
-  let command: RunCommand | FetchCommand | undefined;
+export function parseCommandLine(argv: readonly string[], version: string): RunCommand | FetchCommand | LabCommand | PrintCommand {
+  let command: RunCommand | FetchCommand | LabCommand | undefined;
   let text = "";
   const program = createProgram(version, (chosen) => {
     command = chosen;
@@ -85,7 +86,7 @@ function optionTakesValue(program: Command, word: string): boolean {
   return program.options.some((option) => (option.long === word || option.short === word) && option.required);
 }
 
-function createProgram(version: string, choose: (command: RunCommand | FetchCommand) => void): Command {
+function createProgram(version: string, choose: (command: RunCommand | FetchCommand | LabCommand) => void): Command {
   const program = new Command("rme-emu")
     .description("An emulator of an AArch64 system. Without --kernel it boots a small program of its own that shows the machine.")
     .version(version, "-V, --version", "print the version")
@@ -119,6 +120,7 @@ function createProgram(version: string, choose: (command: RunCommand | FetchComm
     .option("--refresh", "look for a newer one even when one is cached")
     .allowExcessArguments(false)
     .action((item: string, options: { refresh?: true }) => choose({ kind: "fetch", item, refresh: options.refresh ?? false }));
+  addLabCommand(program, choose);
   return program;
 }
 
