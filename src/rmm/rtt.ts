@@ -10,6 +10,7 @@ import {
   hostBits,
   isAssigned,
   isLive,
+  isUnassigned,
   Kind,
   kindOf,
   levelShift,
@@ -71,6 +72,10 @@ export class Rtt {
   read(table: number, index: number): bigint {
     return this.memory.phys.view.getBigUint64(this.memory.own(table) + 8 * index, true);
   }
+  /** All entries of a table: a view of memory (the host is little-endian like the tables). */
+  private entries(table: number): BigUint64Array {
+    return new BigUint64Array(this.memory.phys.view.buffer, this.memory.own(table), ENTRIES);
+  }
   write(table: number, index: number, entry: bigint): void {
     this.memory.phys.view.setBigUint64(this.memory.own(table) + 8 * index, entry, true);
   }
@@ -80,17 +85,20 @@ export class Rtt {
     const now = kindOf(this.read(w.table, w.index), w.level);
     if (isLive(now)) return ipa;
     const size = levelSize(w.level);
+    const entries = this.entries(w.table);
     let i = w.index + 1;
-    while (i < ENTRIES && !isLive(kindOf(this.read(w.table, i), w.level))) i++;
+    while (i < ENTRIES && !isLive(kindOf(entries[i] as bigint, w.level))) i++;
     return Math.floor(ipa / size) * size + (i - w.index) * size;
   }
 
   /** Fills the start-level tables: UNASSIGNED, EMPTY in the protected half, UNASSIGNED_NS above. */
   initStart(s2: Stage2): void {
     const total = 2 ** (s2.ipaBits - levelShift(s2.startLevel));
-    for (let i = 0; i < total; i++) {
-      const entry = i < total / 2 ? unassigned(Ripas.EMPTY) : UNASSIGNED_NS;
-      this.write(s2.base + Math.floor(i / ENTRIES) * GRANULE, i % ENTRIES, entry);
+    for (let first = 0; first < total; first += ENTRIES) {
+      const entries = this.entries(s2.base + (first / ENTRIES) * GRANULE);
+      for (let i = 0; i < Math.min(ENTRIES, total - first); i++) {
+        entries[i] = first + i < total / 2 ? unassigned(Ripas.EMPTY) : UNASSIGNED_NS;
+      }
     }
   }
 
@@ -102,27 +110,29 @@ export class Rtt {
     const ripas = ripasOf(kind);
     const block = isAssigned(kind) || kind === Kind.AssignedNs ? entryAddress(parent, level - 1, kind) : 0;
     const attributes = kind === Kind.AssignedNs ? hostBits(parent, level - 1) - BigInt(block) : 0n;
-    for (let i = 0; i < ENTRIES; i++) {
-      const pa = block + i * levelSize(level);
-      let entry: bigint;
-      if (isAssigned(kind)) entry = assigned(pa, ripas as Ripas, level);
-      else if (kind === Kind.AssignedNs) entry = assignedNs(BigInt(pa) | attributes, level);
-      else entry = kind === Kind.UnassignedNs ? UNASSIGNED_NS : unassigned(ripas as Ripas);
-      this.write(table, i, entry);
+    const entries = this.entries(table);
+    if (isUnassigned(kind)) entries.fill(unassigned(ripas as Ripas));
+    else if (kind === Kind.UnassignedNs) entries.fill(UNASSIGNED_NS);
+    else {
+      for (let i = 0; i < ENTRIES; i++) {
+        const pa = block + i * levelSize(level);
+        entries[i] = kind === Kind.AssignedNs ? assignedNs(BigInt(pa) | attributes, level) : assigned(pa, ripas as Ripas, level);
+      }
     }
     return isAssigned(kind) ? ENTRIES : 0;
   }
 
   /** What one entry of `level` - 1 would say in place of the table, or undefined when the table is not homogeneous. */
   folded(table: number, level: number): { kind: Kind; entry: bigint } | undefined {
-    const first = this.read(table, 0);
+    const entries = this.entries(table);
+    const first = entries[0] as bigint;
     const kind = kindOf(first, level);
     if (kind === Kind.Table) return undefined;
     const mapped = isAssigned(kind) || kind === Kind.AssignedNs;
     const pa = mapped ? entryAddress(first, level, kind) : 0;
     if (mapped && pa % levelSize(level - 1) !== 0) return undefined;
     const step = mapped ? BigInt(levelSize(level)) : 0n;
-    for (let i = 1; i < ENTRIES; i++) if (this.read(table, i) !== first + BigInt(i) * step) return undefined;
+    for (let i = 1; i < ENTRIES; i++) if (entries[i] !== first + BigInt(i) * step) return undefined;
     if (isAssigned(kind)) return { kind, entry: assigned(pa, ripasOf(kind) as Ripas, level - 1) };
     if (kind === Kind.AssignedNs) return { kind, entry: assignedNs(hostBits(first, level), level - 1) };
     return { kind, entry: first };

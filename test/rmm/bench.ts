@@ -2,7 +2,7 @@
 // executes one instruction (SMC, HVC, MRS, ...) or makes one access, and looks at what the other side then sees.
 
 import { parseCpu } from "../../src/arch/features.ts";
-import { Off, RAM_POOL } from "../../src/arch/layout.ts";
+import { Off, PE_BASE, PE_STRIDE, RAM_POOL } from "../../src/arch/layout.ts";
 import { Security } from "../../src/arch/security.ts";
 import { PeState, slot } from "../../src/arch/state.ts";
 import { mmuFeatures } from "../../src/cpu/feature-use.ts";
@@ -57,13 +57,14 @@ export class Bench {
   readonly log: string[] = [];
   readonly stops: string[] = [];
   readonly events: RmmEvent[] = [];
+  private static last: Bench | undefined;
   private next = RAM.base + 0x10_0000;
 
   constructor(cpu = "max,rme=on") {
-    // All benches share one memory.
-    const used = new Uint8Array(memory.buffer);
-    used.fill(0, 0, 0x200_0000);
-    used.fill(0, RAM_POOL);
+    // All benches share one memory; the one before is over.
+    Bench.last?.phys.clear();
+    new Uint8Array(memory.buffer).fill(0, PE_BASE, PE_BASE + 2 * PE_STRIDE);
+    Bench.last = this;
     const features = parseCpu(cpu);
     this.phys.addRam(SECURE.base, SECURE.size, true);
     this.phys.addRam(RAM.base, RAM.size);
