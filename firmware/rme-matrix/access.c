@@ -9,14 +9,24 @@ struct context {
 _Static_assert(__builtin_offsetof(struct context, x) == CTX_X0 && __builtin_offsetof(struct context, far) == CTX_FAR, "layout.h");
 void enter(struct context *);
 
-const struct world root = {"root", ROOT, 3, false};
-const struct world realm_el2 = {"realm-el2", REALM, 2, false}, realm_el1 = {"realm-el1", REALM, 1, false}, realm_el0 = {"realm-el0", REALM, 0, false};
-const struct world realm_host = {"realm-el2h", REALM, 2, true};
-const struct world ns_el2 = {"ns-el2", NONSECURE, 2, false}, ns_el1 = {"ns-el1", NONSECURE, 1, false}, ns_el0 = {"ns-el0", NONSECURE, 0, false};
-const struct world ns_host = {"ns-el2h", NONSECURE, 2, true}, ns_host_el0 = {"ns-el0h", NONSECURE, 0, true};
-const struct world secure_el2 = {"secure-el2", SECURE, 2, false}, secure_el1 = {"secure-el1", SECURE, 1, false}, secure_el0 = {"secure-el0", SECURE, 0, false};
-const struct world *const worlds[] = {&root, &realm_el2, &realm_el1, &realm_el0, &realm_host, &ns_el2, &ns_el1, &ns_el0, &ns_host, &ns_host_el0,
-                                      &secure_el2, &secure_el1, &secure_el0};
+//                               name          state      EL host
+const struct world root        = {"root",       ROOT,      3, false};
+const struct world realm_el2   = {"realm-el2",  REALM,     2, false};
+const struct world realm_el1   = {"realm-el1",  REALM,     1, false};
+const struct world realm_el0   = {"realm-el0",  REALM,     0, false};
+const struct world realm_host  = {"realm-el2h", REALM,     2, true};
+const struct world ns_el2      = {"ns-el2",     NONSECURE, 2, false};
+const struct world ns_el1      = {"ns-el1",     NONSECURE, 1, false};
+const struct world ns_el0      = {"ns-el0",     NONSECURE, 0, false};
+const struct world ns_host     = {"ns-el2h",    NONSECURE, 2, true};
+const struct world ns_host_el0 = {"ns-el0h",    NONSECURE, 0, true};
+const struct world secure_el2  = {"secure-el2", SECURE,    2, false};
+const struct world secure_el1  = {"secure-el1", SECURE,    1, false};
+const struct world secure_el0  = {"secure-el0", SECURE,    0, false};
+const struct world *const worlds[] = {
+  &root,   &realm_el2, &realm_el1, &realm_el0,   &realm_host, &ns_el2,     &ns_el1,
+  &ns_el0, &ns_host,   &ns_host_el0, &secure_el2, &secure_el1, &secure_el0,
+};
 
 bool reaches(const struct world *w, enum space pas) {
   if (w->state == ROOT || w->state == pas) return true;
@@ -30,10 +40,22 @@ STUB(load) STUB(store) STUB(fetch) STUB(atomic) STUB(pair) STUB(zva) STUB(unpriv
 STUB(at_e1r) STUB(at_e1w) STUB(at_e0r) STUB(at_e2r) STUB(at_e2w) STUB(at_e3r) STUB(at_s12r)
 extern char shared_page[];
 static const struct { const char *name, *code, *insn; } accesses[ACCESSES] = {
-  [LOAD] = ROW(load, "load"),       [STORE] = ROW(store, "store"),    [FETCH] = ROW(fetch, "fetch"),     [ATOMIC] = ROW(atomic, "atomic"),
-  [CROSS] = ROW(load, "load-cross"), [PAIR] = ROW(pair, "load-pair-cross"), [ZVA] = ROW(zva, "dc-zva"),   [UNPRIV] = ROW(unpriv, "ldtr"),
-  [CLEAN] = ROW(clean, "dc-civac"), [PREFETCH] = ROW(prefetch, "prfm"), [AT_E1R] = ROW(at_e1r, "at-s1e1r"), [AT_E1W] = ROW(at_e1w, "at-s1e1w"),
-  [AT_E0R] = ROW(at_e0r, "at-s1e0r"), [AT_E2R] = ROW(at_e2r, "at-s1e2r"), [AT_E2W] = ROW(at_e2w, "at-s1e2w"), [AT_E3R] = ROW(at_e3r, "at-s1e3r"),
+  [LOAD] = ROW(load, "load"),
+  [STORE] = ROW(store, "store"),
+  [FETCH] = ROW(fetch, "fetch"),
+  [ATOMIC] = ROW(atomic, "atomic"),
+  [CROSS] = ROW(load, "load-cross"),
+  [PAIR] = ROW(pair, "load-pair-cross"),
+  [ZVA] = ROW(zva, "dc-zva"),
+  [UNPRIV] = ROW(unpriv, "ldtr"),
+  [CLEAN] = ROW(clean, "dc-civac"),
+  [PREFETCH] = ROW(prefetch, "prfm"),
+  [AT_E1R] = ROW(at_e1r, "at-s1e1r"),
+  [AT_E1W] = ROW(at_e1w, "at-s1e1w"),
+  [AT_E0R] = ROW(at_e0r, "at-s1e0r"),
+  [AT_E2R] = ROW(at_e2r, "at-s1e2r"),
+  [AT_E2W] = ROW(at_e2w, "at-s1e2w"),
+  [AT_E3R] = ROW(at_e3r, "at-s1e3r"),
   [AT_S12R] = ROW(at_s12r, "at-s12e1r"),
 };
 

@@ -82,7 +82,10 @@ void tlbi_paall(void);
 
 // ---- access.c: one access --------------------------------------------------------------------------------------------------------
 
-enum access { LOAD, STORE, FETCH, ATOMIC, CROSS, PAIR, ZVA, UNPRIV, CLEAN, PREFETCH, AT_E1R, AT_E1W, AT_E0R, AT_E2R, AT_E2W, AT_E3R, AT_S12R, ACCESSES };
+enum access {
+  LOAD, STORE, FETCH, ATOMIC, CROSS, PAIR, ZVA, UNPRIV, CLEAN, PREFETCH,
+  AT_E1R, AT_E1W, AT_E0R, AT_E2R, AT_E2W, AT_E3R, AT_S12R, ACCESSES
+};
 /** What stores write, and atomic accesses add. */
 #define STORED_VALUE 0x5555
 
@@ -100,7 +103,7 @@ uint64_t access_insn(enum access a);
 
 // ---- run.c: one check --------------------------------------------------------------------------------------------------------------
 
-/** What lies in the granule under test: the output page, or a table of stage 1 (S1), of stage 2 (S2), of stage 2 for the stage-1 table (W). */
+/** What lies in the granule under test: the output page, or a table: of stage 1, of stage 2 (S2), of stage 2 for the stage-1 table (W). */
 enum where { OUTPUT, S1_L0, S1_L1, S1_L2, S1_L3, S2_L1, S2_L2, S2_L3, W_L2, W_L3 };
 
 enum { ROUTE_ABORT = 0, ROUTE_SCR = 1, ROUTE_HCR = 2 }; // SCR_EL3.GPF, HCR_EL2.GPF

@@ -36,7 +36,8 @@ static void say_exception(const struct check *c, const struct outcome *o) {
   if (o->mfar) say(" mfar=%lx", o->mfar);
   uint64_t insn = access_insn(c->access), elr = o->elr;
   if (elr == insn) say(" elr=insn");
-  else if (elr >= VA_SHARED && elr < VA_SHARED + 4096) say(" elr=insn%s%x", elr < insn ? "-" : "+", (unsigned)(elr < insn ? insn - elr : elr - insn));
+  else if (elr >= VA_SHARED && elr < VA_SHARED + 4096) say(" elr=insn%s%x", elr < insn ? "-" : "+",
+    (unsigned)(elr < insn ? insn - elr : elr - insn));
   else say(" elr=%lx", elr);
   if (o->vector != (o->el == c->world->el ? 4u : 8u)) say(" vector=%x", o->vector * 128);
 }
@@ -48,7 +49,8 @@ static void say_success(const struct check *c, uint64_t x0) {
     say(" par=%lx", x0);
     return;
   }
-  uint64_t expected = c->access == FETCH ? 0x77 : c->access == CROSS ? 0x1111111111111111 : c->access == PAIR ? 0x1111111111111111 : target_code[0];
+  uint64_t expected = c->access == FETCH ? 0x77 : c->access == CROSS ? 0x1111111111111111 : c->access == PAIR ? 0x1111111111111111
+    : target_code[0];
   bool reads = c->access == LOAD || c->access == FETCH || c->access == ATOMIC || c->access == CROSS || c->access == PAIR || c->access == UNPRIV;
   say(" ok");
   if (reads && x0 != expected) say(" but value %lx", x0);
@@ -57,7 +59,8 @@ static void say_success(const struct check *c, uint64_t x0) {
 static void say_memory(const struct check *c, bool faulted) {
   if (!output_is_memory(c)) return;
   uint64_t now = *output(c), before = target_code[0];
-  uint64_t expected = faulted ? before : c->access == STORE ? STORED_VALUE : c->access == ATOMIC ? before + STORED_VALUE : c->access == ZVA ? 0 : before;
+  uint64_t expected = faulted ? before : c->access == STORE ? STORED_VALUE : c->access == ATOMIC ? before + STORED_VALUE
+    : c->access == ZVA ? 0 : before;
   if (now != expected) say(" but memory %lx", now);
 }
 

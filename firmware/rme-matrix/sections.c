@@ -36,7 +36,8 @@ void section_form(void) {
       // The GPI that fits, by the world that it fits.
       for (unsigned w = 0; w < 6; w++) {
         const struct world *world = by_turns[w];
-        run(&(struct check){.section = "form-own", .world = world, .pas = world->state, .pgs = pgs, .form = form, .gpi = gpi_of(world->state), .access = STORE});
+        run(&(struct check){.section = "form-own", .world = world, .pas = world->state, .pgs = pgs, .form = form,
+          .gpi = gpi_of(world->state), .access = STORE});
       }
     }
 }
@@ -115,8 +116,9 @@ void section_update(void) {
 /** AT: results in PAR_EL1, and what is reported as an exception instead. */
 void section_at(void) {
   static const struct { enum access at; const struct world *w; } ats[] = {
-    {AT_E1R, &ns_el1}, {AT_E1W, &ns_el1}, {AT_E0R, &ns_el1}, {AT_E1R, &realm_el1}, {AT_E0R, &realm_el1}, {AT_E1R, &secure_el1}, {AT_E2R, &ns_el2}, {AT_E2W, &ns_el2},
-    {AT_E2R, &realm_el2}, {AT_E2W, &realm_el2}, {AT_E2R, &secure_el2}, {AT_E2R, &ns_host}, {AT_E3R, &root},
+    {AT_E1R, &ns_el1},    {AT_E1W, &ns_el1},    {AT_E0R, &ns_el1},     {AT_E1R, &realm_el1}, {AT_E0R, &realm_el1},
+    {AT_E1R, &secure_el1}, {AT_E2R, &ns_el2},   {AT_E2W, &ns_el2},     {AT_E2R, &realm_el2}, {AT_E2W, &realm_el2},
+    {AT_E2R, &secure_el2}, {AT_E2R, &ns_host},  {AT_E3R, &root},
   };
   for (unsigned i = 0; i < sizeof ats / sizeof *ats; i++)
     for (unsigned pas = 0; pas < 4; pas++) {
@@ -144,14 +146,16 @@ void section_at(void) {
 
 /** PA sizes: addresses above PPS, and addresses below it where nothing is. */
 void section_size(void) {
-  static const struct { const char *name; unsigned pps, bits; } sizes[] = {{"32", 0, 32}, {"36", 1, 36}, {"40", 2, 40}, {"42", 3, 42}, {"44", 4, 44}};
+  static const struct { const char *name; unsigned pps, bits; } sizes[] = {{"32", 0, 32}, {"36", 1, 36}, {"40", 2, 40}, {"42", 3, 42},
+    {"44", 4, 44}};
   for (unsigned i = 0; i < 5; i++)
     for (unsigned w = 0; w < WORLDS; w++)
       for (unsigned pas = 0; pas < 4; pas++) {
         const struct world *world = worlds[w];
         if (!reaches(world, pas) || world->host || world->el == 0) continue;
         if ((read64(MAILBOX) & MAILBOX_QEMU) && sizes[i].bits <= gpt_region_bits()) continue;
-        struct check c = {.section = "above-pps", .label = sizes[i].name, .world = world, .pas = pas, .form = FORM_GRANULES, .gpi = GPI_ANY};
+        struct check c = {.section = "above-pps", .label = sizes[i].name, .world = world, .pas = pas, .form = FORM_GRANULES,
+          .gpi = GPI_ANY};
         c.gpccr = (GPCCR_BASE & ~7u) | sizes[i].pps;
         c.output = (1ull << sizes[i].bits) + 0x432000;
         c.access = data_and_code[(w + pas + i) % 3];
@@ -161,7 +165,8 @@ void section_size(void) {
       }
   for (unsigned w = 0; w < WORLDS; w++)
     for (unsigned pas = 0; pas < 4; pas++) {
-      struct check c = {.section = "nothing-there", .label = "any", .world = worlds[w], .pas = pas, .form = FORM_GRANULES, .output = NOWHERE + 0x2000};
+      struct check c = {.section = "nothing-there", .label = "any", .world = worlds[w], .pas = pas, .form = FORM_GRANULES,
+        .output = NOWHERE + 0x2000};
       if (!reaches(worlds[w], pas) || gpt_region_bits() > 30) continue;
       gpt_l0_entry(NOWHERE)[0] = GPI_ANY << 4 | 1;
       run(&c);
@@ -205,24 +210,64 @@ static void run_entries(const char *section, const struct entry *entries, unsign
 
 void section_malformed(void) {
   static const struct entry level0[] = {
-    {"type-0", 0x0}, {"type-2", 0x2}, {"type-4", 0xf4}, {"type-5", 0xf5}, {"type-7", 0xf7}, {"type-8", 0xf8}, {"type-9", 0xf9}, {"type-f", 0xff},
-    {"block-bit8", 0x1f1}, {"block-bit9", 0x2f1}, {"block-bit12", 0x10f1}, {"block-bit63", 0x80000000000000f1},
-    {"block-gpi-1", 0x11}, {"block-gpi-3", 0x31}, {"block-gpi-4", 0x41}, {"block-gpi-7", 0x71}, {"block-gpi-c", 0xc1}, {"block-gpi-d", 0xd1}, {"block-gpi-e", 0xe1},
-    {"table-bit4", GPT_L1 | 0x13}, {"table-bit11", GPT_L1 | 0x803}, {"table-bit52", GPT_L1 | 3 | 1ull << 52}, {"table-bit63", GPT_L1 | 3 | 1ull << 63},
-    {"table-misaligned", (GPT_L1 + 0x1000) | 3}, {"table-above-pps", 1ull << 40 | GPT_L1 | 3}, {"table-above-pa", 1ull << 48 | GPT_L1 | 3}, {"table-nowhere", NOWHERE | 3},
+    {"type-0",           0x0},
+    {"type-2",           0x2},
+    {"type-4",           0xf4},
+    {"type-5",           0xf5},
+    {"type-7",           0xf7},
+    {"type-8",           0xf8},
+    {"type-9",           0xf9},
+    {"type-f",           0xff},
+    {"block-bit8",       0x1f1},
+    {"block-bit9",       0x2f1},
+    {"block-bit12",      0x10f1},
+    {"block-bit63",      0x80000000000000f1},
+    {"block-gpi-1",      0x11},
+    {"block-gpi-3",      0x31},
+    {"block-gpi-4",      0x41},
+    {"block-gpi-7",      0x71},
+    {"block-gpi-c",      0xc1},
+    {"block-gpi-d",      0xd1},
+    {"block-gpi-e",      0xe1},
+    {"table-bit4",       GPT_L1 | 0x13},
+    {"table-bit11",      GPT_L1 | 0x803},
+    {"table-bit52",      GPT_L1 | 3 | 1ull << 52},
+    {"table-bit63",      GPT_L1 | 3 | 1ull << 63},
+    {"table-misaligned", (GPT_L1 + 0x1000) | 3},
+    {"table-above-pps",  1ull << 40 | GPT_L1 | 3},
+    {"table-above-pa",   1ull << 48 | GPT_L1 | 3},
+    {"table-nowhere",    NOWHERE | 3},
   };
   static const struct entry level1[] = {
-    {"contig-0", 0x0f1}, {"contig-bit10", 0x5f1}, {"contig-bit32", 0x1000001f1}, {"contig-bit63", 0x80000000000001f1},
-    {"contig-gpi-1", 0x111}, {"contig-gpi-5", 0x151}, {"contig-gpi-6", 0x161}, {"contig-gpi-c", 0x1c1}, {"contig-gpi-d", 0x1d1}, {"contig-gpi-e", 0x1e1}, {"contig-gpi-0-bits", 0x501},
-    {"granule-15-reserved", 0xcfffffffffffffff}, {"granule-0-reserved", 0xfffffffffffffff2}, {"granule-0-is-3", 0xfffffffffffffff3}, {"granule-7-reserved", 0xffffffff1fffffff},
-    {"all-reserved", 0x4444444444444444}, {"only-own-reserved", 0xfffffffffffff6ff}, {"granule-9-nso", 0xffffffdfffffffff},
+    {"contig-0",            0x0f1},
+    {"contig-bit10",        0x5f1},
+    {"contig-bit32",        0x1000001f1},
+    {"contig-bit63",        0x80000000000001f1},
+    {"contig-gpi-1",        0x111},
+    {"contig-gpi-5",        0x151},
+    {"contig-gpi-6",        0x161},
+    {"contig-gpi-c",        0x1c1},
+    {"contig-gpi-d",        0x1d1},
+    {"contig-gpi-e",        0x1e1},
+    {"contig-gpi-0-bits",   0x501},
+    {"granule-15-reserved", 0xcfffffffffffffff},
+    {"granule-0-reserved",  0xfffffffffffffff2},
+    {"granule-0-is-3",      0xfffffffffffffff3},
+    {"granule-7-reserved",  0xffffffff1fffffff},
+    {"all-reserved",        0x4444444444444444},
+    {"only-own-reserved",   0xfffffffffffff6ff},
+    {"granule-9-nso",       0xffffffdfffffffff},
   };
   if (gpt_region_bits() == 30) run_entries("malformed-l0", level0, sizeof level0 / sizeof *level0, set_l0, PGS_4K);
   run_entries("malformed-l1", level1, sizeof level1 / sizeof *level1, set_l1, PGS_4K);
   if (gpt_region_bits() != 30) return;
   // The alignment of a level-1 table follows from the granule size: 128 KiB, 8 KiB and 32 KiB for regions of 1 GiB.
   static const struct entry aligned[] = {
-    {"table+4k", (GPT_L1 + 0x1000) | 3}, {"table+8k", (GPT_L1 + 0x2000) | 3}, {"table+16k", (GPT_L1 + 0x4000) | 3}, {"table+32k", (GPT_L1 + 0x8000) | 3}, {"table+64k", (GPT_L1 + 0x10000) | 3},
+    {"table+4k",   (GPT_L1 + 0x1000) | 3},
+    {"table+8k",   (GPT_L1 + 0x2000) | 3},
+    {"table+16k",  (GPT_L1 + 0x4000) | 3},
+    {"table+32k",  (GPT_L1 + 0x8000) | 3},
+    {"table+64k",  (GPT_L1 + 0x10000) | 3},
     {"table+128k", (GPT_L1 + 0x20000) | 3},
   };
   run_entries("alignment-4k", aligned, 6, set_l0_and_table, PGS_4K);
@@ -270,7 +315,8 @@ static void used_then_closed(struct check *c, void (*invalidate)(unsigned), unsi
 }
 
 static void by_paall(unsigned n) { if (n) tlbi_paallos(); else tlbi_paall(); }
-static const uint64_t range_bytes[] = {1ull << 12, 1ull << 16, 1ull << 14, 1ull << 21, 1ull << 25, 1ull << 29, 1ull << 30, 1ull << 34, 1ull << 36, 1ull << 39};
+static const uint64_t range_bytes[] = {1ull << 12, 1ull << 16, 1ull << 14, 1ull << 21, 1ull << 25, 1ull << 29, 1ull << 30, 1ull << 34,
+  1ull << 36, 1ull << 39};
 static void by_rpaos(unsigned size) { tlbi_range(false, TARGET & ~(range_bytes[size] - 1), size); }
 static void by_rpalos(unsigned size) { tlbi_range(true, TARGET & ~(range_bytes[size] - 1), size); }
 
@@ -290,7 +336,8 @@ void section_tlbi(void) {
   for (unsigned size = 0; size < 10; size++)
     for (unsigned last = 0; last < 2; last++) {
       const struct world *world = by[(size + last) % 8];
-      struct check c = {.section = last ? "tlbi-rpalos" : "tlbi-rpaos", .label = sizes[size], .world = world, .pas = world->state, .form = FORM_GRANULES, .gpi = GPI_ANY};
+      struct check c = {.section = last ? "tlbi-rpalos" : "tlbi-rpaos", .label = sizes[size], .world = world, .pas = world->state,
+        .form = FORM_GRANULES, .gpi = GPI_ANY};
       c.access = data_and_code[size % 3];
       used_then_closed(&c, last ? by_rpalos : by_rpaos, size);
     }
@@ -363,7 +410,8 @@ void section_gpc3(void) {
     {"2g/none", "2g/reserved", 1ull << 37 | 16ull << 32 | 2},
   };
   for (unsigned i = 0; i < 4; i++) {
-    struct check c = {.section = "bypass", .label = windows[i].none, .form = FORM_GRANULES, .gpi = GPI_NONE, .gpccr = GPCCR_BASE | GPCBW_ON, .change = set_bypass};
+    struct check c = {.section = "bypass", .label = windows[i].none, .form = FORM_GRANULES, .gpi = GPI_NONE,
+      .gpccr = GPCCR_BASE | GPCBW_ON, .change = set_bypass};
     bypass = windows[i].gpcbw;
     every_world(&c);
     c.label = windows[i].reserved;

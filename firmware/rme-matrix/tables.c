@@ -17,7 +17,8 @@ TABLE s2_l1, s2_l2, s2_l3, w_l2, w_l3;
 extern char shared_page[];
 extern const uint64_t target_code[];
 
-enum { TABLE_OR_PAGE = 3, BLOCK = 1, AF = 1 << 10, SH_INNER = 3 << 8, S1_AP_LOW = 1 << 6, S1_READ_ONLY = 1 << 7, S1_NS = 1 << 5, S1_NSE = 1 << 11, ATTR_DEVICE = 1 << 2 };
+enum { TABLE_OR_PAGE = 3, BLOCK = 1, AF = 1 << 10, SH_INNER = 3 << 8, S1_AP_LOW = 1 << 6, S1_READ_ONLY = 1 << 7, S1_NS = 1 << 5,
+  S1_NSE = 1 << 11, ATTR_DEVICE = 1 << 2 };
 enum { S2_WRITE_BACK = 15 << 2, S2_READ = 1 << 6, S2_WRITE = 1 << 7 };
 #define DBM (1ull << 51)
 #define S2_NS (1ull << 55)

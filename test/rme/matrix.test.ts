@@ -76,7 +76,7 @@ function explain(lines: Line[]): Record<string, string[]> {
 let emulator: Line[] = [];
 beforeAll(async () => {
   emulator = judge(await onEmulator(",gpc3=on", Mailbox.All));
-});
+}, 60_000);
 
 describe("the matrix on the emulator", () => {
   it("every check gives what the architecture says", () => {

@@ -34,11 +34,11 @@ static void say_status(unsigned status) {
 }
 
 static void say_fault(const struct outcome *o) {
-  static const char *const gpt[] = {"address size fault", "", "walk fault", "", "", "", "granule protection fault", "", "", "", "External abort"};
+  static const char *const gpt[] = {[0] = "address size fault", [2] = "walk fault", [6] = "granule protection fault", [10] = "External abort"};
   unsigned ec = o->esr >> 26 & 63, gpcsc = o->esr >> 14 & 63;
   say(ec == 0x1e ? "granule protection check exception" : ec < 0x24 ? "Instruction Abort" : "Data Abort");
   say(" taken to EL%u: ", o->el);
-  if (ec == 0x1e) say("GPT %s at level %u", gpt[gpcsc >> 1 > 10 ? 1 : gpcsc >> 1], gpcsc & 1);
+  if (ec == 0x1e) say("GPT %s at level %u", gpt[(gpcsc >> 1) % 11], gpcsc & 1);
   else say_status(o->esr & 63);
   say("\n      ESR_EL%u = 0x%lx, FAR_EL%u = 0x%lx", o->el, o->esr, o->el, o->far);
   if (o->hpfar) say(", HPFAR_EL2 = 0x%lx", o->hpfar);
