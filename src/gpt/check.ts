@@ -28,6 +28,9 @@ export class GranuleProtection implements GranuleCheck {
   /** Entries read so far, for statistics. */
   reads = 0;
 
+  /** Called when a check finds other control registers than the one before. */
+  onConfig: (() => void) | undefined;
+
   private readonly regs: Registers;
   private readonly phys: PhysicalMemory;
   readonly features: GptFeatures;
@@ -63,7 +66,10 @@ export class GranuleProtection implements GranuleCheck {
       seen[2 * i + 1] = hi;
       changed = true;
     }
-    if (changed) this.known = decodeGptConfig(regs.get(slot.GPCCR_EL3), regs.get(slot.GPTBR_EL3), regs.get(slot.GPCBW_EL3), this.features);
+    if (changed) {
+      this.known = decodeGptConfig(regs.get(slot.GPCCR_EL3), regs.get(slot.GPTBR_EL3), regs.get(slot.GPCBW_EL3), this.features);
+      this.onConfig?.();
+    }
     return this.known as GptConfig;
   }
 

@@ -1,6 +1,13 @@
 // The public API: create a machine, run it, talk to its consoles, look inside.
 
 export { type BlockBackend, MemoryBlockBackend } from "../devices/virtio/index.ts";
+export type { Question } from "../teach/explain.ts";
+export { type ExplainerOptions, FaultExplainer } from "../teach/explainer.ts";
+export { explanationPage } from "../teach/html.ts";
+export type { Explanation } from "../teach/model.ts";
+export { Symbols } from "../teach/symbols.ts";
+export { explanationText } from "../teach/text.ts";
+export { type TraceEvent, type TraceKind, traceKinds, traceLine } from "../trace/events.ts";
 export { EmuError } from "../util/errors.ts";
 export { Console, type WaitOptions } from "./console.ts";
 export { Machine, type MachineOptions, type StopReason } from "./machine.ts";

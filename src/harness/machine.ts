@@ -2,6 +2,11 @@
 
 import type { BlockBackend } from "../devices/virtio/index.ts";
 import { type End, VirtMachine } from "../machine/virt.ts";
+import type { Question } from "../teach/explain.ts";
+import { type ExplainerOptions, explain, FaultExplainer } from "../teach/explainer.ts";
+import type { Explanation } from "../teach/model.ts";
+import { attachTracer } from "../teach/tracing.ts";
+import { type TraceEvent, type TraceKind, Tracer } from "../trace/events.ts";
 import { EmuError, usageError } from "../util/errors.ts";
 import { Console, type WaitOptions } from "./console.ts";
 import { Inspector } from "./inspect.ts";
@@ -202,6 +207,31 @@ export class Machine extends Inspector {
         resolve();
       };
     });
+  }
+
+  /**
+   * Explains what an access by PE `pe` (default 0) to `va` would meet now: every table entry on the way, the result or the rule that
+   * it breaks. Nothing in the machine changes. Level, Security state: as the PE is now unless given.
+   */
+  explain(question: Question & { pe?: number }): Explanation {
+    const { pe = 0, va, el } = question;
+    if (typeof va !== "bigint" || va !== BigInt.asUintN(64, va)) throw usageError("bad-va", "va is a bigint of 64 bits");
+    if (el !== undefined && ![0, 1, 2, 3].includes(el)) throw usageError("bad-el", `an Exception level is 0 to 3, not ${el}`);
+    if (!this.board.pes[pe]) throw new EmuError("no-such-pe", `there is no PE ${pe}; this machine has ${this.board.pes.length}`);
+    return explain(this.board, question);
+  }
+  /**
+   * Calls `listener` with the explanation of each abort and granule protection exception once it is taken (a repeated one only
+   * the first time, unless `every`). The function that is returned ends it.
+   */
+  onFault(listener: (explanation: Explanation) => void, options: ExplainerOptions = {}): () => void {
+    const explainer = new FaultExplainer(this.board, options);
+    explainer.onFault(listener);
+    return () => explainer.stop();
+  }
+  /** Calls `listener` with each event of the given kinds. The function that is returned ends it. */
+  trace(kinds: Iterable<TraceKind>, listener: (event: TraceEvent) => void): () => void {
+    return attachTracer(this.board, new Tracer(kinds, listener));
   }
 
   /** The whole state of the machine, compressed. A machine restored from it continues identically. */

@@ -115,6 +115,10 @@ export class Mmu {
     this.flushAll();
     this.contextChanged();
   }
+  /** Empties the L1 tables only: translations stay, and pages are asked about again (TlbDomain.allowWrite). */
+  flushL1(): void {
+    for (const c of this.contexts) c?.l1.purge();
+  }
   flushAll(): void {
     this.l2.clear();
     for (const c of this.contexts) c?.l1.purge();

@@ -26,7 +26,16 @@ import {
   short,
   type WriterInfo,
 } from "./model.ts";
-import { privilegeAt, type RecordedCheck, type RecordedStep, type RecordedWalk, recordWalk, type Subject, securityOf } from "./recorder.ts";
+import {
+  privilegeAt,
+  type RecordedCheck,
+  type RecordedStep,
+  type RecordedWalk,
+  recordWalk,
+  type Subject,
+  securityOf,
+  stateName,
+} from "./recorder.ts";
 import { regimeRegisters } from "./registers.ts";
 import { rule } from "./rules.ts";
 
@@ -133,7 +142,7 @@ function requesterInfo(subject: Subject, walk: RecordedWalk, el: number, access:
   return {
     pe: subject.st.index,
     el,
-    security: securityName[access === "translate" ? securityOf(subject, el) : security] as string,
+    security: stateName(subject, access === "translate" ? securityOf(subject, el) : security),
     privilege: privilege === Privilege.User ? "unprivileged" : privilege === Privilege.PrivilegedPan ? "privileged, PAN" : "privileged",
     access,
     ...(sources.instructions === undefined ? {} : { instructions: sources.instructions }),
@@ -144,7 +153,7 @@ function requesterInfo(subject: Subject, walk: RecordedWalk, el: number, access:
 
 const regimeNames = ["EL1&0", "EL2&0", "EL2", "EL3"] as const;
 /** "Non-secure EL1&0", "Root EL3". */
-export const regimeName = (c: Pick<RegimeConfig, "regime" | "security">): string => `${securityName[c.security]} ${regimeNames[c.regime]}`;
+const regimeName = (subject: Subject, c: RegimeConfig): string => `${stateName(subject, c.security)} ${regimeNames[c.regime]}`;
 
 function assemble(subject: Subject, walk: RecordedWalk, requester: RequesterInfo, fault: Fault | undefined, sources: Sources): Explanation {
   const { config, result, request } = walk;
@@ -159,7 +168,7 @@ function assemble(subject: Subject, walk: RecordedWalk, requester: RequesterInfo
     summary: "",
     requester,
     va: hex64(request.va),
-    regime: { name: regimeName(config), stage1: config.stage1, stage2: stage2On, registers: regimeRegisters(subject, walk) },
+    regime: { name: regimeName(subject, config), stage1: config.stage1, stage2: stage2On, registers: regimeRegisters(subject, walk) },
     descriptors,
     notes: [],
     memory: [],

@@ -1,7 +1,7 @@
 // A walk that leaves no trace in the machine and remembers every step: the MMU's own walker, observed.
 
 import { Off } from "../arch/layout.ts";
-import type { Pas, Security } from "../arch/security.ts";
+import { type Pas, Security, securityName } from "../arch/security.ts";
 import type { PeState } from "../arch/state.ts";
 import { Access, Privilege } from "../mmu/access.ts";
 import { type Fault, makeFault } from "../mmu/fault.ts";
@@ -126,8 +126,13 @@ export function recordWalk(subject: Subject, request: WalkRequest): RecordedWalk
 /** Security state of an Exception level as SCR_EL3 has it now; EL3 is Root (Secure without FEAT_RME). */
 export function securityOf(subject: Subject, el: number): Security {
   const { features } = subject.mmu;
-  if (el === 3) return 2;
+  if (el === 3) return Security.Root;
   return lowerSecurity(subject.st, features);
+}
+
+/** Name of a Security state. EL3 of a PE without FEAT_RME is in Secure state, which the MMU's contexts call Root. */
+export function stateName(subject: Subject, security: Security): string {
+  return securityName[security === Security.Root && !subject.mmu.features.rme ? Security.Secure : security] as string;
 }
 
 /** Whose permissions an access of `el` has: LDTR and STTR (`unprivileged`) have those of EL0 where that means anything. */

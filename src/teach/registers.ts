@@ -39,7 +39,12 @@ export function regimeRegisters(subject: Subject, walk: RecordedWalk): RegisterI
   const out: RegisterInfo[] = [];
   if (c.regime !== Regime.EL3) {
     const security = `EL0 to EL2 are in ${securityName[securityOf(subject, 0)]} state`;
-    out.push(register(subject, "SCR_EL3", [["NSE", 62, 1, "and"], ["NS", 0, 1, security]]));
+    out.push(
+      register(subject, "SCR_EL3", [
+        ["NSE", 62, 1, "and"],
+        ["NS", 0, 1, security],
+      ]),
+    );
   }
   out.push(
     register(subject, sctlr[c.regime] as RegName, [

@@ -1,0 +1,181 @@
+// Who wrote table entries last: translation tables from their first use on, and the granule protection table as GPTBR_EL3 names it.
+// While it runs, stores to these pages take the slow path; everything else runs at full speed.
+
+import { securityName } from "../arch/security.ts";
+import { slot } from "../arch/state.ts";
+import type { MemoryWriter } from "../cpu/executor.ts";
+import { EntryKind } from "../gpt/format.ts";
+import { type Board, instructionsOf, observe } from "../machine/observe.ts";
+import { CallStack } from "./call-stack.ts";
+import { protectionOf } from "./gpt.ts";
+import { hex64, type WriterInfo } from "./model.ts";
+
+interface Note {
+  readonly by: string;
+  readonly pc: bigint | undefined;
+  readonly el: number;
+  readonly security: number;
+  readonly call: string | undefined;
+  readonly at: number;
+  readonly before: bigint;
+}
+
+/** Entries remembered, pages of translation tables watched, level 1 granule protection tables looked for. */
+const MAX_NOTES = 200_000;
+const MAX_PAGES = 65_536;
+const MAX_L0 = 65_536;
+
+/** Told before a granule protection table entry is written by (or while) PE `pe` runs. */
+export type GptListener = (entry: number, before: bigint, by: string, pe: number) => void;
+
+/** A board has one journal, however many use it. */
+const journals = new WeakMap<Board, { journal: TableJournal; users: number }>();
+
+export class TableJournal {
+  private readonly board: Board;
+  private readonly calls = new CallStack();
+  private readonly notes = new Map<number, Note>();
+  private readonly pages = new Set<number>();
+  /** The granule protection table: [first, last) byte addresses. Level 0 first. */
+  private gpt: (readonly [number, number])[] = [];
+  private gptKey = "";
+  private readonly stops: (() => void)[] = [];
+  private readonly listeners = new Set<GptListener>();
+
+  /** The journal of a board, which runs until everybody who asked for it has called `release`. */
+  static of(board: Board): TableJournal {
+    const j = journals.get(board) ?? { journal: new TableJournal(board), users: 0 };
+    j.users++;
+    journals.set(board, j);
+    return j.journal;
+  }
+  release(): void {
+    const j = journals.get(this.board);
+    if (j?.journal !== this || --j.users > 0) return;
+    journals.delete(this.board);
+    for (const s of this.stops.splice(0)) s();
+  }
+  /** Adds a listener for writes to the granule protection table; the function that is returned removes it. */
+  onGpt(listener: GptListener): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  private constructor(board: Board) {
+    this.board = board;
+    const { domain, executor } = board;
+    const allowed = domain.allowWrite;
+    domain.allowWrite = (pa) => allowed(pa) && !this.pages.has(Math.floor(pa / 4096)) && !this.inGpt(pa, 4096);
+    executor.writeObserver = (pa, length, by) => this.written(pa, length, by);
+    for (const pe of board.pes) {
+      pe.mmu.walkObserver = { descriptor: (_stage, _level, pa) => this.watch(pa) };
+      const check = protectionOf(pe.mmu);
+      if (check) check.onConfig = () => this.findGpt();
+    }
+    this.stops.push(
+      () => {
+        domain.allowWrite = allowed;
+        executor.writeObserver = undefined;
+        for (const pe of board.pes) {
+          pe.mmu.walkObserver = undefined;
+          const check = protectionOf(pe.mmu);
+          if (check) check.onConfig = undefined;
+        }
+      },
+      observe(board, {
+        exception: (pe, e) => this.calls.exception(pe, e),
+        returned: (pe) => this.calls.returned(pe),
+      }),
+    );
+    this.findGpt();
+  }
+
+  /** Last writer of the 8-byte entry at `pa`; undefined: it was not written since its page is watched. */
+  writer(pa: number): WriterInfo | undefined {
+    const n = this.notes.get(pa);
+    if (n === undefined) return undefined;
+    return {
+      by: n.by,
+      ...(n.pc === undefined ? {} : { el: n.el, security: securityName[n.security] as string, pc: hex64(n.pc) }),
+      ...(n.call === undefined ? {} : { call: n.call }),
+      at: n.at,
+      before: hex64(n.before),
+    };
+  }
+
+  /** A translation table was used. */
+  private watch(pa: number): void {
+    const page = Math.floor(pa / 4096);
+    if (this.pages.has(page) || this.pages.size >= MAX_PAGES) return;
+    this.pages.add(page);
+    this.board.domain.dropWrites(pa);
+  }
+
+  private inGpt(pa: number, length: number): boolean {
+    for (const [from, to] of this.gpt) if (pa < to && pa + length > from) return true;
+    return false;
+  }
+
+  /** Looks where the granule protection table is, when its registers changed. */
+  private findGpt(): void {
+    const pe = this.board.pes[0];
+    const check = pe && protectionOf(pe.mmu);
+    if (!pe || !check) return;
+    const key = `${pe.st.get(slot.GPCCR_EL3)}:${pe.st.get(slot.GPTBR_EL3)}`;
+    if (key === this.gptKey) return;
+    this.gptKey = key;
+    this.gpt = [];
+    const c = check.config;
+    if (!c.enabled || c.invalid !== undefined) return;
+    const count = Math.max(1, 2 ** (c.pps - c.l0));
+    this.gpt.push([c.base, c.base + 8 * count]);
+    const { phys } = this.board;
+    for (let i = 0; i < Math.min(count, MAX_L0); i++) {
+      const host = phys.host(c.base + 8 * i);
+      if (host === 0) break;
+      const v = phys.view.getBigUint64(host, true);
+      const table = Number(v & 0xf_ffff_ffff_f000n);
+      if (Number(v & 15n) === EntryKind.Table) this.gpt.push([table, table + 2 ** (c.l0 - c.granule - 1)]);
+    }
+    for (const p of this.board.pes) p.mmu.flushL1();
+  }
+
+  /** Memory is written that is not in anybody's L1 TLB. */
+  private written(pa: number, length: number, by: MemoryWriter): void {
+    const gpt = this.inGpt(pa, length);
+    if (!gpt && !this.pages.has(Math.floor(pa / 4096)) && !this.pages.has(Math.floor((pa + length - 1) / 4096))) return;
+    const pe = this.board.executor.running;
+    const st = pe?.st;
+    const agent = by === "host" && pe?.agents[pe.st.el] !== undefined;
+    const note = {
+      by:
+        by === "pe"
+          ? `PE ${pe?.index}`
+          : by === "walk"
+            ? `hardware table update of PE ${pe?.index}`
+            : agent
+              ? `built-in firmware of EL${pe?.st.el}`
+              : by,
+      pc: by === "pe" ? st?.pc : undefined,
+      el: st?.el ?? 0,
+      security: pe?.security ?? 0,
+      call: pe && (by === "pe" || agent) ? this.calls.text(pe) : undefined,
+      at: instructionsOf(this.board),
+    };
+    for (let at = pa - (pa % 8); at < pa + length; at += 8) {
+      const host = this.board.phys.host(at);
+      if (host === 0) continue;
+      const before = this.board.phys.view.getBigUint64(host, true);
+      this.remember(at, { ...note, before });
+      if (gpt && this.inGpt(at, 8)) for (const l of this.listeners) l(at, before, note.by, pe?.index ?? 0);
+    }
+    // A level 0 entry may name another table.
+    const l0 = this.gpt[0];
+    if (gpt && l0 && pa < l0[1] && pa + length > l0[0]) this.gptKey = "";
+  }
+  private remember(at: number, note: Note): void {
+    this.notes.delete(at);
+    if (this.notes.size >= MAX_NOTES) this.notes.delete(this.notes.keys().next().value as number);
+    this.notes.set(at, note);
+  }
+}
