@@ -22,3 +22,8 @@ export interface Dma {
 export interface ByteSink {
   write(bytes: Uint8Array): void;
 }
+
+/** What takes bytes from a terminal. Returns how many it took. */
+export interface Receiver {
+  receive(bytes: Uint8Array): number;
+}

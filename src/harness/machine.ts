@@ -1,7 +1,10 @@
 // A machine as its user handles it.
 
 import type { BlockBackend } from "../devices/virtio/index.ts";
+import { type BoardName, planRealm, type RealmSetup } from "../host/index.ts";
+import { hostMemoryFor, RealmSoftware } from "../machine/realms.ts";
 import { type End, VirtMachine } from "../machine/virt.ts";
+import { HashAlgorithm } from "../rmm/status.ts";
 import type { Question } from "../teach/explain.ts";
 import { type ExplainerOptions, explain, FaultExplainer } from "../teach/explainer.ts";
 import type { Explanation } from "../teach/model.ts";
@@ -20,6 +23,8 @@ export interface MachineOptions {
   machine?: "virt" | "virt,secure=on";
   /** With secure=on: where PEs start, and a raw image is loaded. Default for an ELF file: its entry point. */
   start?: { el: 3; entry: number };
+  /** Run kernel, initrd and append in a realm of `memory` bytes with `smp` RECs. */
+  realm?: RealmOptions;
   /** CPU profile and features ("max", "cortex-a76", "max,lse=off"); default "max". */
   cpu?: string;
   /** Number of PEs, 1..8; default 1. */
@@ -44,6 +49,41 @@ export interface MachineOptions {
   log?: (line: string) => void;
 }
 
+/** How a realm is made. The defaults are those of the board's VMM. */
+export interface RealmOptions {
+  board?: BoardName;
+  /** Algorithm of measurements: sha512 on virt, sha256 on kvmtool. */
+  measurementAlgorithm?: "sha256" | "sha512";
+  /** At most 64 bytes; zeros follow. */
+  personalizationValue?: Uint8Array;
+  breakpoints?: number;
+  watchpoints?: number;
+  /** Event counters; without them the realm has no PMU. */
+  pmuCounters?: number;
+  /** Destroy the realm and give back its memory when it has ended; default false. */
+  teardown?: boolean;
+}
+
+/** What a realm is made of, from the options of its machine. */
+export function realmSetup(o: MachineOptions): Omit<RealmSetup, "memory"> {
+  const { kernel, realm = {} } = o;
+  if (kernel === undefined) throw usageError("no-kernel", "no kernel given for the realm");
+  const hashes = { sha256: HashAlgorithm.SHA_256, sha512: HashAlgorithm.SHA_512 } as const;
+  return {
+    ...(realm.board === undefined ? {} : { board: realm.board }),
+    smp: o.smp ?? 1,
+    kernel,
+    initrd: o.initrd,
+    append: o.append,
+    hash: realm.measurementAlgorithm && hashes[realm.measurementAlgorithm],
+    rpv: realm.personalizationValue,
+    breakpoints: realm.breakpoints,
+    watchpoints: realm.watchpoints,
+    pmuCounters: realm.pmuCounters,
+    drives: o.drives?.length ?? 0,
+  };
+}
+
 /** Why `run` returned. */
 export type StopReason = End | { kind: "halted" } | { kind: "stopped" };
 
@@ -65,11 +105,14 @@ export class Machine extends Inspector {
   private readonly interactive: boolean;
 
   private constructor(options: MachineOptions) {
+    const memory = options.memory ?? 2 ** 30;
+    const realm = options.realm && planRealm({ ...realmSetup(options), memory });
+    const drives = (options.drives ?? []).map((d) => d.backend);
     const consoles: { main?: Console; virtio?: Console } = {};
     const board = new VirtMachine({
-      cpu: options.cpu ?? "max",
+      cpu: options.cpu ?? (realm ? "max,rme=on" : "max"),
       smp: options.smp ?? 1,
-      memory: options.memory ?? 2 ** 30,
+      memory: realm ? hostMemoryFor(memory) : memory,
       time: options.time ?? "deterministic",
       seed: options.seed ?? 1n,
       epoch: options.epoch ?? (options.time === "wall" ? Math.floor(Date.now() / 1000) : DEFAULT_EPOCH),
@@ -79,7 +122,9 @@ export class Machine extends Inspector {
       initrd: options.initrd,
       dtb: options.dtb,
       append: options.append,
-      drives: (options.drives ?? []).map((d) => d.backend),
+      drives: realm ? [] : drives,
+      software:
+        realm && ((board, entropy) => new RealmSoftware(board, { realm, drives, entropy, teardown: options.realm?.teardown ?? false })),
       output: (bytes) => consoles.main?.output(bytes),
       virtioOutput: (bytes) => consoles.virtio?.output(bytes),
       inputRoom: () => {
@@ -91,8 +136,8 @@ export class Machine extends Inspector {
     super(board);
     this.interactive = options.time === "wall";
     const woken = () => this.wake?.();
-    this.console = consoles.main = new Console((bytes) => board.uart.receive(bytes), woken);
-    this.virtioConsole = consoles.virtio = new Console((bytes) => board.hvc.receive(bytes), woken);
+    this.console = consoles.main = new Console((bytes) => board.serialInput.receive(bytes), woken);
+    this.virtioConsole = consoles.virtio = new Console((bytes) => board.hvcInput.receive(bytes), woken);
     for (const on of [this.console, this.virtioConsole]) on.run = (pattern, o) => this.waitFor(pattern, o, on);
   }
 

@@ -7,7 +7,7 @@ import { Executor } from "../cpu/executor.ts";
 import { mmuFeatures, rowAvailable } from "../cpu/feature-use.ts";
 import { Pe, type PeHooks } from "../cpu/pe.ts";
 import { fastIndex } from "../cpu/sysreg-map.ts";
-import type { Dma } from "../devices/device.ts";
+import type { Dma, Receiver } from "../devices/device.ts";
 import { Gic } from "../devices/gic/index.ts";
 import { Pl011Uart } from "../devices/pl011.ts";
 import { Pl031Rtc } from "../devices/pl031.ts";
@@ -35,6 +35,7 @@ import { EmuError, hex, usageError } from "../util/errors.ts";
 import type { Saved, Stateful } from "../util/stateful.ts";
 import { MachineClock, type TimeMode } from "./clock.ts";
 import { loadFirmware } from "./firmware.ts";
+import type { RealmSoftware } from "./realms.ts";
 import { secureOnly } from "./secure-device.ts";
 import { seedBytes, virtTree } from "./virt-dtb.ts";
 import { affinityOf, MAX_RAM, POWER_KEY_PIN, VIRT_SPIS, VIRTIO_MMIO_SLOTS, virtioWindow, virtMap } from "./virt-map.ts";
@@ -51,6 +52,8 @@ export interface VirtConfig {
   secure?: boolean;
   /** Address at which firmware starts, and a raw image is loaded. */
   entry?: number | undefined;
+  /** Software of the emulator's own for all Exception levels above a realm, instead of a kernel; there is Root memory for it. */
+  software?: ((machine: VirtMachine, entropy: SeededEntropy) => RealmSoftware) | undefined;
   /** CPU profile and features, for example "max" or "max,lse=off". */
   cpu: string;
   /** Number of PEs, 1..8. */
@@ -93,6 +96,8 @@ export class VirtMachine {
   readonly powerKey: GpioKey;
   readonly executor: Executor;
   readonly el3: El3Agent;
+  /** What runs a realm, on a machine made for one. */
+  readonly software: RealmSoftware | undefined;
   /** Set when the machine has stopped by itself. */
   end: End | undefined;
   /** Instructions retired by all PEs since power-on. */
@@ -116,9 +121,10 @@ export class VirtMachine {
     this.config = config;
     this.features = parseCpu(config.cpu);
     this.clock = new MachineClock(config.time, this.features.has("ECV") ? 1_000_000_000 : 62_500_000);
-    this.phys = new PhysicalMemory(allocateMemory(config.memory));
+    const secureRam = config.secure || config.software !== undefined;
+    this.phys = new PhysicalMemory(allocateMemory(config.memory + (secureRam ? virtMap.secureRam.size : 0)));
     this.phys.addRam(virtMap.ram.base, config.memory);
-    if (config.secure) this.phys.addRam(virtMap.secureRam.base, virtMap.secureRam.size, true);
+    if (secureRam) this.phys.addRam(virtMap.secureRam.base, virtMap.secureRam.size, true);
     this.entropy = new SeededEntropy(Number(BigInt.asIntN(32, config.seed)));
 
     const states = Array.from({ length: config.smp }, (_, i) => new PeState(this.phys.memory, i));
@@ -151,8 +157,10 @@ export class VirtMachine {
       fastIndex,
     });
     this.clock.progress = () => this.executor.progress;
-    const { clock, entropy, gic, uart, rtc, gpio, powerKey, el3, secureGpio } = this;
-    this.parts = { clock, entropy, gic, uart, rtc, gpio, powerKey, el3, ...(config.secure ? { secureGpio } : {}) };
+    this.software = config.software?.(this, this.entropy);
+    this.timed.push(...(this.software?.timed ?? []));
+    const { clock, entropy, gic, uart, rtc, gpio, powerKey, el3, secureGpio, software } = this;
+    this.parts = { clock, entropy, gic, uart, rtc, gpio, powerKey, el3, ...(config.secure ? { secureGpio } : {}), ...(software ? { software } : {}) };
     this.loadAndStart();
   }
 
@@ -258,7 +266,7 @@ export class VirtMachine {
     const pe = this.pe(i);
     pe.reset();
     pe.st.setLo(Off.HALT, 0);
-    this.el3.coldBoot(pe, entry, context);
+    (this.software ?? this.el3).coldBoot(pe, entry, context);
   }
 
   private loadAndStart(): void {
@@ -266,6 +274,10 @@ export class VirtMachine {
     for (const pe of this.pes) {
       pe.reset();
       pe.st.setLo(Off.HALT, 2);
+    }
+    if (this.software) {
+      this.start(0, BigInt(virtMap.ram.base), 0n);
+      return;
     }
     if (config.kernel === undefined) throw usageError("no-kernel", "no kernel given");
     const ram = { base: virtMap.ram.base, size: config.memory };
@@ -304,6 +316,14 @@ export class VirtMachine {
       pe.st.pc = BigInt(image.entry);
       pe.st.setLo(Off.HALT, 0);
     }
+  }
+
+  /** Where the input of both consoles goes: to the machine's devices, or to those of its guest. */
+  get serialInput(): Receiver {
+    return this.software?.serial ?? this.uart;
+  }
+  get hvcInput(): Receiver {
+    return this.software?.hvc ?? this.hvc;
   }
 
   // ---- running -----------------------------------------------------------------------------------------------------

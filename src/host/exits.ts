@@ -1,0 +1,40 @@
+// A REC exit, decoded: what the fields of RmiRecExit say about an abort or a trapped system register.
+
+import type { RecExit } from "../rmm/layouts.ts";
+import type { StructView } from "../rmm/struct.ts";
+
+export type RecExitView = StructView<keyof typeof RecExit.fields>;
+
+/** Exception classes that RMI reports. */
+export const ExitEc = { WFX: 0x01, SYSREG: 0x18, INSTRUCTION_ABORT: 0x20, DATA_ABORT: 0x24 } as const;
+
+export const exitEc = (exit: RecExitView): number => Number((exit.get("esr") >> 26n) & 0x3fn);
+
+/** IPA of an abort: the page from HPFAR, the rest from FAR as far as it is disclosed. */
+export const exitIpa = (exit: RecExitView): number => Number((exit.get("hpfar") >> 4n) << 12n) + Number(exit.get("far") & 0xfffn);
+
+/** A data abort that the host may emulate. */
+export interface MmioAccess {
+  readonly ipa: number;
+  readonly write: boolean;
+  /** Bytes: 1, 2, 4, 8. */
+  readonly size: number;
+  /** What a write stores. */
+  readonly data: bigint;
+}
+
+/** The access behind a data abort, or undefined when the syndrome does not describe it (ISV = 0). */
+export function mmioAccess(exit: RecExitView): MmioAccess | undefined {
+  const esr = exit.get("esr");
+  if (((esr >> 24n) & 1n) === 0n) return undefined;
+  const size = 1 << Number((esr >> 22n) & 3n);
+  return { ipa: exitIpa(exit), write: ((esr >> 6n) & 1n) === 1n, size, data: exit.get("gprs", 0) };
+}
+
+/** Encoding of the system register of an EC 0x18 exit as op0:op1:CRn:CRm:op2, and the direction. */
+export function trappedRegister(exit: RecExitView): { name: string; write: boolean } {
+  const iss = exit.get("esr");
+  const field = (low: number, width: number): bigint => (iss >> BigInt(low)) & ((1n << BigInt(width)) - 1n);
+  const name = `S${field(20, 2)}_${field(14, 3)}_C${field(10, 4)}_C${field(1, 4)}_${field(17, 3)}`;
+  return { name, write: (iss & 1n) === 0n };
+}

@@ -1,0 +1,77 @@
+// RMI as host software uses it: commands by name, results by name, errors as values or as exceptions.
+
+import { type Command, type RmiName, rmiCommands } from "../rmm/commands.ts";
+import { RmiStatus, rmiCodeName, SMC_UNKNOWN, unpackRmiCode } from "../rmm/status.ts";
+import { EmuError, hex } from "../util/errors.ts";
+import type { HostTask } from "./agent.ts";
+
+const byName = new Map<RmiName, Command<RmiName>>(rmiCommands.map((c) => [c.name, c]));
+
+/** An argument: a 64-bit value. */
+export type RmiArgument = bigint | number;
+
+/** What a command returned. */
+export interface RmiReply {
+  /** x0 as it came. */
+  readonly x0: bigint;
+  /** RmiStatus; -1: the function identifier is unknown. */
+  readonly status: number;
+  /** Index of the status: for ERROR_RTT the level, signed. */
+  readonly index: number;
+  readonly ok: boolean;
+  /** x1 and up, as the command's row names them. */
+  readonly results: readonly bigint[];
+  /** Result `n` as a number: an address, a level, a count. */
+  number(n: number): number;
+}
+
+/** Told of every command that returned, for traces and expectations. */
+export type RmiObserver = (name: RmiName, args: readonly bigint[], reply: RmiReply) => void;
+
+function reply(command: Command<RmiName>, regs: readonly bigint[]): RmiReply {
+  const x0 = regs[0] ?? SMC_UNKNOWN;
+  const unknown = x0 === SMC_UNKNOWN;
+  const { status, index } = unknown ? { status: -1, index: 0 } : unpackRmiCode(x0);
+  const results = command.results.map((_, n) => regs[n + 1] ?? 0n);
+  return { x0, status, index, ok: status === RmiStatus.SUCCESS, results, number: (n) => Number(results[n] ?? 0n) };
+}
+
+/** The client. One for all PEs of a host: it holds nothing but the observers. */
+export class RmiClient {
+  private readonly observers: RmiObserver[] = [];
+
+  /** Calls `observer` after each command. */
+  onCommand(observer: RmiObserver): void {
+    this.observers.push(observer);
+  }
+
+  /** Issues a command and answers what it returned. Throws EmuError("rmi-arguments") for a wrong number of arguments. */
+  *call(name: RmiName, ...args: RmiArgument[]): HostTask<RmiReply> {
+    const command = byName.get(name) as Command<RmiName>;
+    if (args.length !== command.args.length) {
+      throw new EmuError(
+        "rmi-arguments",
+        `RMI_${name} takes ${command.args.length} arguments (${command.args.join(", ")}), not ${args.length}`,
+      );
+    }
+    const values = args.map((a) => BigInt.asUintN(64, BigInt(a)));
+    const answer = reply(command, yield [BigInt(command.fid), ...values]);
+    for (const observer of this.observers) observer(name, values, answer);
+    return answer;
+  }
+
+  /** The same for a command that must succeed. Throws EmuError("rmi-failed"), which names the command, its arguments and the status. */
+  *must(name: RmiName, ...args: RmiArgument[]): HostTask<RmiReply> {
+    const answer = yield* this.call(name, ...args);
+    if (!answer.ok) throw rmiFailed(name, args, answer);
+    return answer;
+  }
+}
+
+/** The error for a command that should have succeeded. */
+export function rmiFailed(name: RmiName, args: readonly RmiArgument[], answer: RmiReply): EmuError {
+  const command = byName.get(name) as Command<RmiName>;
+  const shown = args.map((a, n) => `${command.args[n]}=${hex(BigInt.asUintN(64, BigInt(a)))}`).join(", ");
+  const none = answer.status === -1 ? "; is there firmware that knows RMI?" : "";
+  return new EmuError("rmi-failed", `RMI_${name}(${shown}) returned ${rmiCodeName(answer.x0)}${none}`);
+}

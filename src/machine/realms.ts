@@ -1,0 +1,138 @@
+// A `virt` machine whose software is the emulator's: EL3 monitor, RMM and a host that runs one realm. Nothing of it is in the Non-secure
+// memory of the machine; the realm's guest is the only code that PEs execute.
+//
+//   0x0E00_0000   Root memory: granule protection table
+//   0x4000_0000   DRAM: all of it is the host's, to use or to give to the realm
+
+import { Security } from "../arch/security.ts";
+import { EVENT_COUNTERS } from "../cpu/pmu.ts";
+import type { Receiver } from "../devices/device.ts";
+import { LIST_REGISTERS } from "../devices/gic/constants.ts";
+import type { TimedDevice } from "../devices/timed.ts";
+import type { BlockBackend, SeededEntropy } from "../devices/virtio/index.ts";
+import type { Pe } from "../cpu/pe.ts";
+import { MonitorAgent } from "../el3/monitor.ts";
+import { Gpi } from "../gpt/format.ts";
+import { HostAgent } from "../host/agent.ts";
+import { GuestBoard } from "../host/board.ts";
+import { HostGic } from "../host/host-gic.ts";
+import { HostMemory } from "../host/memory.ts";
+import { HostRealm, type RealmConfig } from "../host/realm.ts";
+import { RmiClient } from "../host/rmi.ts";
+import { Vmm } from "../host/run.ts";
+import { SharedMemory } from "../host/shared-memory.ts";
+import { RmmAgent } from "../rmm/agent.ts";
+import type { Saved, Stateful } from "../util/stateful.ts";
+import type { VirtMachine } from "./virt.ts";
+import { virtMap } from "./virt-map.ts";
+
+const MiB = 2 ** 20;
+/** What a host needs beside its guest's memory: tables, RECs, run pages, shared pages not yet taken back. */
+const OVERHEAD = 64 * MiB;
+const GPT_L0 = 0x0eef_e000;
+const GPT_L1 = 0x0ed0_0000;
+const GPT_L1_SIZE = 0x1f_e000;
+/** Protected physical address space, bits. */
+const PPS = 40;
+
+/** Bytes of memory that a machine needs for a realm of `memory` bytes. */
+export const hostMemoryFor = (memory: number): number => memory + OVERHEAD;
+
+export interface RealmsOptions {
+  /** The realm, planned by src/host/plan.ts. */
+  realm: RealmConfig;
+  drives: readonly BlockBackend[];
+  entropy: SeededEntropy;
+  /** Destroy the realm after it has ended, before power goes off. */
+  teardown: boolean;
+}
+
+/** Software of a machine in place of a kernel. */
+export class RealmSoftware implements Stateful {
+  readonly monitor: MonitorAgent;
+  readonly rmm: RmmAgent;
+  readonly host: HostAgent;
+  readonly rmi = new RmiClient();
+  readonly vmm: Vmm;
+  readonly realm: HostRealm;
+  readonly board: GuestBoard;
+  /** Memory that the host loads and stores: what it may reach, and no more. */
+  readonly memory: HostMemory;
+  readonly timed: readonly TimedDevice[];
+
+  constructor(m: VirtMachine, o: RealmsOptions) {
+    const { config, phys, pes } = m;
+    const dram = { base: virtMap.ram.base, size: config.memory };
+    this.monitor = new MonitorAgent({
+      el3: m.el3,
+      phys,
+      pes,
+      seed: config.seed,
+      gpt: {
+        l0: GPT_L0,
+        l1: GPT_L1,
+        l1Size: GPT_L1_SIZE,
+        pps: PPS,
+        regions: [
+          { ...virtMap.secureRam, gpi: Gpi.Root },
+          { ...dram, gpi: Gpi.NonSecure },
+        ],
+      },
+      log: config.log,
+    });
+    const written = (pa: number, bytes: number): void => m.executor.memoryWritten(pa, bytes);
+    const resources = { eventCounters: EVENT_COUNTERS, listRegisters: LIST_REGISTERS };
+    this.rmm = new RmmAgent({ phys, pes, banks: [dram], monitor: this.monitor, resources, written, log: config.log });
+    this.monitor.useAgent(this.rmm);
+
+    this.memory = new HostMemory({ phys, check: () => pes[0]?.mmu.granuleCheck, written }, dram);
+    const entry = this.memory.take();
+    const { map, ipaBits } = o.realm;
+    const shared = new SharedMemory(this.memory, { base: map.ram, size: o.realm.memory }, ipaBits);
+    this.board = new GuestBoard({
+      map,
+      pes: o.realm.pes,
+      listRegisters: LIST_REGISTERS,
+      clock: m.clock,
+      epoch: config.epoch,
+      entropy: o.entropy,
+      drives: o.drives,
+      dma: shared,
+      serial: { write: (bytes) => config.output(bytes) },
+      virtioConsole: { write: (bytes) => config.virtioOutput(bytes) },
+      onRoom: () => config.inputRoom?.(),
+      changed: (rec) => this.vmm?.changed(rec),
+      log: config.log,
+    });
+    this.timed = this.board.timed;
+    this.realm = new HostRealm(this.rmi, this.memory, shared, o.realm);
+    const gic = new HostGic(this.memory, { distributor: virtMap.gicDistributor.base, redistributors: virtMap.gicRedistributor.base });
+    const { rmi, memory, realm, board } = this;
+    this.vmm = new Vmm({ rmi, memory, gic, realm, board, entry, teardown: o.teardown, log: config.log });
+    this.host = new HostAgent((pe) => this.vmm.program(pe));
+    for (const pe of pes) {
+      pe.agents[3] = this.monitor;
+      pe.setAgent(2, Security.Realm, this.rmm);
+      pe.setAgent(2, Security.NonSecure, this.host);
+    }
+  }
+
+  /** Where the console's input goes. */
+  get serial(): Receiver {
+    return this.board.uart;
+  }
+  get hvc(): Receiver {
+    return this.board.hvc;
+  }
+  /** Starts a PE that was reset, in the Non-secure world. */
+  coldBoot(pe: Pe, entry: bigint, x0: bigint): void {
+    this.monitor.coldBoot(pe, entry, x0);
+  }
+
+  save(): Saved {
+    return this.host.save();
+  }
+  restore(): void {
+    this.host.restore();
+  }
+}
