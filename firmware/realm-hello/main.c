@@ -16,7 +16,7 @@ enum { PAGE = 4096, HASH_SHA_512 = 1, RIPAS_EMPTY = 0, RIPAS_RAM = 1, CHANGE_DES
 #define SMCCC_VERSION 0x80000000u
 
 uint64_t smc(uint64_t regs[9]);
-extern char secondary_start[], second_stack_top[];
+extern __attribute__((visibility("hidden"))) char secondary_start[], second_stack_top[];
 
 struct realm_config {
   uint64_t ipa_width;
