@@ -29,7 +29,8 @@ export const SECURE_GRANULE = RAM.base + RAM.size - GRANULE;
 export const ROOT_GRANULE = RAM.base + RAM.size - 2 * GRANULE;
 const HOST_PC = 0x4000_1000n;
 
-const memory = new WebAssembly.Memory({ initial: (RAM_POOL + 0x500_0000) >>> 16 });
+const pages = (RAM_POOL + 0x500_0000) >>> 16;
+const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
 
 export type ExitView = StructView<keyof typeof RecExit.fields>;
 export type EnterView = StructView<keyof typeof RecEnter.fields>;
