@@ -114,7 +114,7 @@ describe("tables built from ranges", () => {
         fc.bigInt(0n, 2n ** 64n - 1n),
         fc.array(fc.bigInt(0n, 2n ** 64n - 1n), { minLength: 8, maxLength: 8 }),
         (c, t, words) => {
-          words.forEach((w, i) => b.write(RAM + 8 * i, w));
+          for (const [i, w] of words.entries()) b.write(RAM + 8 * i, w);
           for (const gptbr of [t, BigInt(RAM / 4096)]) printGpt(describeGpt(b.phys, c, gptbr, { limit: 2000 }));
         },
       ),
