@@ -2,12 +2,13 @@
 
 import { Off } from "../arch/layout.ts";
 import { slot } from "../arch/state.ts";
-import type { Agent, ExceptionInfo } from "../cpu/agent.ts";
+import { Ec } from "../arch/syndrome.ts";
+import { type Agent, type ExceptionInfo, Vector } from "../cpu/agent.ts";
 import type { Pe } from "../cpu/pe.ts";
 import type { PhysicalMemory } from "../mem/physical.ts";
 import { EmuError } from "../util/errors.ts";
 import type { Saved, Stateful } from "../util/stateful.ts";
-import { type Command, type RmiName, rmiByFid, rsiByFid } from "./commands.ts";
+import { type Command, type RmiName, type RsiName, rmiByFid, rsiByFid } from "./commands.ts";
 import type { MonitorPort, RmiHandler, RmmContext } from "./cx.ts";
 import { type PeResources, rmmFeatures } from "./features.ts";
 import { type DramBank, Granules } from "./granules.ts";
@@ -23,11 +24,12 @@ import { features, granuleDelegate, granuleUndelegate, version } from "./rmi-gra
 import { realmActivate, realmCreate, realmDestroy } from "./rmi-realm.ts";
 import { psciComplete, recAuxCount, recCreate, recDestroy } from "./rmi-rec.ts";
 import { rttCreate, rttDestroy, rttFold, rttMapUnprotected, rttReadEntry, rttUnmapUnprotected } from "./rmi-rtt.ts";
+import { isPsciId } from "./rsi-psci.ts";
 import { emulateStage2Fault } from "./rsi-result.ts";
 import { Rtt } from "./rtt.ts";
 import { Next, type Run } from "./run.ts";
 import { HCR_VSE, Stage2Tlb } from "./stage2.ts";
-import { ExitReason, rmiCodeName, SMC_UNKNOWN } from "./status.ts";
+import { ExitReason, rmiCodeName, rsiCodeName, SMC_UNKNOWN } from "./status.ts";
 import { blank } from "./struct.ts";
 
 /** Something a realm or the host did, for traces and tests. */
@@ -47,6 +49,16 @@ export interface RmmOptions {
   /** Memory is about to change: the executor's memoryWritten. */
   written(pa: number, bytes: number): void;
   log?: (line: string) => void;
+}
+
+/** SVE hint of a function identifier (SMCCC 1.3). */
+const SVE_HINT = 0x1_0000;
+
+/** A call that a realm makes by SMC. */
+interface RealmCall {
+  name: string;
+  command: Command<RsiName> | undefined;
+  args: readonly bigint[];
 }
 
 /** REC that runs on a PE, and the page to which its exit is reported. */
@@ -150,22 +162,29 @@ export class RmmAgent implements Agent, Stateful {
     }
     const r = this.runOf(pe, running);
     this.exit.raw.fill(0);
-    const call = this.onEvent === undefined ? undefined : this.callOf(r, e);
+    const call = this.callOf(r, e);
     const next = handleException(r, e, (what) => pe.hooks.requestStop(`RMM: ${what}`));
-    if (call !== undefined) {
-      const results = Array.from({ length: 5 }, (_, i) => pe.st.x(i));
-      this.onEvent?.({ kind: "rsi", pe: pe.index, rec: running.rec, ...call, results });
-    }
+    if (call !== undefined) this.reportCall(r, call);
     if (next === Next.REALM) this.resume(r);
     else this.leave(r, running.run);
   }
 
-  private callOf(r: Run, e: ExceptionInfo): { name: string; args: readonly bigint[] } | undefined {
-    if (e.ec !== 0x17) return undefined;
-    const fid = r.st.lo(Off.X) & ~0x1_0000;
-    const command = rsiByFid.get(fid >>> 0);
-    const name = command === undefined ? `SMC_${(fid >>> 0).toString(16)}` : `RSI_${command.name}`;
-    return { name, args: Array.from({ length: command?.args.length ?? 4 }, (_, i) => r.st.x(i + 1)) };
+  /** The call that an SMC of the realm makes; undefined: it is something else. */
+  private callOf(r: Run, e: ExceptionInfo): RealmCall | undefined {
+    if (e.vector !== Vector.Sync || e.ec !== Ec.Smc) return undefined;
+    const fid = (r.st.lo(Off.X) & ~SVE_HINT) >>> 0;
+    const command = rsiByFid.get(fid);
+    const name = command === undefined ? (isPsciId(fid) ? `PSCI_${fid.toString(16)}` : `SMC_${fid.toString(16)}`) : `RSI_${command.name}`;
+    return { name, command, args: Array.from({ length: command?.args.length ?? 3 }, (_, i) => r.st.x(i + 1)) };
+  }
+  private reportCall(r: Run, { name, command, args }: RealmCall): void {
+    const results = Array.from({ length: 5 }, (_, i) => r.st.x(i));
+    this.onEvent?.({ kind: "rsi", pe: r.pe.index, rec: r.recPa, name, args, results });
+    const failed = results[0] !== 0n;
+    if (command !== undefined && !command.logCall && !(command.logError && failed)) return;
+    const words = args.map((v) => ` ${v.toString(16)}`).join("");
+    const code = command === undefined ? `${(results[0] as bigint).toString(16)}` : rsiCodeName(results[0] as bigint);
+    this.options.log?.(`${command === undefined ? name : `SMC_${name}`.padEnd(29)}${words} > ${code}`);
   }
 
   /** Goes (back) into the realm, unless a timer output has changed since the host last looked: then it is told first. */

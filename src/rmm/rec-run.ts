@@ -12,7 +12,7 @@ import type { RmmContext } from "./cx.ts";
 import type { RecExit } from "./layouts.ts";
 import type { Realm } from "./realm.ts";
 import { CNTPMASK, CNTVMASK, contextRegisters, ICH_HCR_REALM, pmuRegisters, type RecView, timerAsserted } from "./rec.ts";
-import { vtcrOf, vttbrOf } from "./stage2.ts";
+import { HCR_VSE, vtcrOf, vttbrOf } from "./stage2.ts";
 import type { StructView } from "./struct.ts";
 
 export type ExitView = StructView<keyof typeof RecExit.fields>;
@@ -163,6 +163,8 @@ export function saveRec(cx: RmmContext, pe: Pe, rec: RecView, realm: Realm, host
     exit.set(t.recCval, st.get(t.cval)); // offsets are 0 in realms
   }
   rec.set("cnthctl", st.get(slot.CNTHCTL_EL2));
+  // A virtual SError that the realm has not taken yet stays pending.
+  if ((st.get(slot.HCR_EL2) & HCR_VSE) !== 0n) rec.set("serror", 1n);
   for (const [i, at] of contextSlots.entries()) rec.set("sysregs", st.get(at), i);
   if (pmu) {
     for (const [i, at] of pmuSlots.entries()) rec.set("pmu", st.get(at), i);

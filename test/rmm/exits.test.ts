@@ -2,6 +2,9 @@ import { describe, expect, it } from "vitest";
 import { Off } from "../../src/arch/layout.ts";
 import type { RegName } from "../../src/arch/registers/encodings.ts";
 import { encodingKey, encodingOf } from "../../src/arch/registers/index.ts";
+import { Ec } from "../../src/arch/syndrome.ts";
+import { Vector } from "../../src/cpu/agent.ts";
+import { enter } from "../../src/cpu/exceptions.ts";
 import { SysOp } from "../../src/isa/sysops.ts";
 import { rsi } from "../../src/rmm/commands.ts";
 import { EnterFlag, ExitReason, GRANULE } from "../../src/rmm/status.ts";
@@ -440,5 +443,56 @@ describe("snapshots", () => {
     expect(b.atHost()).toBe(true);
     b.enter(r);
     expect(st.x(9)).toBe(0x99n);
+  });
+});
+
+describe("performance monitors and SErrors", () => {
+  it("a realm with a PMU has its own, with as many counters as asked for", () => {
+    const b = new Bench();
+    const { st } = b.pe();
+    const r = b.realm((p) => {
+      p.set("flags", 4);
+      p.set("pmu_num_ctrs", 3);
+    });
+    b.rec(r);
+    b.ok("REALM_ACTIVATE", r.rd);
+    st.set(slot.PMCCFILTR_EL0, 0x8000_0000n);
+    st.set(slot.PMEVCNTR1_EL0, 0x1234n);
+    b.enter(r);
+    expect(st.get(slot.PMEVCNTR1_EL0)).toBe(0n);
+    b.pe().system(SysOp.MRS, word("PMCR_EL0", true));
+    expect((st.x(3) >> 11n) & 31n).toBe(3n);
+    st.set(slot.PMEVCNTR1_EL0, 0xbadn);
+    st.set(slot.PMCR_EL0, 1n);
+    for (const n of ["PMOVSSET_EL0", "PMINTENSET_EL1", "PMCNTENSET_EL0"] as const) st.set(slot[n], 2n);
+    b.interrupt(r);
+    expect(b.exit(r).get("pmu_ovf_status")).toBe(1n);
+    expect(st.get(slot.PMEVCNTR1_EL0)).toBe(0x1234n);
+    b.enter(r);
+    expect(st.get(slot.PMEVCNTR1_EL0)).toBe(0xbadn);
+  });
+
+  it.each([
+    ["recoverable: reported, and pended to the realm", 3, 1],
+    ["corrected: reported only", 6, 0],
+  ] as const)("SError, %s", (_n, aet, pended) => {
+    const { b, r } = running();
+    const { st } = b.pe();
+    enter(b.pe(), 2, Vector.SError, Ec.SError, (aet << 10) | 0x11, 0);
+    expect(b.exit(r).num("exit_reason")).toBe(ExitReason.SERROR);
+    expect(b.exit(r).get("esr")).toBe(BigInt((aet << 10) | 0x11));
+    b.enter(r);
+    expect(st.bit(slot.HCR_EL2, 8)).toBe(pended);
+    b.interrupt(r);
+    expect(st.bit(slot.HCR_EL2, 8)).toBe(0);
+    b.enter(r);
+    expect(st.bit(slot.HCR_EL2, 8)).toBe(pended);
+    expect(b.stops).toEqual([]);
+  });
+
+  it("an uncontainable SError stops the machine", () => {
+    const { b } = running();
+    enter(b.pe(), 2, Vector.SError, Ec.SError, 0x11, 0);
+    expect(b.stops).toEqual([expect.stringContaining("uncontainable")]);
   });
 });
