@@ -55,9 +55,10 @@ export interface MonitorOptions {
 /** What a PE with an RMM image is at. */
 const Boot = { NOT_YET: 0, UNDER_WAY: 1, DONE: 2, FAILED: 3 } as const;
 
-/** First four bits of what is at EL3: nothing else of SCR_EL3 differs between the two worlds. */
+/** The world that SCR_EL3 selects for the levels below EL3. */
 const worldOf = (scr: bigint): "ns" | "realm" | "secure" => ((scr & SCR_NS) === 0n ? "secure" : (scr & SCR_NSE) === 0n ? "ns" : "realm");
 
+/** What the platform token says runs here when nothing else is given: the agents, or the image by its hash. */
 const components = (image: Uint8Array | undefined): readonly SoftwareComponent[] => [
   { type: "EL3", version: "1.0", measured: new TextEncoder().encode("rme-emu EL3 monitor agent") },
   { type: "RMM", version: "1.0", measured: image ?? new TextEncoder().encode("rme-emu RMM agent") },
