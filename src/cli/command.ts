@@ -21,6 +21,8 @@ export async function runCommandLine(argv: readonly string[], output: Output = p
     // Loaded only when needed: fetching starts no machine, and a machine needs no fetcher.
     if (command.kind === "fetch") return await (await import("./fetch.ts")).runFetch(command);
     if (command.kind === "lab") return await (await import("./lab.ts")).runLab(command, output);
+    if (command.kind === "explain") return (await import("./explain.ts")).runExplain(command, output);
+    if (command.kind === "gpt") return (await import("./explain.ts")).runGpt(command, output);
     return await (await import("./start.ts")).runMachine(command);
   } catch (error) {
     return reportError(error, output.stderr);

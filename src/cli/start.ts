@@ -1,11 +1,12 @@
 // Runs a machine at the terminal. The only file of the command line that talks to the harness.
 
-import { closeSync, existsSync, openSync, writeSync } from "node:fs";
+import { closeSync, existsSync, openSync, writeFileSync, writeSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { Machine, type MachineOptions, type StopReason } from "../harness/index.ts";
+import { Machine, type MachineOptions, type StopReason, type TraceKind, traceKinds, traceLine } from "../harness/index.ts";
 import { EmuError } from "../util/errors.ts";
 import type { RunCommand } from "./args/options.ts";
 import { type FileBlockBackend, openDrives } from "./block-file.ts";
+import { explainFaults } from "./explain.ts";
 import { Terminal } from "./terminal.ts";
 
 /** The program that is booted when no kernel is given. */
@@ -16,8 +17,9 @@ export async function runMachine(command: RunCommand): Promise<number> {
   const drives = openDrives(command.drives);
   const log = openLog(command);
   try {
-    const options = { ...(await machineOptions(command, drives)), ...(log ? { log: log.write } : {}) };
-    return await runLives(command, options);
+    const logs = command.trace.some((event) => LOG_EVENTS.includes(event));
+    const options = { ...(await machineOptions(command, drives)), ...(log && logs ? { log: log.write } : {}) };
+    return await runLives(command, options, log?.write);
   } finally {
     for (const drive of drives) {
       drive.flush();
@@ -28,8 +30,9 @@ export async function runMachine(command: RunCommand): Promise<number> {
 }
 
 /** From power-on to the end; after a reset of the guest, again. */
-async function runLives(command: RunCommand, options: MachineOptions): Promise<number> {
+async function runLives(command: RunCommand, options: MachineOptions, log?: (line: string) => void): Promise<number> {
   let machine = await Machine.create(options);
+  let unwatch = watch(command, machine, log);
   let quit = false;
   const console = openConsole(command, {
     onInput: (bytes) => guestConsole(command, machine).send(bytes),
@@ -42,9 +45,12 @@ async function runLives(command: RunCommand, options: MachineOptions): Promise<n
     for (;;) {
       guestConsole(command, machine).onData((bytes) => console.write(bytes));
       const reason = await machine.run();
+      unwatch();
+      if (command.save !== undefined) saveTo(command.save, machine);
       if (quit) return 0;
       if (reason.kind !== "reset" || command.noReboot) return exitCode(reason);
       machine = await Machine.create(options);
+      unwatch = watch(command, machine, log);
     }
   } finally {
     console.close();
@@ -54,9 +60,35 @@ async function runLives(command: RunCommand, options: MachineOptions): Promise<n
 const guestConsole = (command: RunCommand, machine: Machine): Machine["console"] =>
   command.console === "hvc0" ? machine.virtioConsole : machine.console;
 
+/** What --trace calls the log. */
+const LOG_EVENTS = ["log", "guest_errors", "unimp"];
+
+/** Writes events and explanations of the machine to the log; the function that is returned ends it. */
+function watch(command: RunCommand, machine: Machine, log: ((line: string) => void) | undefined): () => void {
+  if (!log) return () => {};
+  const asked = new Set(command.trace.flatMap((event) => (event === "int" ? ["exc", "eret"] : [event])));
+  const kinds = (Object.keys(traceKinds) as TraceKind[]).filter((kind) => asked.has(kind));
+  const ends = [
+    ...(kinds.length > 0 ? [machine.trace(kinds, (event) => log(traceLine(event)))] : []),
+    ...(command.explainFaults ? [explainFaults(machine, command.symbols, log)] : []),
+  ];
+  return () => {
+    for (const end of ends.splice(0)) end();
+  };
+}
+
+function saveTo(path: string, machine: Machine): void {
+  try {
+    writeFileSync(path, machine.save());
+  } catch (error) {
+    if (error instanceof EmuError) throw error;
+    throw new EmuError("output-unwritable", `cannot write to "${path}": ${(error as NodeJS.ErrnoException).code ?? String(error)}`);
+  }
+}
+
 /** Where --trace writes: a file, or standard error. */
 function openLog(command: RunCommand): { write(line: string): void; close(): void } | undefined {
-  if (command.trace.length === 0) return undefined;
+  if (command.trace.length === 0 && !command.explainFaults) return undefined;
   const path = command.traceFile;
   if (path === undefined) return { write: (line) => process.stderr.write(`${line}\r\n`), close: () => {} };
   const file = openOutput(path);

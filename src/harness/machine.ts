@@ -267,12 +267,15 @@ export class Machine extends Inspector {
   }
   /**
    * Calls `listener` with the explanation of each abort and granule protection exception once it is taken (a repeated one only
-   * the first time, unless `every`). The function that is returned ends it.
+   * the first time, unless `every`). The function that is returned ends it, and answers which faults came how often again.
    */
-  onFault(listener: (explanation: Explanation) => void, options: ExplainerOptions = {}): () => void {
+  onFault(listener: (explanation: Explanation) => void, options: ExplainerOptions = {}): () => { summary: string; count: number }[] {
     const explainer = new FaultExplainer(this.board, options);
     explainer.onFault(listener);
-    return () => explainer.stop();
+    return () => {
+      explainer.stop();
+      return explainer.repeated();
+    };
   }
   /** Calls `listener` with each event of the given kinds. The function that is returned ends it. */
   trace(kinds: Iterable<TraceKind>, listener: (event: TraceEvent) => void): () => void {

@@ -10,16 +10,19 @@ h1 { font-size: 1.3rem; line-height: 1.3; } h2 { font-size: 1.05rem; margin: 1.6
 table { border-collapse: collapse; } td, th { text-align: left; vertical-align: top; padding: .15rem .8rem .15rem 0; } th { font-weight: 600; white-space: nowrap; }
 code, pre, .mono { font-family: ui-monospace, "DejaVu Sans Mono", monospace; } code { font-size: .92em; }
 pre { font-size: 11px; line-height: 1.35; white-space: pre-wrap; border: 1px solid #999; padding: .6rem; }
-.why { border: 2px solid #000; border-left-width: 8px; padding: .4rem .8rem; }
+.why { margin: 1rem 0; border: 2px solid #000; border-left-width: 8px; padding: .4rem .8rem; }
 svg { width: 100%; height: auto; display: block; }
 svg text { font: 13px system-ui, "DejaVu Sans", sans-serif; } svg .mono { font: 12px ui-monospace, "DejaVu Sans Mono", monospace; }
 svg .title { font-weight: 700; } svg .small { font-size: 11px; } svg .fails { font-weight: 700; fill: #a00000; }
 svg .box { fill: #fff; stroke: #000; stroke-width: 1.2; } svg .bad { fill: #fff0ef; stroke: #a00000; stroke-width: 4; }
-svg .cross { stroke: #a00000; stroke-width: 4; } svg .arrow { stroke: #000; stroke-width: 1.4; fill: none; }
+svg .not { stroke-dasharray: 5 4; } svg .cross { stroke: #a00000; stroke-width: 4; } svg .arrow { stroke: #000; stroke-width: 1.4; fill: none; }
 svg .range { stroke: #000; stroke-width: .8; } svg .mark { fill: #000; } svg .needle { stroke: #000; stroke-width: 2.5; }
-@media print { body { margin: 0; max-width: none; font-size: 11px; } h2 { break-after: avoid; } .why, tr { break-inside: avoid; } @page { margin: 14mm; } * { -webkit-print-color-adjust: exact; print-color-adjust: exact; } }
+@media print { body { margin: 0; max-width: none; font-size: 11px; } h2 { break-after: avoid; } .picture { break-inside: avoid; } .picture svg { max-height: 235mm; } .why, tr { break-inside: avoid; } @page { margin: 14mm; } * { -webkit-print-color-adjust: exact; print-color-adjust: exact; } }
 `.trim();
 
+/** A heading with its picture; on paper they stay together, and a long walk is made to fit the sheet. */
+const picture = (title: string, text: string, svg: string): string =>
+  `<section class="picture"><h2>${xml(title)}</h2>${text}${svg}</section>`;
 const row = (name: string, value: string): string => `<tr><th scope="row">${xml(name)}</th><td>${value}</td></tr>`;
 const code = (s: string): string => `<code>${xml(s)}</code>`;
 
@@ -28,12 +31,10 @@ export function explanationPage(e: Explanation): string {
   const parts = [`<h1>${xml(e.summary)}</h1>`, requester(e)];
   if (e.failure) parts.push(why(e));
   for (const n of e.notes) parts.push(`<p><strong>Note:</strong> ${xml(n)}</p>`);
-  parts.push("<h2>The walk</h2>", walkSvg(e));
+  parts.push(picture("The walk", "", walkSvg(e)));
   if (e.memory.length > 0)
     parts.push(
-      "<h2>Physical memory by PA space</h2>",
-      "<p>Not to scale: every range is at least a few millimetres wide.</p>",
-      memorySvg(e),
+      picture("Physical memory by PA space", "<p>Not to scale: every range is at least a few millimetres wide.</p>", memorySvg(e)),
     );
   parts.push("<h2>Everything</h2>", `<pre>${xml(explanationText(e))}</pre>`);
   return `<!DOCTYPE html>

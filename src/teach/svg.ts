@@ -65,12 +65,14 @@ interface Box {
   readonly title: string;
   readonly lines: readonly string[];
   readonly failed: boolean;
+  /** The access did not get here. */
+  readonly unreached?: boolean;
 }
-const height = (b: Box): number => 26 + 16 * b.lines.length;
+const height = (b: Box): number => 32 + 16 * b.lines.length;
 
 function drawBox(b: Box, x: number, y: number): string {
   const h = height(b);
-  const out = [`<rect x="${x}" y="${y}" width="${BOX_W}" height="${h}" class="${b.failed ? "box bad" : "box"}"/>`];
+  const out = [`<rect x="${x}" y="${y}" width="${BOX_W}" height="${h}" class="box${b.failed ? " bad" : b.unreached ? " not" : ""}"/>`];
   out.push(text(x + 10, y + 18, b.title, "title"));
   for (const [i, l] of b.lines.entries()) out.push(text(x + 10, y + 36 + 16 * i, l, "mono"));
   if (b.failed) {
@@ -79,8 +81,8 @@ function drawBox(b: Box, x: number, y: number): string {
   }
   return out.join("");
 }
-const arrow = (x1: number, y1: number, x2: number, y2: number): string =>
-  `<path d="M${x1} ${y1} L${x2} ${y2}" class="arrow" marker-end="url(#head)"/>`;
+const arrow = (x1: number, y1: number, x2: number, y2: number, dashed: boolean): string =>
+  `<path d="M${x1} ${y1} L${x2} ${y2}" class="arrow${dashed ? " not" : ""}"${dashed ? "" : ' marker-end="url(#head)"'}/>`;
 
 const clip = (s: string): string => (s.length > 58 ? `${s.slice(0, 57)}…` : s);
 
@@ -91,7 +93,7 @@ function descriptorBox(d: DescriptorInfo): Box {
   const shown = d.fields.filter(
     (f) =>
       /^(OutputAddress|NextTable|AP\[2:1\]|S2AP|AF|UXN|PXN|XN|NS|APTable)$/.test(f.name) &&
-      (f.value !== 0 || d.failed || f.name.includes("AP")),
+      (f.value !== 0 || d.failed || f.name === "AP[2:1]" || f.name === "S2AP"),
   );
   for (const f of shown) lines.push(clip(`${f.name} = ${f.value}: ${f.meaning}`));
   if (d.stage2) lines.push(clip(`found by stage 2: ${d.stage2.map((s) => `level ${s.level} ${s.kind}`).join(", ")}`));
@@ -119,7 +121,7 @@ export function walkSvg(e: Explanation): string {
   const right = WIDTH - BOX_W - 20;
   let y = 10;
   const place = (b: Box, x: number, from?: readonly [number, number]): readonly [number, number] => {
-    if (from) out.push(arrow(from[0], from[1], x + BOX_W / 2, y));
+    if (from) out.push(arrow(from[0], from[1], x + BOX_W / 2, y, b.unreached === true));
     out.push(drawBox(b, x, y));
     const bottom = y + height(b);
     y = bottom + GAP;
@@ -162,11 +164,9 @@ export function walkSvg(e: Explanation): string {
   if (e.gpt) drawGpt(e.gpt);
   if (e.output) {
     const failed = e.failure !== undefined && !anyFailed;
-    place(
-      { title: `PA ${e.output.address}, ${e.output.space} PA space`, lines: [clip(e.output.memory), clip(e.output.permissions)], failed },
-      left,
-      last,
-    );
+    const unreached = e.failure !== undefined && anyFailed;
+    const lines = unreached ? ["not reached"] : [clip(e.output.memory), clip(e.output.permissions)];
+    place({ title: `PA ${e.output.address}, ${e.output.space} PA space`, lines, failed, unreached }, left, last);
   }
   const defs = `<defs><marker id="head" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="8" markerHeight="8" orient="auto"><path d="M0 0 L10 5 L0 10 z"/></marker></defs>`;
   return svg(y, defs + out.join(""), `The walk for ${e.va}`);
@@ -197,6 +197,7 @@ export function memorySvg(e: Explanation): string {
       weights.reduce((a, b) => a + b, 0),
     );
   const out = [`<defs>${patterns()}</defs>`];
+  const marks: string[] = [];
   let x = BAR_X;
   const top = 44;
   for (const [i, r] of ranges.entries()) {
@@ -205,15 +206,16 @@ export function memorySvg(e: Explanation): string {
     if (w > 18) out.push(text(x + 3, top + 70, `${i + 1}`, "small"));
     if (mark !== undefined && mark >= Number(r.from) && mark <= Number(r.to)) {
       const at = x + (w * (mark - Number(r.from))) / (Number(r.to) - Number(r.from) + 1);
-      out.push(
+      marks.push(
         `<path d="M${at.toFixed(1)} ${top - 2} l-7 -14 h14 z" class="mark"/><path d="M${at.toFixed(1)} ${top} v56" class="needle"/>`,
       );
-      out.push(
+      marks.push(
         `<text x="${Math.min(Math.max(at, 120), WIDTH - 120).toFixed(1)}" y="${top - 22}" class="mono" text-anchor="middle">${xml(`PA ${short(mark)}`)}</text>`,
       );
     }
     x += w;
   }
+  out.push(...marks);
   let y = top + 100;
   for (const [i, r] of ranges.entries()) {
     const here = mark !== undefined && mark >= Number(r.from) && mark <= Number(r.to);

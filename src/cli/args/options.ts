@@ -2,6 +2,8 @@
 
 import { Command, CommanderError } from "commander";
 import { EmuError, usageError } from "../../util/errors.ts";
+import { traceKinds } from "../../trace/events.ts";
+import { addExplainCommands, type ExplainCommand, type GptCommand } from "../explain-command.ts";
 import { addLabCommand, type LabCommand } from "../lab-command.ts";
 import { type Drive, parseDrives } from "./drives.ts";
 import { allowKeys, parseKeyValues } from "./keyval.ts";
@@ -15,8 +17,11 @@ export type Serial = { readonly kind: "stdio" } | { readonly kind: "none" } | { 
 const CONSOLES = ["ttyAMA0", "hvc0"] as const;
 export type GuestConsole = (typeof CONSOLES)[number];
 
-/** What --trace can write; the second and third are QEMU's names for the first. */
-const TRACE_EVENTS = ["log", "guest_errors", "unimp"] as const;
+/** What --trace can write. guest_errors and unimp are QEMU's names for log, int is its name for exc and eret together. */
+const TRACE_EVENTS = ["log", "guest_errors", "unimp", ...Object.keys(traceKinds), "int"] as const;
+
+/** A subcommand or a run. */
+export type AnyCommand = RunCommand | FetchCommand | LabCommand | ExplainCommand | GptCommand;
 
 /** A machine to run. Paths are as typed. */
 export interface RunCommand {
@@ -40,6 +45,12 @@ export interface RunCommand {
   readonly traceFile: string | undefined;
   /** Leave when the guest asks for a reset, instead of starting it again. */
   readonly noReboot: boolean;
+  /** Explain each abort, where --trace writes. */
+  readonly explainFaults: boolean;
+  /** Files with symbols for explanations. */
+  readonly symbols: readonly string[];
+  /** File that gets the state of the machine when it stops. */
+  readonly save: string | undefined;
 }
 
 export interface FetchCommand {
@@ -58,8 +69,8 @@ export const MAX_PES = 8;
 const DEFAULT_MEMORY = "1G";
 
 /** Parses the words after the program's name. Throws EmuError with exit code 2 for what cannot be meant. */
-export function parseCommandLine(argv: readonly string[], version: string): RunCommand | FetchCommand | LabCommand | PrintCommand {
-  let command: RunCommand | FetchCommand | LabCommand | undefined;
+export function parseCommandLine(argv: readonly string[], version: string): AnyCommand | PrintCommand {
+  let command: AnyCommand | undefined;
   let text = "";
   const program = createProgram(version, (chosen) => {
     command = chosen;
@@ -86,7 +97,7 @@ function optionTakesValue(program: Command, word: string): boolean {
   return program.options.some((option) => (option.long === word || option.short === word) && option.required);
 }
 
-function createProgram(version: string, choose: (command: RunCommand | FetchCommand | LabCommand) => void): Command {
+function createProgram(version: string, choose: (command: AnyCommand) => void): Command {
   const program = new Command("rme-emu")
     .description("An emulator of an AArch64 system. Without --kernel it boots a small program of its own that shows the machine.")
     .version(version, "-V, --version", "print the version")
@@ -104,8 +115,11 @@ function createProgram(version: string, choose: (command: RunCommand | FetchComm
     .option("--console <name>", "which of the guest's consoles to show: ttyAMA0 (serial) or hvc0 (virtio)", "ttyAMA0")
     .option("--serial <where>", "where to show it: stdio, none or file:NAME", "stdio")
     .option("--time <mode>", "wall: as the host's clock; deterministic: by instructions, equal in every run", "wall")
-    .option("--trace <what>", "log: what a guest asks for that is unknown or wrong (unknown registers and firmware calls, misused devices)")
-    .option("--trace-file <file>", "where traced events go (default: standard error)")
+    .option("--trace <what>", `events to write, by commas: ${TRACE_HELP}`)
+    .option("--trace-file <file>", "where traced events and explanations go (default: standard error)")
+    .option("--explain-faults", "explain each abort and granule protection exception: the tables, the rule, what to do")
+    .option("--symbols <file>", "names for explanations: ELF file or System.map, FILE[@OFFSET]; may be repeated", collect)
+    .option("--save <file>", "save the machine there when it stops, for rme-emu explain and rme-emu gpt")
     .option("--no-reboot", "end when the guest asks for a reset")
     .addHelpText("after", HELP_AFTER)
     .allowExcessArguments()
@@ -121,8 +135,15 @@ function createProgram(version: string, choose: (command: RunCommand | FetchComm
     .allowExcessArguments(false)
     .action((item: string, options: { refresh?: true }) => choose({ kind: "fetch", item, refresh: options.refresh ?? false }));
   addLabCommand(program, choose);
+  addExplainCommands(program, choose);
   return program;
 }
+
+/** "log (...), exc (exceptions taken), ..." */
+const TRACE_HELP = [
+  "log (what a guest asks for that is unknown or wrong)",
+  ...Object.entries(traceKinds).map(([kind, what]) => `${kind} (${what})`),
+].join(", ");
 
 function refuseWord(word: string | undefined): void {
   if (word !== undefined) throw usageError("unknown-word", `unknown word "${word}" (a kernel is given with --kernel, a disk with --drive)`);
@@ -157,6 +178,9 @@ interface RawOptions {
   readonly trace?: string;
   readonly traceFile?: string;
   readonly reboot: boolean;
+  readonly explainFaults?: true;
+  readonly symbols?: string[];
+  readonly save?: string;
 }
 
 function runCommand(raw: RawOptions): RunCommand {
@@ -181,6 +205,9 @@ function runCommand(raw: RawOptions): RunCommand {
     trace: raw.trace === undefined ? [] : parseTrace(raw.trace),
     traceFile: raw.traceFile,
     noReboot: !raw.reboot,
+    explainFaults: raw.explainFaults === true,
+    symbols: raw.symbols ?? [],
+    save: raw.save,
   };
 }
 

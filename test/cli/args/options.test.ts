@@ -39,6 +39,9 @@ describe("a machine to run", () => {
       trace: [],
       traceFile: undefined,
       noReboot: false,
+      explainFaults: false,
+      symbols: [],
+      save: undefined,
     });
   });
 
@@ -144,7 +147,7 @@ describe("what cannot be meant", () => {
     ["negative memory", ["--memory", "-1G"], "--memory"],
     ["memory with nonsense", ["--memory", "lots"], '"lots" is not a size'],
     ["too much memory", ["--memory", "16G"], "out of range"],
-    ["an event that is not traced", ["-d", "int"], 'unknown event "int"'],
+    ["an event that is not traced", ["-d", "in_asm"], 'unknown event "in_asm"'],
     ["a console that does not exist", ["--console", "tty1"], "--console"],
     ["the virtio console in QEMU's spelling", ["-device", "virtconsole"], "type --console hvc0"],
     ["a serial port elsewhere", ["--serial", "tcp::1234"], "--serial"],

@@ -1,0 +1,246 @@
+// What explanations look like from outside: JSON field names, the page, the command line.
+
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { slot } from "../../src/arch/state.ts";
+import { runCommandLine } from "../../src/cli/command.ts";
+import { buildGpt } from "../../src/gpt/build.ts";
+import { Gpi, GranuleProtection } from "../../src/gpt/index.ts";
+import { Machine, Symbols } from "../../src/harness/index.ts";
+import { explainAccess } from "../../src/teach/explain.ts";
+import { memoryRanges } from "../../src/teach/gpt-map.ts";
+import { explanationPage } from "../../src/teach/html.ts";
+import type { Explanation, WriterInfo } from "../../src/teach/model.ts";
+import { LEAF, RAM, RAM_SIZE, Rig, Tree, tcr } from "../mmu/rig.ts";
+import { b, image } from "../support/a64.ts";
+
+const VA = 0x12_3456_7000n;
+const features = { paBits: 52, gpc2: true, gpc3: true, secure: true, granule16: true, granule64: true };
+const writer: WriterInfo = {
+  by: "PE 1",
+  el: 3,
+  security: "Root",
+  pc: "0x0000000000001000",
+  symbol: 'a<b>&"c"',
+  call: "RMI_GRANULE_DELEGATE",
+  at: 7,
+  before: "0x0000000000000000",
+};
+
+/** An explanation with nearly everything in it: two stages, granule protection, writers, memory. */
+function rich(): Explanation {
+  const rig = new Rig();
+  rig.mmu.granuleCheck = new GranuleProtection(rig.st, rig.phys, features);
+  const ranges = [
+    { base: RAM, size: RAM_SIZE, gpi: Gpi.NonSecure },
+    { base: RAM + 0x8000, size: 0x1000, gpi: Gpi.Realm },
+    { base: RAM + 0x200_0000, size: 0x100_0000, gpi: Gpi.Root },
+  ];
+  const built = buildGpt({ pps: 36, l0: 30, granule: 12, table: RAM + 0x200_0000, otherwise: Gpi.Any, ranges });
+  for (const p of built.pieces) rig.phys.writeBytes(p.address, p.data);
+  const s1 = new Tree(rig);
+  const s2 = new Tree(rig, { ia: 40, start: 1 });
+  for (let off = 0; off < RAM_SIZE; off += 0x20_0000) s2.map(BigInt(RAM + off), RAM + off, 0x7fcn, 2);
+  s1.map(VA, RAM + 0x8000, LEAF);
+  rig.set({ GPCCR_EL3: built.gpccr, GPTBR_EL3: built.gptbr, SCTLR_EL1: 5n, TCR_EL1: tcr(s1), TTBR0_EL1: s1.ttbr() });
+  rig.set({ HCR_EL2: 1n, VTCR_EL2: s2.tsz | (1n << 6n) | (5n << 16n), VTTBR_EL2: s2.ttbr() });
+  return explainAccess(
+    { st: rig.st, mmu: rig.mmu },
+    { va: VA },
+    { instructions: 5, writer: () => writer, memory: () => memoryRanges(rig.mmu) },
+  );
+}
+
+/** All paths of field names, list elements as []. */
+function paths(value: unknown, at = "", out = new Set<string>()): Set<string> {
+  if (Array.isArray(value)) for (const v of value) paths(v, `${at}[]`, out);
+  else if (typeof value === "object" && value !== null)
+    for (const [k, v] of Object.entries(value)) paths(v, at === "" ? k : `${at}.${k}`, out.add(at === "" ? k : `${at}.${k}`));
+  return out;
+}
+
+describe("JSON", () => {
+  it("has the documented field names: removing or renaming one needs another FORMAT", () => {
+    const e = rich();
+    expect(e.format).toBe("rme-emu explanation 1");
+    expect(JSON.parse(JSON.stringify(e))).toEqual(e);
+    const top = [...paths(e)].filter((p) => !/descriptors\[\]\.(stage2|gpt)/.test(p) && !p.startsWith("regime.registers[].fields[]"));
+    expect(top.sort()).toEqual(
+      [
+        ..."format outcome summary va requester requester.pe requester.el requester.security requester.privilege requester.access requester.instructions".split(
+          " ",
+        ),
+        ..."regime regime.name regime.stage1 regime.stage2 regime.registers regime.registers[].name regime.registers[].value regime.registers[].fields".split(
+          " ",
+        ),
+        ..."descriptors descriptors[].stage descriptors[].level descriptors[].address descriptors[].space descriptors[].ipa descriptors[].value descriptors[].kind".split(
+          " ",
+        ),
+        ..."descriptors[].fields descriptors[].fields[].name descriptors[].fields[].bits descriptors[].fields[].value descriptors[].fields[].meaning".split(
+          " ",
+        ),
+        ...["by", "el", "security", "pc", "symbol", "call", "at", "before"].flatMap((f) => [
+          `descriptors[].writer.${f}`,
+          `gpt.entries[].writer.${f}`,
+        ]),
+        ..."descriptors[].writer ipa ipa.address ipa.space output output.address output.space output.memory output.permissions output.block".split(
+          " ",
+        ),
+        ..."gpt gpt.address gpt.space gpt.result gpt.level gpt.granule gpt.l0 gpt.pps gpt.entries gpt.entries[].level gpt.entries[].address".split(
+          " ",
+        ),
+        ..."gpt.entries[].value gpt.entries[].kind gpt.entries[].gpi gpt.entries[].gpiName gpt.entries[].failed gpt.entries[].writer gpt.entries[].fields".split(
+          " ",
+        ),
+        ..."gpt.entries[].fields[].name gpt.entries[].fields[].bits gpt.entries[].fields[].value gpt.entries[].fields[].meaning".split(" "),
+        ..."failure failure.rule failure.title failure.section failure.text failure.where failure.status failure.status.code failure.status.name failure.remedies".split(
+          " ",
+        ),
+        ..."notes memory memory[].from memory[].to memory[].gpi memory[].space memory[].holds".split(" "),
+      ].sort(),
+    );
+  });
+});
+
+/** Throws at the first thing that is not well-formed XML. */
+function wellFormed(text: string): void {
+  const open: string[] = [];
+  for (const [token] of text.matchAll(/<[^>]*>|[^<]+/g)) {
+    if (token.startsWith("<!DOCTYPE")) continue;
+    if (!token.startsWith("<")) {
+      const stray = /&(?!(amp|lt|gt|quot);)|>/.exec(open.at(-1) === "style" ? "" : token);
+      if (stray) throw new Error(`stray ${stray[0]} in ${token.slice(0, 80)}`);
+      continue;
+    }
+    const m = /^<(\/?)([A-Za-z][\w-]*)((?:\s+[\w:-]+="[^"<]*")*)\s*(\/?)>$/.exec(token);
+    if (!m) throw new Error(`malformed tag ${token}`);
+    if (m[1]) {
+      if (open.pop() !== m[2]) throw new Error(`</${m[2]}> closes something else`);
+    } else if (!m[4]) open.push(m[2] as string);
+  }
+  if (open.length > 0) throw new Error(`never closed: ${open.join()}`);
+}
+
+describe("the page", () => {
+  it("is well-formed, needs nothing else, and has no way for names to become markup", () => {
+    const page = explanationPage(rich());
+    wellFormed(page);
+    expect(page.replace(/xmlns="[^"]*"/g, "")).not.toMatch(/https?:|<script|src=|href=|@import|url\((?!#)/);
+    expect(page).toContain("a&lt;b&gt;&amp;&quot;c&quot;");
+    expect(page).not.toContain("a<b>");
+    for (const needed of ["FAILS HERE", "Granule protection, level 1", "Stage 2, level 2: block", "◀ the address", "url(#gpi-b)"])
+      expect(page).toContain(needed);
+  });
+
+  const chromium = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((p) => existsSync(p));
+  it.skipIf(!chromium)(`renders in headless Chromium${chromium ? "" : ": skipped, no Chromium is installed"}`, { timeout: 60_000 }, () => {
+    const dir = mkdtempSync(join(tmpdir(), "rme-emu-page-"));
+    try {
+      writeFileSync(join(dir, "page.html"), explanationPage(rich()));
+      const flags = [
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+      ];
+      const run = (...more: string[]): string =>
+        execFileSync(chromium as string, [...flags, `--user-data-dir=${dir}/profile`, ...more, `file://${dir}/page.html`], {
+          encoding: "utf8",
+          stdio: ["ignore", "pipe", "ignore"],
+          timeout: 50_000,
+        });
+      const dom = run(`--screenshot=${dir}/page.png`, "--window-size=1100,2400", "--dump-dom");
+      expect(dom.match(/<svg/g)?.length).toBe(2);
+      expect(dom).toContain("FAILS HERE");
+      // A blank page of this size is a few kilobytes.
+      expect(statSync(`${dir}/page.png`).size).toBeGreaterThan(60_000);
+    } finally {
+      rmSync(dir, { recursive: true, force: true });
+    }
+  });
+});
+
+describe("symbols", () => {
+  it("come from System.map text, with an offset", () => {
+    const s = new Symbols();
+    s.addFile(new TextEncoder().encode("ffff800080000000 T _text\nffff800080010000 t start_kernel\nffff800080010100 d data\n"), 0x1000n);
+    expect(s.lookup(0xffff_8000_8001_1010n)).toBe("start_kernel+0x10");
+    expect(s.lookup(0xffff_8000_8000_1000n)).toBe("_text");
+    expect(s.lookup(0x1000n)).toBeUndefined();
+  });
+  it("of a file without any are an error", () => {
+    expect(() => new Symbols().addFile(new TextEncoder().encode("nothing here"))).toThrow(/no symbols/);
+    expect(() => new Symbols().addFile(Uint8Array.of(0x7f, 0x45, 0x4c, 0x46, 2, 1))).toThrow(/cut short/);
+  });
+});
+
+describe("the command line", () => {
+  const dir = mkdtempSync(join(tmpdir(), "rme-emu-explain-"));
+  const file = join(dir, "machine.snap");
+  afterAll(() => rmSync(dir, { recursive: true, force: true }));
+  beforeAll(async () => {
+    const machine = await Machine.create({ kernel: image([b(0)]), cpu: "max,rme=on", memory: 64 * 2 ** 20 });
+    await machine.runInstructions(100);
+    const table = 0x4100_0000;
+    const built = buildGpt({
+      pps: 36,
+      l0: 30,
+      granule: 12,
+      table,
+      otherwise: Gpi.Any,
+      ranges: [{ base: 0x4300_0000, size: 0x1000, gpi: Gpi.Realm }],
+    });
+    for (const p of built.pieces) machine.writeMemory(p.address, p.data);
+    const { st } = machine.board.pes[0] as NonNullable<(typeof machine.board.pes)[0]>;
+    st.set(slot.GPTBR_EL3, built.gptbr);
+    st.set(slot.GPCCR_EL3, built.gpccr);
+    writeFileSync(file, machine.save());
+  });
+  async function cli(...argv: string[]): Promise<{ code: number; out: string; err: string }> {
+    let [out, err] = ["", ""];
+    const code = await runCommandLine(argv, { stdout: { write: (t) => (out += t) }, stderr: { write: (t) => (err += t) } });
+    return { code, out, err };
+  }
+
+  it("explains an access of a saved machine as text, JSON and HTML", async () => {
+    const text = await cli("explain", file, "--va", "0x43000010");
+    expect(text.err).toBe("");
+    expect(text.out).toMatch(/^PE 0 at Non-secure EL2 cannot read 0x43000010: the granule does not belong/);
+    const json = await cli("explain", file, "--va", "0x43000010", "--el", "1", "--state", "realm", "--access", "write", "--format", "json");
+    expect(JSON.parse(json.out)).toMatchObject({
+      outcome: "translates",
+      requester: { el: 1, security: "Realm", access: "write", instructions: 100 },
+      output: { space: "Realm" },
+    });
+    const page = join(dir, "page.html");
+    expect((await cli("explain", file, "--va", "0x43000010", "--state", "root", "--format", "html", "-o", page)).code).toBe(0);
+    wellFormed(readFileSync(page, "utf8"));
+  });
+  it("lists the granule protection table", async () => {
+    expect((await cli("gpt", file)).out).toBe("000000000..042ffffff  any\n043000000..043000fff  Realm\n043001000..fffffffff  any\n");
+  });
+  it.each([
+    [["explain", "nothing.snap", "--va", "0"], 1, /cannot read "nothing\.snap": ENOENT/],
+    [["explain", file], 2, /--va/],
+    [["explain", file, "--va", "main"], 2, /"main" is not an address/],
+    [["explain", file, "--va", "0", "--el", "4"], 2, /--el/],
+    [["explain", file, "--va", "0", "--state", "moon"], 2, /"moon" is no Security state/],
+    [["explain", file, "--va", "0", "--state", "root", "--el", "1"], 2, /EL3 only/],
+    [["explain", file, "--va", "0", "--pe", "3"], 2, /there is no PE 3/],
+    [["explain", file, "--va", "0", "--format", "pdf"], 2, /"pdf"/],
+    [["explain", import.meta.filename, "--va", "0"], 1, /not a snapshot/],
+    [["--trace", "everything"], 2, /unknown event "everything"/],
+  ])("%j is refused in one line", async (argv, code, message) => {
+    const r = await cli(...argv);
+    expect(r.code).toBe(code);
+    expect(r.err).toMatch(message);
+    expect(r.err.split("\n").length).toBe(2);
+  });
+});
