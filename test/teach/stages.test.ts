@@ -2,8 +2,9 @@
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { Off } from "../../src/arch/layout.ts";
 import { slot } from "../../src/arch/state.ts";
-import { faultStatusCode } from "../../src/mmu/fault.ts";
+import { type Fault, FaultType, faultStatusCode } from "../../src/mmu/fault.ts";
 import { explainAccess, explainFault, type Question } from "../../src/teach/explain.ts";
 import type { DescriptorInfo, Explanation } from "../../src/teach/model.ts";
 import { rules } from "../../src/teach/rules.ts";
@@ -228,6 +229,32 @@ describe("an explanation", () => {
     expect(ask(w.rig, { va: VA, el: 2 }).regime).toMatchObject({ name: "Non-secure EL2", stage1: false });
     expect(ask(w.rig, { va: VA, el: 1, security: 3 }).output?.space).toBe("Realm");
     expect(ask(w.rig, { va: VA, el: 3 }).regime.name).toBe("Root EL3");
+  });
+
+  it("of a fault knows the instruction: LDTR has the permissions of EL0, AT those it names", () => {
+    const w = world();
+    w.s1.map(VA, RAM + 0x9000, LEAF);
+    w.s1.map(VA + 0x1000n, RAM + 0x3000, LEAF);
+    w.rig.st.set(Off.PC, VA + 0x1000n);
+    const put = (insn: number): void => w.rig.phys.view.setUint32(w.rig.phys.host(RAM + 0x3000), insn, true);
+    const of = (insn: number, more: Partial<Fault>): Explanation => {
+      put(insn);
+      const fault = { ...(w.rig.mmu.fault as Fault), ...more };
+      return explainFault({ st: w.rig.st, mmu: w.rig.mmu }, fault);
+    };
+    expect(w.rig.translate(VA, Access.Read, true)).toBe(false);
+    const ldtr = of(0xf840_0820, {});
+    expect(ldtr).toMatchObject({
+      requester: { privilege: "unprivileged", instruction: { text: "ldtr x0, [x1]" } },
+      failure: { rule: "S1-PERMISSION" },
+    });
+    const at = of(0xd508_7840, { maintenance: true, write: true });
+    expect(at).toMatchObject({
+      requester: { access: "translate", privilege: "unprivileged", instruction: { text: "at s1e0r, x0" } },
+      failure: { rule: "S1-PERMISSION" },
+    });
+    const misaligned = of(0xf940_0020, { type: FaultType.Alignment, va: VA + 1n });
+    expect(misaligned).toMatchObject({ failure: { rule: "ACC-ALIGN", status: { code: 0x21 }, where: "the access, after translation" } });
   });
 
   it("of a fault that the tables no longer show says so", () => {
