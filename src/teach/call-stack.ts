@@ -39,7 +39,8 @@ export class CallStack {
     const { el, security } = cameFrom(pe, e);
     const stack = this.of(pe);
     this.leave(stack, el, security);
-    if (stack.length < MAX_DEPTH) stack.push({ el, security, name: firmwareCall(pe.st.lo(Off.X)) });
+    // Kernels also use HVC for calls of their own that never return (a switch of levels, say): those have no fast call identifier.
+    if (stack.length < MAX_DEPTH && pe.st.lo(Off.X) >>> 31 === 1) stack.push({ el, security, name: firmwareCall(pe.st.lo(Off.X)) });
   }
   returned(pe: Pe): void {
     const el = pe.st.lo(Off.EL);
