@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { parseCommandLine } from "./args/options.ts";
+import { parseRealmCommandLine } from "./args/realm.ts";
 import { reportError } from "./report.ts";
 
 /** Where a command writes. */
@@ -13,7 +14,9 @@ export interface Output {
 /** Runs the words after the program's name; resolves to the exit code. Errors are reported, never thrown. */
 export async function runCommandLine(argv: readonly string[], output: Output = process): Promise<number> {
   try {
-    const command = parseCommandLine(argv, packageVersion());
+    const [word] = argv;
+    const realm = word === "realm" || word === "measure";
+    const command = realm ? parseRealmCommandLine(word, argv.slice(1)) : parseCommandLine(argv, packageVersion());
     if (command.kind === "print") {
       output.stdout.write(command.text);
       return 0;
@@ -23,6 +26,7 @@ export async function runCommandLine(argv: readonly string[], output: Output = p
     if (command.kind === "lab") return await (await import("./lab.ts")).runLab(command, output);
     if (command.kind === "explain") return (await import("./explain.ts")).runExplain(command, output);
     if (command.kind === "gpt") return (await import("./explain.ts")).runGpt(command, output);
+    if (command.kind === "measure") return await (await import("./measure.ts")).runMeasure(command, output);
     return await (await import("./start.ts")).runMachine(command);
   } catch (error) {
     return reportError(error, output.stderr);

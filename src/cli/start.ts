@@ -9,9 +9,6 @@ import { type FileBlockBackend, openDrives } from "./block-file.ts";
 import { explainFaults } from "./explain.ts";
 import { Terminal } from "./terminal.ts";
 
-/** The program that is booted when no kernel is given. */
-const HELLO = new URL("../../firmware/hello/hello.img", import.meta.url);
-
 /** Creates the machine, runs it until it ends, and returns the exit code. */
 export async function runMachine(command: RunCommand): Promise<number> {
   const drives = openDrives(command.drives);
@@ -95,7 +92,8 @@ function openLog(command: RunCommand): { write(line: string): void; close(): voi
   return { write: (line) => writeSync(file, `${line}\n`), close: () => closeSync(file) };
 }
 
-async function machineOptions(command: RunCommand, drives: readonly FileBlockBackend[]): Promise<MachineOptions> {
+/** What the harness needs for a command, with the files that it names looked up. */
+export async function machineOptions(command: RunCommand, drives: readonly FileBlockBackend[]): Promise<MachineOptions> {
   const boot = await bootFiles(command);
   return {
     machine: "virt",
@@ -104,6 +102,7 @@ async function machineOptions(command: RunCommand, drives: readonly FileBlockBac
     time: command.time,
     drives: drives.map((backend) => ({ backend })),
     ...boot,
+    ...(command.realm === undefined ? {} : { realm: command.realm }),
     ...(command.cpu === undefined ? {} : { cpu: command.cpu }),
     ...(command.dtb === undefined ? {} : { dtb: command.dtb }),
   };
@@ -113,17 +112,20 @@ async function machineOptions(command: RunCommand, drives: readonly FileBlockBac
 async function bootFiles(command: RunCommand): Promise<Pick<MachineOptions, "kernel" | "initrd" | "append">> {
   const append = command.append === undefined ? {} : { append: command.append };
   const initrd = command.initrd === undefined ? {} : { initrd: command.initrd };
-  if (command.kernel === undefined) return { kernel: helloImage() };
+  if (command.kernel === undefined) return { kernel: bundledImage(command.realm ? "realm-hello" : "hello") };
   const isFile = existsSync(command.kernel) || !command.kernel.startsWith("debian");
   const debian = isFile ? undefined : await (await import("./fetch.ts")).debianKernel(command.kernel);
   if (!debian) return { kernel: command.kernel, ...initrd, ...append };
-  return { kernel: debian.vmlinuz, initrd: debian.initrd, append: "console=ttyAMA0", ...initrd, ...append };
+  return { kernel: debian.vmlinuz, initrd: debian.initrd, append: `console=${consoleName(command)}`, ...initrd, ...append };
 }
 
-function helloImage(): string {
-  const path = fileURLToPath(HELLO);
+/** Linux's name of the first serial port. */
+const consoleName = (command: RunCommand): string => (command.realm?.board === "kvmtool" ? "ttyS0" : "ttyAMA0");
+
+function bundledImage(name: "hello" | "realm-hello"): string {
+  const path = fileURLToPath(new URL(`../../firmware/${name}/${name}.img`, import.meta.url));
   if (existsSync(path)) return path;
-  throw new EmuError("hello-missing", "the bundled program firmware/hello/hello.img is missing; give a kernel with --kernel");
+  throw new EmuError("hello-missing", `the bundled program firmware/${name}/${name}.img is missing; give a kernel with --kernel`);
 }
 
 interface Console {

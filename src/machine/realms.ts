@@ -5,12 +5,12 @@
 //   0x4000_0000   DRAM: all of it is the host's, to use or to give to the realm
 
 import { Security } from "../arch/security.ts";
+import type { Pe } from "../cpu/pe.ts";
 import { EVENT_COUNTERS } from "../cpu/pmu.ts";
 import type { Receiver } from "../devices/device.ts";
 import { LIST_REGISTERS } from "../devices/gic/constants.ts";
 import type { TimedDevice } from "../devices/timed.ts";
 import type { BlockBackend, SeededEntropy } from "../devices/virtio/index.ts";
-import type { Pe } from "../cpu/pe.ts";
 import { MonitorAgent } from "../el3/monitor.ts";
 import { Gpi } from "../gpt/format.ts";
 import { HostAgent } from "../host/agent.ts";

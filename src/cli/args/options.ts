@@ -1,8 +1,9 @@
 // The command line: what can be typed, and the plain record it becomes.
 
 import { Command, CommanderError } from "commander";
-import { EmuError, usageError } from "../../util/errors.ts";
 import { traceKinds } from "../../trace/events.ts";
+import type { RealmOptions } from "../../harness/index.ts";
+import { EmuError, usageError } from "../../util/errors.ts";
 import { addExplainCommands, type ExplainCommand, type GptCommand } from "../explain-command.ts";
 import { addLabCommand, type LabCommand } from "../lab-command.ts";
 import { type Drive, parseDrives } from "./drives.ts";
@@ -51,6 +52,8 @@ export interface RunCommand {
   readonly symbols: readonly string[];
   /** File that gets the state of the machine when it stops. */
   readonly save: string | undefined;
+  /** Run the guest in a realm. */
+  readonly realm?: RealmOptions;
 }
 
 export interface FetchCommand {
@@ -156,7 +159,8 @@ At the console, Ctrl-A X quits and Ctrl-A H lists the other keys.
 Examples:
   rme-emu
   rme-emu --kernel debian
-  rme-emu --kernel Image --initrd initrd.cpio.gz --append "console=ttyAMA0" --memory 2G --smp 2`;
+  rme-emu --kernel Image --initrd initrd.cpio.gz --append "console=ttyAMA0" --memory 2G --smp 2
+  rme-emu realm --kernel debian`;
 
 const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
 
@@ -253,27 +257,27 @@ function memoryText(text: string): string {
   return head ?? values.get("size") ?? text;
 }
 
-function parseSerial(text: string): Serial {
+export function parseSerial(text: string): Serial {
   if (text === "stdio" || text === "mon:stdio") return { kind: "stdio" };
   if (text === "none" || text === "null") return { kind: "none" };
   if (text.startsWith("file:") && text.length > 5) return { kind: "file", path: text.slice(5) };
   throw usageError("bad-serial", `--serial: "${text}" is not supported (stdio, none, file:NAME)`);
 }
 
-function parseConsole(text: string): GuestConsole {
+export function parseConsole(text: string): GuestConsole {
   const console = CONSOLES.find((name) => name === text);
   if (console) return console;
   throw usageError("bad-console", `--console: "${text}" is neither ${CONSOLES.join(" nor ")}`);
 }
 
-function parseTrace(text: string): string[] {
+export function parseTrace(text: string): string[] {
   const events = text.split(",");
   const unknown = events.find((event) => !TRACE_EVENTS.some((known) => known === event));
   if (unknown === undefined) return events;
   throw usageError("unknown-event", `--trace: unknown event "${unknown}" (known: ${TRACE_EVENTS.join(", ")})`);
 }
 
-function parseTime(text: string): "deterministic" | "wall" {
+export function parseTime(text: string): "deterministic" | "wall" {
   if (text === "deterministic" || text === "wall") return text;
   throw usageError("bad-time", `--time: "${text}" is neither wall nor deterministic`);
 }

@@ -1,0 +1,275 @@
+// The command lines of `rme-emu realm` and `rme-emu measure`: our options, QEMU's rme-guest object, kvmtool's spellings.
+
+import { Command, CommanderError } from "commander";
+import type { RealmOptions } from "../../harness/index.ts";
+import { EmuError, usageError } from "../../util/errors.ts";
+import { parseDrives } from "./drives.ts";
+import { allowKeys, parseKeyValues } from "./keyval.ts";
+import { type PrintCommand, parseConsole, parseSerial, parseTime, parseTrace, type RunCommand } from "./options.ts";
+import { fromQemu } from "./qemu.ts";
+import { parseCount, parseMemory } from "./sizes.ts";
+
+/** A realm to measure without running it. */
+export interface MeasureCommand {
+  readonly kind: "measure";
+  readonly run: RunCommand;
+}
+
+const DEFAULT_MEMORY = "512M";
+const MAX_RECS = 8;
+const RPV_BYTES = 64;
+const BOARDS = ["virt", "kvmtool"] as const;
+const ALGORITHMS = ["sha256", "sha512"] as const;
+
+interface RawOptions {
+  readonly kernel?: string;
+  readonly initrd?: string;
+  readonly append?: string;
+  readonly memory: string;
+  readonly smp: string;
+  readonly cpu?: string;
+  readonly board: string;
+  readonly machine?: string;
+  readonly drive?: string[];
+  readonly device?: string[];
+  readonly serial: string;
+  readonly console: string;
+  readonly time: string;
+  readonly trace?: string;
+  readonly traceFile?: string;
+  readonly reboot: boolean;
+  readonly explainFaults?: true;
+  readonly symbols?: string[];
+  readonly teardown?: true;
+  readonly normal?: true;
+  readonly measurementAlgorithm?: string;
+  readonly personalizationValue?: string;
+  readonly realmPv?: string;
+  readonly sveVectorLength?: string;
+  readonly numBreakpoints?: string;
+  readonly numWatchpoints?: string;
+  readonly numPmuCounters?: string;
+  readonly object?: string[];
+}
+
+const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
+
+/** Parses the words after `realm` or `measure`. Throws EmuError with exit code 2 for what cannot be meant. */
+export function parseRealmCommandLine(name: "realm" | "measure", argv: readonly string[]): RunCommand | MeasureCommand | PrintCommand {
+  let text = "";
+  let raw: RawOptions | undefined;
+  const program = createProgram(name, (options) => {
+    raw = options;
+  });
+  const print = (chunk: string): void => {
+    text += chunk;
+  };
+  program.exitOverride().configureOutput({ writeOut: print, writeErr: () => {} });
+  const takesValue = (word: string): boolean => program.options.some((o) => (o.long === word || o.short === word) && o.required);
+  try {
+    program.parse(fromQemu(fromKvmtool(argv), takesValue), { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    if (error.exitCode === 0) return { kind: "print", text };
+    throw usageError("usage", error.message.replace(/^error: /, "").replace(/\n/g, " "));
+  }
+  if (!raw) throw new EmuError("internal", "the command line led to no command");
+  const run = realmCommand(raw);
+  return name === "measure" ? { kind: "measure", run } : run;
+}
+
+function createProgram(name: string, choose: (options: RawOptions) => void): Command {
+  const what =
+    name === "realm" ? "Run a guest in a realm." : "Print the Realm Initial Measurement that the guest would report, in hexadecimal.";
+  return new Command(`rme-emu ${name}`)
+    .description(what)
+    .helpOption("-h, --help", "print this text")
+    .option("--kernel <file>", "kernel: an arm64 Image (also gzip or EFI zboot), or debian[=VERSION], fetched when needed")
+    .option("--initrd <file>", "initial file system")
+    .option("--append <text>", "kernel command line")
+    .option("--memory <size>", "memory of the realm", DEFAULT_MEMORY)
+    .option("--smp <n>", `number of RECs, 1 to ${MAX_RECS}`, "1")
+    .option("--board <name>", `machine that the guest sees: ${BOARDS.join(" (QEMU's) or ")}`, "virt")
+    .option("--measurement-algorithm <name>", `${ALGORITHMS.join(" or ")} (default: as the board's VMM)`)
+    .option("--personalization-value <value>", "64 bytes in base64 or hexadecimal")
+    .option("--realm-pv <text>", "the personalization value as text, at most 64 bytes")
+    .option("--num-breakpoints <n>", "breakpoints of the realm")
+    .option("--num-watchpoints <n>", "watchpoints of the realm")
+    .option("--num-pmu-counters <n>", "event counters of the realm's PMU (default: no PMU)")
+    .option("--sve-vector-length <bits>", "0: the realm has no SVE")
+    .option("--object <spec>", "rme-guest,id=ID[,measurement-algorithm=…][,personalization-value=…]", collect)
+    .option("--machine <name>", "QEMU's -M virt,gic-version=3,confidential-guest-support=ID")
+    .option("--cpu <name>", "processor of the machine below; it needs FEAT_RME")
+    .option("--drive <spec>", "disk: file=NAME[,format=raw][,readonly=on]; may be repeated", collect)
+    .option("--device <spec>", "device: virtio-blk-device,drive=ID; may be repeated", collect)
+    .option("--console <name>", "which of the guest's consoles to show: serial (ttyAMA0, ttyS0) or virtio (hvc0)", "serial")
+    .option("--serial <where>", "where to show it: stdio, none or file:NAME", "stdio")
+    .option("--time <mode>", "wall: as the host's clock; deterministic: by instructions, equal in every run", "wall")
+    .option("--trace <what>", "events to write, by commas: log (RMI and RSI calls, what is unknown or wrong) and those of rme-emu --help")
+    .option("--trace-file <file>", "where traced events go (default: standard error)")
+    .option("--explain-faults", "explain each abort and granule protection exception: the tables, the rule, what to do")
+    .option("--symbols <file>", "names for explanations: ELF file or System.map, FILE[@OFFSET]; may be repeated", collect)
+    .option("--no-reboot", "end when the guest asks for a reset")
+    .option("--teardown", "destroy the realm when it has ended, before power goes off")
+    .option("--normal", "run the guest as an ordinary virtual machine instead")
+    .allowExcessArguments(false)
+    .action(choose);
+}
+
+/** Words of `lkvm run` that stand for ours, ask for what is so anyway, or have no counterpart here. */
+// biome-ignore format: table
+const KVMTOOL: Readonly<Record<string, { to?: string; value?: boolean; only?: readonly string[] }>> = {
+  "--realm":            {},
+  "--nodefaults":       {},
+  "--restricted_mem":   {},
+  "--measurement-algo": { to: "--measurement-algorithm", value: true },
+  "--params":           { to: "--append", value: true },
+  "--disk":             { to: "--drive", value: true },
+  "--mem":              { to: "--memory", value: true },
+  "--cpus":             { to: "--smp", value: true },
+  "--pmu-counters":     { to: "--num-pmu-counters", value: true },
+  "--sve-vl":           { to: "--sve-vector-length", value: true },
+  "--irqchip":          { value: true, only: ["gicv3"] },
+  "--network":          { value: true, only: ["mode=none"] },
+  "--loglevel":         { value: true },
+  "-k":                 { to: "--kernel", value: true },
+  "-i":                 { to: "--initrd", value: true },
+  "-p":                 { to: "--append", value: true },
+  "-c":                 { to: "--smp", value: true },
+  "-object":            { to: "--object", value: true },
+};
+
+function fromKvmtool(argv: readonly string[]): string[] {
+  const words: string[] = [];
+  for (let i = 0; i < argv.length; i++) {
+    const [word, inline] = splitWord(argv[i] ?? "");
+    const spelling = Object.hasOwn(KVMTOOL, word) ? KVMTOOL[word] : undefined;
+    if (!spelling) {
+      words.push(argv[i] ?? "");
+      continue;
+    }
+    const value = spelling.value ? (inline ?? argv[++i]) : undefined;
+    if (spelling.value && value === undefined) throw usageError("option-value-missing", `option ${word} needs a value`);
+    if (spelling.only && !spelling.only.includes(value ?? "")) {
+      throw usageError("kvmtool-option", `${word} ${value}: only ${spelling.only.join(", ")} is supported`);
+    }
+    if (spelling.to) words.push(`${spelling.to}=${word === "--disk" ? `file=${value},format=raw` : value}`);
+  }
+  return words;
+}
+/** "--word=value" as its parts. */
+function splitWord(word: string): [string, string | undefined] {
+  const at = word.startsWith("--") ? word.indexOf("=") : -1;
+  return at < 0 ? [word, undefined] : [word.slice(0, at), word.slice(at + 1)];
+}
+
+function realmCommand(raw: RawOptions): RunCommand {
+  if (raw.normal) throw usageError("realm-normal", "--normal: running the guest as an ordinary virtual machine is not supported yet");
+  if (raw.sveVectorLength !== undefined && raw.sveVectorLength !== "0") {
+    throw usageError("realm-sve", "--sve-vector-length: realms have no SVE yet; leave the option out, or say 0");
+  }
+  if (raw.kernel === undefined && (raw.initrd ?? raw.append) !== undefined) {
+    throw usageError("kernel-not-given", "--initrd and --append need --kernel");
+  }
+  const object = parseObjects(raw.object ?? []);
+  checkMachine(raw.machine, object.id);
+  const virtio = raw.console === "virtio" || raw.console === "hvc0";
+  const serial = ["serial", "ttyAMA0", "ttyS0"].includes(raw.console);
+  return {
+    kind: "run",
+    machine: "virt",
+    realm: realmOptions(raw, object),
+    cpu: raw.cpu,
+    smp: parseCount(raw.smp, "--smp", 1, MAX_RECS),
+    memory: parseMemory(raw.memory),
+    kernel: raw.kernel,
+    initrd: raw.initrd,
+    dtb: undefined,
+    append: raw.append,
+    drives: parseDrives(raw.drive ?? [], raw.device ?? []),
+    serial: parseSerial(raw.serial),
+    console: virtio ? "hvc0" : serial ? "ttyAMA0" : parseConsole(raw.console),
+    time: parseTime(raw.time),
+    trace: raw.trace === undefined ? [] : parseTrace(raw.trace),
+    traceFile: raw.traceFile,
+    noReboot: !raw.reboot,
+    explainFaults: raw.explainFaults === true,
+    symbols: raw.symbols ?? [],
+    save: undefined,
+  };
+}
+
+interface GuestObject {
+  id?: string;
+  algorithm?: string;
+  rpv?: string;
+}
+
+/** `-object rme-guest,…` as QEMU has it, in its newer and older property names. */
+function parseObjects(objects: readonly string[]): GuestObject {
+  const out: GuestObject = {};
+  for (const text of objects) {
+    const { head, values } = parseKeyValues(text, "--object");
+    const kind = head ?? values.get("qom-type");
+    if (kind !== "rme-guest") throw usageError("unknown-object", `--object: unknown object "${kind ?? ""}" (known: rme-guest)`);
+    const known = ["qom-type", "id", "measurement-algorithm", "measurement-algo", "personalization-value", "measurement-log"];
+    allowKeys(values, known, "--object rme-guest");
+    if ((values.get("measurement-log") ?? "off") !== "off")
+      throw usageError("realm-log", "--object rme-guest: there is no measurement log yet");
+    const [id, rpv] = [values.get("id"), values.get("personalization-value")];
+    const algorithm = values.get("measurement-algorithm") ?? values.get("measurement-algo");
+    if (id !== undefined) out.id = id;
+    if (rpv !== undefined) out.rpv = rpv;
+    if (algorithm !== undefined) out.algorithm = algorithm;
+  }
+  return out;
+}
+
+/** `-M virt,confidential-guest-support=ID` must name the object. */
+function checkMachine(text: string | undefined, id: string | undefined): void {
+  if (text === undefined) return;
+  const { head, values } = parseKeyValues(text, "--machine");
+  if ((head ?? values.get("type")) !== "virt") throw usageError("unknown-machine", `--machine: unknown machine "${text}" (known: virt)`);
+  allowKeys(values, ["type", "gic-version", "confidential-guest-support", "acpi"], "--machine virt");
+  const named = values.get("confidential-guest-support");
+  if (named !== undefined && named !== id) throw usageError("unknown-object", `--machine: there is no object "${named}"`);
+}
+
+function realmOptions(raw: RawOptions, object: GuestObject): RealmOptions {
+  const board = oneOf("--board", raw.board, BOARDS);
+  const algorithm = raw.measurementAlgorithm ?? object.algorithm;
+  const value = personalization(raw, object);
+  return {
+    board,
+    teardown: raw.teardown === true,
+    ...(algorithm === undefined ? {} : { measurementAlgorithm: oneOf("--measurement-algorithm", algorithm, ALGORITHMS) }),
+    ...(value === undefined ? {} : { personalizationValue: value }),
+    ...count("breakpoints", "--num-breakpoints", raw.numBreakpoints, 2, 64),
+    ...count("watchpoints", "--num-watchpoints", raw.numWatchpoints, 2, 64),
+    ...count("pmuCounters", "--num-pmu-counters", raw.numPmuCounters, 1, 31),
+  };
+}
+
+const count = <K extends string>(key: K, option: string, text: string | undefined, min: number, max: number): { [k in K]?: number } =>
+  text === undefined ? {} : ({ [key]: parseCount(text, option, min, max) } as { [k in K]?: number });
+
+function oneOf<T extends string>(option: string, text: string, known: readonly T[]): T {
+  const found = known.find((k) => k === text);
+  if (found === undefined) throw usageError("bad-choice", `${option}: "${text}" is neither ${known.join(" nor ")}`);
+  return found;
+}
+
+/** Base64 of 64 bytes, up to 128 hexadecimal digits, or with --realm-pv the bytes of a text. */
+function personalization(raw: RawOptions, object: GuestObject): Uint8Array | undefined {
+  if (raw.realmPv !== undefined) {
+    const bytes = new TextEncoder().encode(raw.realmPv);
+    if (bytes.length > RPV_BYTES) throw usageError("realm-rpv", `--realm-pv: at most ${RPV_BYTES} bytes, not ${bytes.length}`);
+    return bytes;
+  }
+  const text = raw.personalizationValue ?? object.rpv;
+  if (text === undefined) return undefined;
+  if (/^[A-Za-z0-9+/]{86}==$/.test(text)) return Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  if (/^(0x)?([0-9a-fA-F]{2}){1,64}$/.test(text))
+    return Uint8Array.from(text.replace(/^0x/, "").match(/../g) ?? [], (byte) => Number.parseInt(byte, 16));
+  throw usageError("realm-rpv", "the personalization value is 64 bytes in base64 or up to 128 hexadecimal digits (text: --realm-pv)");
+}
