@@ -160,7 +160,18 @@ export class VirtMachine {
     this.software = config.software?.(this, this.entropy);
     this.timed.push(...(this.software?.timed ?? []));
     const { clock, entropy, gic, uart, rtc, gpio, powerKey, el3, secureGpio, software } = this;
-    this.parts = { clock, entropy, gic, uart, rtc, gpio, powerKey, el3, ...(config.secure ? { secureGpio } : {}), ...(software ? { software } : {}) };
+    this.parts = {
+      clock,
+      entropy,
+      gic,
+      uart,
+      rtc,
+      gpio,
+      powerKey,
+      el3,
+      ...(config.secure ? { secureGpio } : {}),
+      ...(software ? { software } : {}),
+    };
     this.loadAndStart();
   }
 

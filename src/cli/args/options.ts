@@ -1,8 +1,8 @@
 // The command line: what can be typed, and the plain record it becomes.
 
 import { Command, CommanderError } from "commander";
-import { traceKinds } from "../../trace/events.ts";
 import type { RealmOptions } from "../../harness/index.ts";
+import { traceKinds } from "../../trace/events.ts";
 import { EmuError, usageError } from "../../util/errors.ts";
 import { addExplainCommands, type ExplainCommand, type GptCommand } from "../explain-command.ts";
 import { addLabCommand, type LabCommand } from "../lab-command.ts";
