@@ -7,6 +7,10 @@ const SETS_LOG2 = 11;
 const WAYS = 4;
 const SETS = 1 << SETS_LOG2;
 export const L2_ENTRIES = SETS * WAYS;
+const CUT_SLOTS_LOG2 = 14;
+const CUT_SLOTS = 1 << CUT_SLOTS_LOG2;
+const BLOCK_SLOTS_LOG2 = 13;
+const BLOCK_SLOTS = 1 << BLOCK_SLOTS_LOG2;
 
 /** ASID of a global entry. */
 export const GLOBAL = -1;
@@ -66,8 +70,10 @@ export class L2Tlb {
   /** Live entries per ASID: most ASID invalidations find none. */
   private readonly ofAsid = new Int32Array(0x10000);
   /** Counting filter of stage 1 leaves that were cut into smaller entries by stage 2 or the granule check. */
-  private readonly cut = new Int32Array(1024);
+  private readonly cut = new Int32Array(CUT_SLOTS);
   private cutLive = 0;
+  /** Counting filter of the blocks of physical addresses that entries map: most granules that change hands are in none. */
+  private readonly blocks = new Int32Array(BLOCK_SLOTS);
   private victim = 0;
 
   /** Index of the entry that translates {lo, hi}, or -1. `tag` matches exactly, ASID unless the entry is global. */
@@ -109,13 +115,24 @@ export class L2Tlb {
     this.tag[at] = tag;
     this.asid[at] = asid;
     this.inL1[at] = 0;
+    this.pa[at] = -1;
     this.count(at, 1);
     return at;
+  }
+  /** Sets the output address of an entry that `insert` has just made. */
+  setPa(i: number, pa: number): void {
+    this.pa[i] = pa;
+    this.countBlock(i, 1);
+  }
+  private countBlock(i: number, d: 1 | -1): void {
+    const slot = blockSlot(this.pa[i] as number, this.size[i] as number);
+    this.blocks[slot] = (this.blocks[slot] as number) + d;
   }
 
   remove(i: number): void {
     if (this.inL1[i] !== 0) this.onDrop(i);
     this.count(i, -1);
+    if ((this.pa[i] as number) >= 0) this.countBlock(i, -1);
     this.size[i] = 0;
     // No context has this tag: lookups need not test the size first.
     this.tag[i] = -1;
@@ -221,7 +238,18 @@ export class L2Tlb {
 
   /** Removes what was granule-checked in [start, end). */
   removePa(start: number, end: number): void {
+    if (!this.mayMap(start, end)) return;
     this.removeWhere((i) => (this.pa[i] as number) < end && (this.pa[i] as number) + (P2[this.size[i] as number] as number) > start);
+  }
+
+  /** False: no entry maps any of [start, end). */
+  private mayMap(start: number, end: number): boolean {
+    for (const size of this.sizes) {
+      const unit = P2[Math.min(size, 52)] as number;
+      if (end - start > 16 * unit) return true; // as much work as to look at all
+      for (let at = Math.floor(start / unit) * unit; at < end; at += unit) if (this.blocks[blockSlot(at, size)] !== 0) return true;
+    }
+    return false;
   }
 
   private removeWhere(hit: (i: number) => boolean): void {
@@ -237,7 +265,12 @@ function setOf(lo: number, hi: number, size: number, tag: number): number {
   return (h >>> (32 - SETS_LOG2)) * WAYS;
 }
 
+function blockSlot(pa: number, size: number): number {
+  const number = Math.floor(pa / (P2[Math.min(size, 52)] as number));
+  return Math.imul((number | 0) ^ (size << 24), 0x9e3779b1) >>> (32 - BLOCK_SLOTS_LOG2);
+}
+
 function cutSlot(lo: number, hi: number, size1: number): number {
   const page = size1 < 32 ? (lo >>> size1) ^ (hi << (32 - size1)) : hi >>> (size1 - 32);
-  return Math.imul(page ^ (size1 << 20), 0x9e3779b1) >>> 22;
+  return Math.imul(page ^ (size1 << 20), 0x9e3779b1) >>> (32 - CUT_SLOTS_LOG2);
 }

@@ -272,7 +272,7 @@ export class Mmu {
       (isDevice(w.attr) ? Info.DEVICE : 0) |
       (w.sh << Info.SH_SHIFT) |
       ((w.level + 1) << Info.LEVEL_SHIFT);
-    l2.pa[i] = Math.floor(w.pa / unit) * unit;
+    l2.setPa(i, Math.floor(w.pa / unit) * unit);
     l2.ipa[i] = Math.floor(w.ipa / unit) * unit;
     l2.ipaSpace[i] = w.ipaSpace;
     l2.descriptor1[i] = w.descriptor1;
