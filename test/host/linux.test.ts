@@ -1,0 +1,37 @@
+// Unmodified Debian 7.2 in a realm, on both guest boards: shell, devices through shared memory, power off.
+
+import { createHash } from "node:crypto";
+import { expect, test } from "vitest";
+import { MemoryBlockBackend } from "../../src/harness/index.ts";
+import { bootToShell, linuxMachine, shell } from "../support/linux.ts";
+
+const COMPLAINTS = /Unable to handle|WARNING|\bBUG\b|undefined instruction|Oops|Call trace|soft lockup|SError/i;
+
+test.each([
+  ["virt", "ttyAMA0", 1],
+  ["kvmtool", "ttyS0", 2],
+] as const)(
+  "%s with console %s and %i REC(s)",
+  async (board, console, smp) => {
+    const disk = Uint8Array.from({ length: 2 ** 20 }, (_, i) => (i * 7 + (i >> 8)) & 0xff);
+    const machine = await linuxMachine("7.2", {
+      smp,
+      append: `console=${console}`,
+      drives: [{ backend: MemoryBlockBackend.from(disk) }],
+      realm: { board, personalizationValue: Uint8Array.of(1, 2, 3) },
+    });
+    await bootToShell(machine);
+    expect(machine.console.text).toContain("RME: Using RSI version 1.0");
+    expect(await shell(machine, "nproc")).toBe(`${smp}\n`);
+    // virtio: source of entropy, console and disk bounce through memory that is shared with the host.
+    expect(await shell(machine, "cat /sys/class/misc/hw_random/rng_current")).toMatch(/^virtio_rng/);
+    expect(await shell(machine, "echo across > /dev/hvc0; echo done")).toBe("done\n");
+    expect(machine.virtioConsole.text).toContain("across");
+    const sum = createHash("sha256").update(disk).digest("hex");
+    expect(await shell(machine, "modprobe virtio_blk; sha256sum /dev/vda")).toContain(sum);
+    machine.console.send("poweroff\n");
+    expect(await machine.run()).toEqual({ kind: "poweroff" });
+    expect(machine.console.text.split("\n").filter((line) => COMPLAINTS.test(line))).toEqual([]);
+  },
+  300_000,
+);
