@@ -83,7 +83,7 @@ export class Executor {
         miss: (base: number, kind: number) => this.miss(pe(base), kind),
         commitJs: (base: number, kind: number) => (this.slow.commit(pe(base), kind) ? 1 : 0),
         systemJs: (base: number, op: number, insn: number) => this.system(pe(base), op, insn),
-        decode: (base: number, ip: number) => this.decode(pe(base), ip),
+        decode: (_base: number, ip: number) => (this.code.decode(ip) ? 0 : 1),
         fetch: (base: number) => this.fetch(pe(base)),
         landing: (base: number, ip: number) => this.landing(pe(base), ip),
         helper: (base: number, index: number, insn: number) => (helpers[index] as (typeof helpers)[number])(pe(base).st, insn),
@@ -204,11 +204,6 @@ export class Executor {
   private settle(pe: Pe): void {
     if (pe.st.lo(Off.IL) !== 0) pe.system(SysOp.ILLEGAL, 0);
     if (pe.st.lo(Off.HALT) === 0) pe.pollInterrupts();
-  }
-
-  private decode(pe: Pe, ip: number): number {
-    void pe;
-    return this.code.decode(ip) ? 0 : 1;
   }
 
   /** The fetch TLB missed at Off.PC. 0: try again (filled, or an exception was taken). */

@@ -241,7 +241,7 @@ export class Lowering extends Emitter {
       return -1;
     });
     // Flags may read register values and old flags: computed before any write, stored last.
-    const flags = list.flatMap((e) => (e.e === "setFlags" ? [canonical(e.f).map((n) => this.flagLocal(n))] : []));
+    const flags = list.flatMap((e) => (e.e === "setFlags" ? [canonical(e.f).map((n) => this.toLocal(n))] : []));
     for (const [i, e] of list.entries()) this.write(e, ready[i] as number);
     for (const f of flags) {
       flagSlots.forEach((slot, i) => {
@@ -250,13 +250,6 @@ export class Lowering extends Emitter {
         this.mem(i === 2 ? W.i32Store : W.i64Store, slot);
       });
     }
-  }
-  private flagLocal(n: Value): number {
-    if (n.local >= 0) return n.local;
-    this.value(n);
-    const l = this.local(n.type);
-    this.set(l);
-    return l;
   }
   private write(e: Effect, ready: number): void {
     switch (e.e) {

@@ -12,8 +12,6 @@ import { type RuntimeFn, runtimeFuncs, runtimeImports } from "../emit/runtime-ab
 export const REDIRECT = -1;
 /** The budget is used up; PC is set. */
 export const EXIT_BUDGET = -2;
-/** JavaScript asked to leave. */
-export const EXIT_STOP = -3;
 
 /** Bytes of a predecoded page: 1024 entries, the CROSS entry, padding. */
 export const PAGE_BYTES = 8192 + 16;
