@@ -212,9 +212,13 @@ export function cpuProfile(name: string): Features {
   return new Features(name, set, p.paBits, p.midr);
 }
 
+/** QEMU marks what it calls experimental. */
+const QEMU_PREFIX = /^x-(?=rme=|rme$|l0gptsz=)/;
+
 /**
  * Reads a CPU description: a profile name, then options separated by commas: `feature`, `feature=on`, `feature=off` (case does not
- * matter), `pa=BITS` and `l0gptsz=BITS`. A feature switched on brings what it needs; one switched off takes away what needs it.
+ * matter), `pa=BITS` and `l0gptsz=BITS`; QEMU's x-rme and x-l0gptsz too. A feature switched on brings what it needs; one switched off
+ * takes away what needs it.
  */
 export function parseCpu(text: string): Features {
   const [name = "", ...options] = text.split(",").map((s) => s.trim());
@@ -223,7 +227,7 @@ export function parseCpu(text: string): Features {
   let paBits = base.paBits;
   let l0gptsz = base.l0gptsz;
   for (const option of options) {
-    const [key = "", value = "on"] = option.toLowerCase().split("=");
+    const [key = "", value = "on"] = option.toLowerCase().replace(QEMU_PREFIX, "").split("=");
     if (key === "pa") {
       paBits = Number(value);
       if (!(paRanges as readonly number[]).includes(paBits)) {

@@ -96,7 +96,7 @@ function openLog(command: RunCommand): { write(line: string): void; close(): voi
 export async function machineOptions(command: RunCommand, drives: readonly FileBlockBackend[]): Promise<MachineOptions> {
   const boot = await bootFiles(command);
   return {
-    machine: "virt",
+    machine: command.machine,
     smp: command.smp,
     memory: command.memory,
     time: command.time,

@@ -10,4 +10,4 @@ export { explanationText } from "../teach/text.ts";
 export { type TraceEvent, type TraceKind, traceKinds, traceLine } from "../trace/events.ts";
 export { EmuError } from "../util/errors.ts";
 export { Console, type WaitOptions } from "./console.ts";
-export { Machine, type MachineOptions, type RealmOptions, type StopReason } from "./machine.ts";
+export { Machine, type MachineName, type MachineOptions, type RealmOptions, type StopReason } from "./machine.ts";

@@ -15,12 +15,16 @@ import { Console, type WaitOptions } from "./console.ts";
 import { Inspector } from "./inspect.ts";
 import { readSnapshot, writeSnapshot } from "./snapshot.ts";
 
+/** Boards. */
+const MACHINES = ["virt", "virt,secure=on"] as const;
+export type MachineName = (typeof MACHINES)[number];
+
 export interface MachineOptions {
   /**
    * Board: "virt" boots a kernel with firmware of the emulator at EL3; "virt,secure=on" enters `kernel` at EL3 itself, on every PE, with the
    * MMU off and the address of the device tree in x0: an ELF file, or a raw image together with `start`.
    */
-  machine?: "virt" | "virt,secure=on";
+  machine?: MachineName;
   /** With secure=on: where PEs start, and a raw image is loaded. Default for an ELF file: its entry point. */
   start?: { el: 3; entry: number };
   /** Run kernel, initrd and append in a realm of `memory` bytes with `smp` RECs. */
@@ -143,8 +147,8 @@ export class Machine extends Inspector {
 
   /** Builds the machine and loads what it boots. Throws EmuError for bad input. */
   static async create(options: MachineOptions): Promise<Machine> {
-    if (options.machine !== undefined && !["virt", "virt,secure=on"].includes(options.machine)) {
-      throw usageError("unknown-machine", `unknown machine "${String(options.machine)}"; there are: virt and virt,secure=on`);
+    if (options.machine !== undefined && !MACHINES.includes(options.machine)) {
+      throw usageError("unknown-machine", `unknown machine "${String(options.machine)}"; there are: ${MACHINES.join(" and ")}`);
     }
     if (options.start !== undefined && options.machine !== "virt,secure=on") {
       throw usageError("bad-start", "only virt,secure=on starts at EL3");

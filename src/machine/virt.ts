@@ -477,6 +477,9 @@ function checkConfig(c: VirtConfig): void {
   if (!Number.isInteger(c.memory) || c.memory < 16 * MiB || c.memory > MAX_RAM || c.memory % MiB !== 0) {
     throw usageError("bad-memory", `--memory takes whole MiB from 16M to 8G, not ${c.memory} bytes`);
   }
+  if (c.secure && c.software) throw usageError("secure-realm", "firmware and a realm of the emulator's own exclude each other");
+  const unused = (["initrd", "append", "dtb"] as const).find((option) => c.secure && c[option] !== undefined);
+  if (unused) throw usageError("firmware-option", `nothing hands ${unused} to the program that virt,secure=on starts`);
   if (c.drives.length > VIRTIO_MMIO_SLOTS - 2)
     throw usageError("too-many-drives", `at most ${VIRTIO_MMIO_SLOTS - 2} drives fit, not ${c.drives.length}`);
 }

@@ -14,6 +14,7 @@ describe("CPU descriptions", () => {
     expect([noLse.has("LSE"), noLse.has("LSE2"), noLse.has("CRC32")]).toEqual([false, false, true]);
     expect(parseCpu("cortex-a53,sha3=on").has("SHA512")).toBe(true);
     expect(parseCpu("cortex-a53,SHA3").has("SHA1")).toBe(true);
+    expect(parseCpu("max,x-rme=on,x-l0gptsz=36")).toMatchObject({ l0gptsz: 36, names: parseCpu("max,rme=on").names });
     expect(parseCpu("max,pa=40").paBits).toBe(40);
     expect(parseCpu("max,lpa2=off").paBits).toBe(48);
   });

@@ -1,13 +1,13 @@
 // The command line: what can be typed, and the plain record it becomes.
 
 import { Command, CommanderError } from "commander";
-import type { RealmOptions } from "../../harness/index.ts";
+import type { MachineName, RealmOptions } from "../../harness/index.ts";
 import { traceKinds } from "../../trace/events.ts";
 import { EmuError, usageError } from "../../util/errors.ts";
 import { addExplainCommands, type ExplainCommand, type GptCommand } from "../explain-command.ts";
 import { addLabCommand, type LabCommand } from "../lab-command.ts";
 import { type Drive, parseDrives } from "./drives.ts";
-import { allowKeys, parseKeyValues } from "./keyval.ts";
+import { allowKeys, parseKeyValues, parseSwitch } from "./keyval.ts";
 import { fromQemu } from "./qemu.ts";
 import { parseCount, parseMemory } from "./sizes.ts";
 
@@ -27,7 +27,7 @@ export type AnyCommand = RunCommand | FetchCommand | LabCommand | ExplainCommand
 /** A machine to run. Paths are as typed. */
 export interface RunCommand {
   readonly kind: "run";
-  readonly machine: string;
+  readonly machine: MachineName;
   readonly cpu: string | undefined;
   readonly smp: number;
   /** Bytes. */
@@ -111,7 +111,7 @@ function createProgram(version: string, choose: (command: AnyCommand) => void): 
     .option("--memory <size>", "memory of the machine, 2M to 8G", DEFAULT_MEMORY)
     .option("--smp <n>", `number of processors, 1 to ${MAX_PES}`, "1")
     .option("--cpu <name>", "processor type and features, such as max, cortex-a76 or max,lse=off")
-    .option("--machine <name>", "machine type", "virt")
+    .option("--machine <name>", "virt, or virt,secure=on: PEs start at EL3, in the ELF file that --kernel names", "virt")
     .option("--dtb <file>", "device tree to use instead of the machine's own")
     .option("--drive <spec>", "disk: file=NAME[,format=raw][,readonly=on]; may be repeated", collect)
     .option("--device <spec>", "device: virtio-blk-device,drive=ID, virtio-rng-device; may be repeated", collect)
@@ -194,7 +194,10 @@ function runCommand(raw: RawOptions): RunCommand {
   }
   return {
     kind: "run",
-    machine: parseMachine(raw.machine),
+  const machine = parseMachine(raw.machine);
+  if (machine === "virt,secure=on" && raw.kernel === undefined)
+    throw usageError("kernel-not-given", "--machine virt,secure=on needs --kernel FILE: the program to enter at EL3");
+    machine,
     cpu: raw.cpu,
     smp: parseSmp(raw.smp),
     memory: parseMemory(memoryText(raw.memory)),
@@ -215,8 +218,8 @@ function runCommand(raw: RawOptions): RunCommand {
   };
 }
 
-/** `virt`, with the properties of QEMU's virt machine that describe what this one is. */
-function parseMachine(text: string): string {
+/** `virt`, with the properties of QEMU's virt machine: those that describe what this one is anyway, and `secure`. */
+function parseMachine(text: string): MachineName {
   const { head, values } = parseKeyValues(text, "--machine");
   const name = head ?? values.get("type");
   if (name !== "virt") throw usageError("unknown-machine", `--machine: unknown machine "${name ?? ""}" (known: virt)`);
@@ -227,18 +230,18 @@ function parseMachine(text: string): string {
         "machine-property",
         `--machine virt: unknown property "${key}" (known: ${Object.keys(MACHINE_PROPERTIES).join(", ")})`,
       );
-    if (!possible.includes(value))
+    if (possible.length > 0 && !possible.includes(value))
       throw usageError("machine-property", `--machine virt: ${key}=${value} is not supported (${possible.join(", ")})`);
   }
-  return name;
+  return parseSwitch(values.get("secure") ?? "off", "--machine virt: secure") ? "virt,secure=on" : "virt";
 }
 
-/** Properties that may be given, with the values that the machine has anyway. */
+/** Properties that may be given, with the values that they may have; none: it is parsed. */
 const MACHINE_PROPERTIES: Readonly<Record<string, readonly string[]>> = {
   type: ["virt"],
   "gic-version": ["3", "max"],
   virtualization: ["on", "true"],
-  secure: ["off", "false"],
+  secure: [],
   accel: ["tcg"],
   acpi: ["off"],
 };

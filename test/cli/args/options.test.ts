@@ -96,6 +96,13 @@ describe("a machine to run", () => {
     expect(run("-m", "size=512M", "-smp", "cpus=3")).toMatchObject({ memory: 512 * 2 ** 20, smp: 3 });
   });
 
+  it("starts programs at EL3", () => {
+    const machine = (text: string) => run("-M", text, "-kernel", "x.elf").machine;
+    expect(machine("virt,secure=on,virtualization=on,gic-version=3")).toBe("virt,secure=on");
+    expect(machine("virt,secure=yes")).toBe("virt,secure=on");
+    expect(machine("virt,secure=off")).toBe("virt");
+  });
+
   it("sends the console to a file", () => {
     expect(run("--serial", "file:out.log").serial).toEqual({ kind: "file", path: "out.log" });
   });
@@ -140,7 +147,9 @@ describe("what cannot be meant", () => {
     ["an option without its value", ["--kernel"], "argument missing"],
     ["a QEMU option without its value", ["-kernel"], "option -kernel needs a value"],
     ["an unknown machine", ["--machine", "raspi3"], 'unknown machine "raspi3" (known: virt)'],
-    ["a property of the machine that it does not have", ["-M", "virt,secure=on"], "secure=on"],
+    ["a property of the machine that it does not have", ["-M", "virt,acpi=on"], "acpi=on"],
+    ["a switch that is neither", ["-M", "virt,secure=maybe"], '"maybe" is neither on nor off'],
+    ["nothing to start at EL3", ["-M", "virt,secure=on"], "needs --kernel"],
     ["an unknown property of the machine", ["-M", "virt,colour=red"], 'unknown property "colour"'],
     ["no processors", ["--smp", "0"], "--smp"],
     ["too many processors", ["--smp", "9"], "1 to 8"],
