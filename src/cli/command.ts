@@ -26,6 +26,7 @@ export async function runCommandLine(argv: readonly string[], output: Output = p
     if (command.kind === "lab") return await (await import("./lab.ts")).runLab(command, output);
     if (command.kind === "explain") return (await import("./explain.ts")).runExplain(command, output);
     if (command.kind === "gpt") return (await import("./explain.ts")).runGpt(command, output);
+    if (command.kind === "verify-token") return (await import("./verify-token.ts")).runVerifyToken(command, output);
     if (command.kind === "measure") return await (await import("./measure.ts")).runMeasure(command, output);
     return await (await import("./start.ts")).runMachine(command);
   } catch (error) {

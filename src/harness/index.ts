@@ -9,5 +9,13 @@ export { Symbols } from "../teach/symbols.ts";
 export { explanationText } from "../teach/text.ts";
 export { type TraceEvent, type TraceKind, traceKinds, traceLine } from "../trace/events.ts";
 export { EmuError } from "../util/errors.ts";
+export {
+  type PlatformTokenClaims,
+  type RealmTokenClaims,
+  type TokenCheck,
+  type TokenExpectations,
+  type TokenReport,
+  verifyToken,
+} from "./attestation.ts";
 export { Console, type WaitOptions } from "./console.ts";
 export { Machine, type MachineName, type MachineOptions, type RealmOptions, type StopReason } from "./machine.ts";

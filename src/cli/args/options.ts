@@ -6,6 +6,7 @@ import { traceKinds } from "../../trace/events.ts";
 import { EmuError, usageError } from "../../util/errors.ts";
 import { addExplainCommands, type ExplainCommand, type GptCommand } from "../explain-command.ts";
 import { addLabCommand, type LabCommand } from "../lab-command.ts";
+import { addVerifyTokenCommand, type VerifyTokenCommand } from "../verify-token-command.ts";
 import { type Drive, parseDrives } from "./drives.ts";
 import { allowKeys, parseKeyValues, parseSwitch } from "./keyval.ts";
 import { fromQemu } from "./qemu.ts";
@@ -22,7 +23,7 @@ export type GuestConsole = (typeof CONSOLES)[number];
 const TRACE_EVENTS = ["log", "guest_errors", "unimp", ...Object.keys(traceKinds), "int"] as const;
 
 /** A subcommand or a run. */
-export type AnyCommand = RunCommand | FetchCommand | LabCommand | ExplainCommand | GptCommand;
+export type AnyCommand = RunCommand | FetchCommand | LabCommand | ExplainCommand | GptCommand | VerifyTokenCommand;
 
 /** A machine to run. Paths are as typed. */
 export interface RunCommand {
@@ -139,6 +140,7 @@ function createProgram(version: string, choose: (command: AnyCommand) => void): 
     .action((item: string, options: { refresh?: true }) => choose({ kind: "fetch", item, refresh: options.refresh ?? false }));
   addLabCommand(program, choose);
   addExplainCommands(program, choose);
+  addVerifyTokenCommand(program, choose);
   return program;
 }
 
@@ -192,11 +194,11 @@ function runCommand(raw: RawOptions): RunCommand {
     const needsKernel = (["initrd", "append", "dtb"] as const).find((option) => raw[option] !== undefined);
     if (needsKernel) throw usageError("kernel-not-given", `--${needsKernel} needs --kernel`);
   }
-  return {
-    kind: "run",
   const machine = parseMachine(raw.machine);
   if (machine === "virt,secure=on" && raw.kernel === undefined)
     throw usageError("kernel-not-given", "--machine virt,secure=on needs --kernel FILE: the program to enter at EL3");
+  return {
+    kind: "run",
     machine,
     cpu: raw.cpu,
     smp: parseSmp(raw.smp),
