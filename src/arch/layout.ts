@@ -70,7 +70,7 @@ export const Off = {
   TLB_X: 0x1ec,
   TLB_UR: 0x1f0,
   TLB_UW: 0x1f4,
-  /** 1 when alignment checking (SCTLR_ELx.A of the current regime) applies at the current EL. */
+  /** Bits of `Align`; nonzero: misaligned data accesses take the slow path even when the L1 TLB has the page. */
   ALIGN: 0x1f8,
   /** Number of this PE, 0..MAX_PES-1. */
   INDEX: 0x1fc,
@@ -89,7 +89,7 @@ export const Off = {
   /** Bits of a virtual address that hold a PAC, for addresses with bit 55 = 0 and 1. 64 bits each. */
   PACMASK0: 0x420,
   PACMASK1: 0x428,
-  /** 1 when DC ZVA may execute at the current EL without a trap. */
+  /** 1 when DC ZVA may execute at the current EL without a trap, and memory is not all Device memory. */
   ZVA: 0x430,
   /** Flags of the fetch TLB entry of the current page: bit 0 = guarded page (GP). */
   GUARDED: 0x434,
@@ -100,6 +100,9 @@ export const Off = {
   /** L1 TLB tables. */
   TLBS: 0x1_0000,
 } as const;
+
+/** Bits of Off.ALIGN: SCTLR_ELx.A applies at the current EL; all data accesses are to Device memory, since nothing translates. */
+export const Align = { CHECKED: 1, DEVICE: 2 } as const;
 
 /** Interrupt lines into a PE, as bits of Off.LINES. */
 export const Line = { IRQ: 1, FIQ: 2, VIRQ: 4, VFIQ: 8, SERROR: 16, VSERROR: 32, NMI: 64 } as const;

@@ -196,8 +196,8 @@ export class Pe implements Stateful {
 
   /** The Exception level, PSTATE or a translation register changed: brings everything derived from them up to date. */
   contextChanged(): void {
-    this.derived.apply(this);
     this.mmu.contextChanged();
+    this.derived.apply(this);
     if (this.pmu.active) this.pmu.recount();
     const security = this.security;
     if (security !== this.lastSecurity) {

@@ -1,7 +1,7 @@
 // Data accesses that generated code does not finish itself: L1 TLB misses, misaligned and page-crossing accesses, devices,
 // pages with predecoded code.
 
-import { Off } from "../arch/layout.ts";
+import { Align, Off } from "../arch/layout.ts";
 import type { Pas } from "../arch/security.ts";
 import { BUS_ERROR, type PhysicalMemory, type Requester } from "../mem/physical.ts";
 import { Access } from "../mmu/access.ts";
@@ -51,7 +51,8 @@ export class SlowPath {
     const hi = st.hi(Off.VA);
     const bytes = accessBytes(kind);
     const misaligned = this.misaligned(kind, lo, bytes);
-    if (misaligned && (st.lo(Off.ALIGN) !== 0 || this.crossesUnit(pe, kind, lo, bytes))) return this.abort(pe, kind, FaultType.Alignment);
+    if (misaligned && ((st.lo(Off.ALIGN) & Align.CHECKED) !== 0 || this.crossesUnit(pe, kind, lo, bytes)))
+      return this.abort(pe, kind, FaultType.Alignment);
     if (this.watching && this.watched(pe, kind, bytes)) return REDIRECTED;
     const inPage = 4096 - (lo & 0xfff);
     const first = this.translate(pe, kind, lo, hi, Math.min(bytes, inPage), misaligned);
@@ -120,7 +121,7 @@ export class SlowPath {
       stage: 1,
       s1ptw: false,
       // An atomic that a read of the address would also have failed reports a read (ESR_ELx.WnR).
-      write: (kind & Kind.STORE) !== 0 && !(isAtomic(kind) && (onDevice || pe.st.lo(Off.ALIGN) !== 0)),
+      write: (kind & Kind.STORE) !== 0 && !(isAtomic(kind) && (onDevice || (pe.st.lo(Off.ALIGN) & Align.CHECKED) !== 0)),
       fetch: false,
       maintenance: false,
       va: kind & Kind.ZVA ? this.zvaAddress(pe) : (BigInt(hi) << 32n) | BigInt(lo),

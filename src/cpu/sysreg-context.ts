@@ -1,7 +1,7 @@
 // Values derived from control registers that generated code reads at named offsets: alignment checks, FP traps, pointer
 // authentication, DC ZVA. Computed per Exception level when first needed after a control register changed, then copied.
 
-import { Off } from "../arch/layout.ts";
+import { Align, Off } from "../arch/layout.ts";
 import { slot } from "../arch/state.ts";
 import type { Pe } from "./pe.ts";
 
@@ -38,13 +38,14 @@ export class DerivedContext {
     }
     const r = this.rows;
     const at = el * ROW;
-    st.setLo(Off.ALIGN, r[at + D.ALIGN] as number);
+    const device = pe.mmu.flat;
+    st.setLo(Off.ALIGN, (r[at + D.ALIGN] as number) | (device ? Align.DEVICE : 0));
     st.setLo(Off.SPALIGN, r[at + D.SPALIGN] as number);
     st.setLo(Off.FPTRAP, r[at + D.FPTRAP] as number);
     st.setLo(Off.PAUTH, r[at + D.PAUTH] as number);
     st.setLoHi(Off.PACMASK0, r[at + D.MASK0] as number, r[at + D.MASK0 + 1] as number);
     st.setLoHi(Off.PACMASK1, r[at + D.MASK1] as number, r[at + D.MASK1 + 1] as number);
-    st.setLo(Off.ZVA, r[at + D.ZVA] as number);
+    st.setLo(Off.ZVA, device ? 0 : (r[at + D.ZVA] as number));
     pe.tbi = r[at + D.TBI] as number;
     pe.bt = r[at + D.BT] as number;
   }

@@ -5,7 +5,7 @@ import { Off } from "../arch/layout.ts";
 import type { RegName } from "../arch/registers/encodings.ts";
 import { type InstructionKind, systemInstructions } from "../arch/registers/instructions.ts";
 import { Access } from "../mmu/access.ts";
-import type { Fault } from "../mmu/fault.ts";
+import { type Fault, FaultType } from "../mmu/fault.ts";
 import { undefinedInstruction } from "./exceptions.ts";
 import { takeAbort } from "./exceptions-aborts.ts";
 import type { Pe } from "./pe.ts";
@@ -74,8 +74,9 @@ export function sys(pe: Pe, insn: number): 0 | 1 {
     case "dcpa":
       return 0;
     case "zva":
-      // The executor performs DC ZVA; it asks here only while Off.ZVA is 0, when one of the rules above refuses it.
-      undefinedInstruction(pe);
+      // The executor performs DC ZVA; it asks here only while Off.ZVA is 0: one of the rules above refuses it, or memory is Device memory.
+      if (pe.mmu.flat) zeroDevice(pe, at);
+      else undefinedInstruction(pe);
       return 1;
     case "at": {
       const fault = pe.mmu.at(op1, crm, op2, value);
@@ -92,6 +93,28 @@ export function sys(pe: Pe, insn: number): 0 | 1 {
       return 0;
     }
   }
+}
+
+/** DC ZVA to Device memory: an Alignment fault, unless translation faults (Arm ARM, DC ZVA). FAR is the address in the register. */
+function zeroDevice(pe: Pe, at: number): void {
+  const { st, mmu } = pe;
+  const allowed = mmu.translate(st.lo(at), st.hi(at), Access.Write, false);
+  const fault: Fault = allowed
+    ? {
+        type: FaultType.Alignment,
+        level: 0,
+        stage: 1,
+        s1ptw: false,
+        write: true,
+        fetch: false,
+        maintenance: false,
+        va: st.get(at),
+        ipa: 0,
+        ipaSpace: mmu.pas,
+        ipaValid: false,
+      }
+    : (mmu.fault as Fault);
+  takeAbort(pe, fault, { fetch: false });
 }
 
 /**

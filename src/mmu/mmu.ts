@@ -55,7 +55,7 @@ export class Mmu {
   /** Physical address and PA space. */
   pa = 0;
   pas: Pas = Security.NonSecure;
-  /** Device memory type: misaligned accesses fault, the L1 never holds it. */
+  /** Device memory type: misaligned accesses fault. */
   device = false;
   /** The page is guarded (GP): branch targets are checked. */
   guarded = false;
@@ -176,6 +176,11 @@ export class Mmu {
 
   // ---- translation ---------------------------------------------------------------------------------------------------
 
+  /** Neither stage of the current context translates: all data accesses are to Device-nGnRnE memory. */
+  get flat(): boolean {
+    return this.current.config.flat;
+  }
+
   /** Accesses are granule-checked: the TLB holds the answers, also for regimes that do not translate. */
   private get checked(): boolean {
     return this.walker.table.granuleCheck?.active === true;
@@ -294,10 +299,13 @@ export class Mmu {
     this.sh = ((info >>> Info.SH_SHIFT) & 3) as Share;
   }
 
-  /** Fills the L1 after a data access to Normal memory in RAM. */
+  /**
+   * Fills the L1 after a data access to RAM. Device memory is kept out, since only aligned accesses to it are allowed; unless all data of
+   * the regime is Device memory because nothing translates: then the PE's alignment control keeps misaligned accesses on the slow path.
+   */
   private fillData(vaLo: number, vaHi: number, access: Access, privilege: Privilege): void {
-    if (this.device || access === Access.Fetch || access === Access.Maintain) return;
-    const i = this.entry;
+    if ((this.device && !this.flat) || access === Access.Fetch || access === Access.Maintain) return;
+    const i = this.entry; // -1: neither translated nor checked
     const offset = vaLo & 0xfff;
     const host = this.phys.hostIn(this.pa - offset, this.pas);
     if (host === 0) return;
@@ -305,12 +313,13 @@ export class Mmu {
     if (write) {
       // Atomics use the write table: it holds only pages that may also be read.
       const both = needed[privilege * 8 + Access.ReadWrite] as number;
-      if (((this.l2.perms[i] as number) & both) !== both || !this.domain.allowWrite(this.pa - offset)) return;
+      if (i >= 0 && ((this.l2.perms[i] as number) & both) !== both) return;
+      if (!this.domain.allowWrite(this.pa - offset)) return;
       this.domain.noteWritable(host, this.st.index);
     }
-    this.l2.inL1[i] = 1;
+    if (i >= 0) this.l2.inL1[i] = 1;
     const table = write ? writeTable[privilege] : readTable[privilege];
-    this.current.l1.fill(table, vaLo, vaHi, (host - (vaLo & ~0xfff)) >>> 0, 0, this.l2.asid[i] !== GLOBAL);
+    this.current.l1.fill(table, vaLo, vaHi, (host - (vaLo & ~0xfff)) >>> 0, 0, i >= 0 && this.l2.asid[i] !== GLOBAL);
   }
 
   /**
