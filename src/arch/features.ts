@@ -35,6 +35,7 @@ const table = [
   ["GPC3",      "PFR0[55:52]=3",                            "GPC2"],
   ["DIT",       "PFR0[51:48]=1",                            ""],
   ["CSV2",      "PFR0[59:56]=1",                            ""],
+  ["CSV2_2",    "PFR0[59:56]=2",                            "CSV2"],
   ["CSV3",      "PFR0[63:60]=1",                            ""],
   ["BTI",       "PFR1[3:0]=1",                              ""],
   ["SSBS",      "PFR1[7:4]=1",                              ""],
@@ -162,7 +163,7 @@ const v82: readonly FeatureName[] = [
 const everything: readonly FeatureName[] = [
   ...v82, "SHA512", "SHA3", "SM4", "FHM", "FlagM2", "TLBIRANGE", "RNG", "DPB2", "PAuth", "JSCVT", "FCMA", "LRCPC2", "FRINTTS", "SB",
   "SPECRES", "BF16", "DGH", "I8MM", "XS", "WFxT", "FGT", "ECV", "PAN3", "ETS2", "HCX", "nTLBPA", "TIDCP1", "ECBHB", "LVA", "TTST", "LSE2", "IDST",
-  "S2FWB", "TTL", "BBM", "EVT", "E0PD", "LPA2", "DIT", "BTI", "Debugv8p4", "PMUv3p7",
+  "S2FWB", "TTL", "BBM", "EVT", "E0PD", "LPA2", "DIT", "BTI", "CSV2_2", "Debugv8p4", "PMUv3p7",
 ];
 
 const profiles: Record<string, Profile> = {

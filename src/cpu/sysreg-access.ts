@@ -195,6 +195,13 @@ const trapWords: Record<string, (r: SysReg) => void> = {
     both(r, "el3", bitSet(slot.MDCR_EL3, 6, 3));
   },
   TPMCR: (r) => both(r, "el2", bitSet(slot.MDCR_EL2, 5, 2)),
+  // Software context numbers (Arm ARM D24, SCXTNUM_EL0): SCTLR_ELx.TSCXT refuses EL0, HCR_EL2.EnSCXT = 0 traps a guest.
+  TSCXT: (r) => both(r, "el1", (pe) => (pe.st.bit(sctlrSlot(pe, 0), 20) === 1 ? el1Target(pe) : OK)),
+  EnSCXT: (r) => {
+    both(r, "el2", (pe) => (pe.st.bit(slot.HCR_EL2, 53) === 0 ? 2 : OK));
+    both(r, "el3", scrClear(25));
+  },
+  EnSCXT3: (r) => both(r, "el3", scrClear(25)),
   FGTEn: (r) => both(r, "el3", scrClear(27)),
   HXEn: (r) => both(r, "el3", scrClear(38)),
   ECVEn: (r) => both(r, "el3", scrClear(28)),

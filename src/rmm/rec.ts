@@ -10,7 +10,7 @@ import { type StructView, struct } from "./struct.ts";
  */
 // biome-ignore format: table
 export const contextRegisters: readonly RegName[] = [
-  "SP_EL0", "SP_EL1", "ELR_EL1", "SPSR_EL1", "TPIDRRO_EL0", "TPIDR_EL0", "TPIDR_EL1", "CSSELR_EL1", "SCTLR_EL1", "ACTLR_EL1", "CPACR_EL1",
+  "SP_EL0", "SP_EL1", "ELR_EL1", "SPSR_EL1", "TPIDRRO_EL0", "TPIDR_EL0", "TPIDR_EL1", "SCXTNUM_EL0", "SCXTNUM_EL1", "CSSELR_EL1", "SCTLR_EL1", "ACTLR_EL1", "CPACR_EL1",
   "TTBR0_EL1", "TTBR1_EL1", "TCR_EL1", "ESR_EL1", "AFSR0_EL1", "AFSR1_EL1", "FAR_EL1", "MAIR_EL1", "VBAR_EL1", "CONTEXTIDR_EL1", "AMAIR_EL1",
   "CNTKCTL_EL1", "PAR_EL1", "DISR_EL1", "VDISR_EL2", "VSESR_EL2",
   "MDSCR_EL1", "MDCCINT_EL1", "OSLSR_EL1", "DBGCLAIMSET_EL1",

@@ -7,10 +7,10 @@ import type { Stage2 } from "./realm.ts";
 import { levelSize } from "./rtt-entry.ts";
 
 /**
- * HCR_EL2 while a realm runs: FWB, API, APK, TEA, E2H, RW, TSC, TID3, BSU = Inner Shareable, AMO, IMO, FMO, PTW, SWIO, VM.
+ * HCR_EL2 while a realm runs: EnSCXT, FWB, API, APK, TEA, E2H, RW, TSC, TID3, BSU = Inner Shareable, AMO, IMO, FMO, PTW, SWIO, VM.
  * TWI and TWE are the host's choice at each entry.
  */
-export const HCR_REALM = 0x0000_4324_800c_043fn;
+export const HCR_REALM = 0x0020_4324_800c_043fn;
 export const HCR_TWI = 1n << 13n;
 export const HCR_TWE = 1n << 14n;
 export const HCR_VSE = 1n << 8n;

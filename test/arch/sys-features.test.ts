@@ -32,7 +32,7 @@ describe("ID registers", () => {
     expect(id.ID_AA64ISAR0_EL1).toBe(0x1221_1111_1021_2120n);
     expect(id.ID_AA64ISAR1_EL1).toBe(0x0111_1111_1021_1502n);
     expect(id.ID_AA64ISAR2_EL1).toBe(0x2n);
-    expect(id.ID_AA64PFR0_EL1).toBe(0x1101_0000_1111_1111n);
+    expect(id.ID_AA64PFR0_EL1).toBe(0x1201_0000_1111_1111n);
     expect(id.ID_AA64PFR1_EL1).toBe(0x21n);
     expect(id.ID_AA64MMFR0_EL1).toBe(0x2100_0000_1020_1026n);
     expect(id.ID_AA64MMFR1_EL1).toBe(0x1011_0120_1031_2122n);

@@ -211,6 +211,56 @@ describe("traps to EL3", () => {
   }
 });
 
+describe("software context numbers (FEAT_CSV2_2)", () => {
+  const enabled = (el: 0 | 1 | 2, hcr = 0n) => {
+    const b = at(el, hcr);
+    b.st.set(slot.SCR_EL3, b.st.get(slot.SCR_EL3) | bit(25));
+    b.st.set(slot.HCR_EL2, b.st.get(slot.HCR_EL2) | bit(53));
+    for (const at of [slot.SCTLR_EL1, slot.SCTLR_EL2]) b.st.set(at, b.st.get(at) & ~bit(20));
+    b.pe.controlsChanged();
+    return b;
+  };
+  it("exist with the feature only, and hold 64 bits", () => {
+    expect(mrs(at(3, 0n, "max,csv2_2=off"), "SCXTNUM_EL3")).toBe("EL3 undefined");
+    for (const [el, reg] of [
+      [0, "SCXTNUM_EL0"],
+      [1, "SCXTNUM_EL1"],
+      [2, "SCXTNUM_EL2"],
+    ] as [0 | 1 | 2, RegName][]) {
+      const b = enabled(el);
+      expect(msr(b, reg, 0x8000_0000_1234_5678n)).toBe("ok");
+      expect(mrs(b, reg)).toBe(0x8000_0000_1234_5678n);
+    }
+  });
+  it("SCR_EL3.EnSCXT and HCR_EL2.EnSCXT clear trap, SCTLR_ELx.TSCXT set refuses EL0", () => {
+    const clear = (el: 0 | 1 | 2, reg: RegName, control: number, n: number) => {
+      const b = enabled(el);
+      b.st.set(control, b.st.get(control) & ~bit(n));
+      b.pe.controlsChanged();
+      return mrs(b, reg);
+    };
+    expect(clear(2, "SCXTNUM_EL2", slot.SCR_EL3, 25)).toBe(trap(3, mrsWord("SCXTNUM_EL2")));
+    expect(clear(0, "SCXTNUM_EL0", slot.SCR_EL3, 25)).toBe(trap(3, mrsWord("SCXTNUM_EL0")));
+    expect(clear(1, "SCXTNUM_EL1", slot.HCR_EL2, 53)).toBe(trap(2, mrsWord("SCXTNUM_EL1")));
+    expect(clear(0, "SCXTNUM_EL0", slot.HCR_EL2, 53)).toBe(trap(2, mrsWord("SCXTNUM_EL0")));
+    for (const [hcr, control, target] of [
+      [0n, slot.SCTLR_EL1, 1],
+      [HCR_E2H | HCR_TGE, slot.SCTLR_EL2, 2],
+    ] as const) {
+      const b = enabled(0, hcr);
+      b.st.set(control, b.st.get(control) | bit(20));
+      b.pe.controlsChanged();
+      expect(mrs(b, "SCXTNUM_EL0")).toBe(trap(target, mrsWord("SCXTNUM_EL0")));
+    }
+  });
+  it("SCXTNUM_EL1 is redirected for a host, SCXTNUM_EL12 is the guest's", () => {
+    const b = enabled(2, HCR_E2H);
+    expect(msr(b, "SCXTNUM_EL1", 5n)).toBe("ok");
+    expect(msr(b, "SCXTNUM_EL12", 6n)).toBe("ok");
+    expect([mrs(b, "SCXTNUM_EL2"), b.st.get(slot.SCXTNUM_EL1)]).toEqual([5n, 6n]);
+  });
+});
+
 describe("fine-grained traps", () => {
   it("HFGRTR, HFGWTR and HDFGRTR bits trap their register from EL1 only", () => {
     const cases: [RegName, number, number, 0 | 1][] = [
@@ -293,7 +343,7 @@ describe("VHE", () => {
       expect(mrs(b, name)).toBe(value);
       const plain = at(2);
       msr(plain, name, value);
-      expect(plain.st.get(slot[name])).toBe(value | (name === "SCTLR_EL1" ? 0x30d0_0980n : 0n));
+      expect(plain.st.get(slot[name])).toBe(value | (name === "SCTLR_EL1" ? 0x30c0_0980n : 0n));
     });
   }
   it("these are not redirected: SP_EL1, TPIDR_EL1, PAR_EL1, MDSCR_EL1", () => {
@@ -347,7 +397,8 @@ describe("masks", () => {
       msr(b, name, 0n);
       expect(b.pe.readSys(name) & ones, name).toBe(ones);
     };
-    check(at(2), "SCTLR_EL1", bit(5) | bit(24) | bit(25), bit(11) | bit(20) | bit(28) | bit(7));
+    check(at(2), "SCTLR_EL1", bit(5) | bit(24) | bit(25), bit(11) | bit(28) | bit(7));
+    check(at(2, 0n, "max,csv2_2=off"), "SCTLR_EL1", bit(5) | bit(24) | bit(25), bit(11) | bit(20) | bit(28) | bit(7));
     check(at(2), "HCR_EL2", bit(42) | bit(43) | bit(45), bit(31));
     check(at(2), "CPTR_EL2", bit(20) | bit(28), 0x33ffn);
     check(at(3), "SCR_EL3", bit(18) | bit(62), 0x430n);

@@ -35,7 +35,7 @@ export const el1Rows: readonly RegisterRow[] = [
   ["CCSIDR_EL1",        "r1",   "LineSize[2:0]! Associativity[12:3]! NumSets[27:13]!", 0n, "none", "TID2 TID4 F9R", ""],
   ["CSSELR_EL1",        "r1w1", "InD[0] Level[3:1]",                              0n, "none", "TID2 TID4 F13", ""],
   // Control
-  ["SCTLR_EL1",         "r1w1", "M[0] A[1] C[2] SA[3] SA0[4] nAA[6]?LSE2 UMA[9] EnRCTX[10]?SPECRES I[12] EnDB[13]?PAuth DZE[14] UCT[15] nTWI[16] nTWE[18] WXN[19] IESB[21]?IESB SPAN[23]?PAN UCI[26] EnDA[27]?PAuth EnIB[30]?PAuth EnIA[31]?PAuth BT0[35]?BTI BT1[36]?BTI DSSBS[44]?SSBS EPAN[57]?PAN3 TIDCP[63]?TIDCP1", 0x30d0_0980n, "controls", "TVM F29", ""],
+  ["SCTLR_EL1",         "r1w1", "M[0] A[1] C[2] SA[3] SA0[4] nAA[6]?LSE2 UMA[9] EnRCTX[10]?SPECRES I[12] EnDB[13]?PAuth DZE[14] UCT[15] nTWI[16] nTWE[18] WXN[19] TSCXT[20]?CSV2_2 IESB[21]?IESB SPAN[23]?PAN UCI[26] EnDA[27]?PAuth EnIB[30]?PAuth EnIA[31]?PAuth BT0[35]?BTI BT1[36]?BTI DSSBS[44]?SSBS EPAN[57]?PAN3 TIDCP[63]?TIDCP1", 0x30d0_0980n, "controls", "TVM F29", ""],
   ["ACTLR_EL1",         "r1w1", "",                                               0n, "none", "TACR", ""],
   ["CPACR_EL1",         "r1w1", "FPEN[21:20]",                                    0n, "controls", "TCPAC F12", ""],
   ["TTBR0_EL1",         "r1w1", "*",                                              0n, "tables", "TVM F36", ""],
@@ -90,6 +90,8 @@ export const el1Rows: readonly RegisterRow[] = [
   ["TPIDR_EL1",         "r1w1", "*",                                              0n, "none", "F33", ""],
   ["TPIDR_EL0",         "r0w0", "*",                                              0n, "none", "F35", ""],
   ["TPIDRRO_EL0",       "r0w1", "*",                                              0n, "none", "F34", ""],
+  ["SCXTNUM_EL1",       "r1w1", "*",                                              0n, "none", "EnSCXT F30", "CSV2_2"],
+  ["SCXTNUM_EL0",       "r0w0", "*",                                              0n, "none", "TSCXT EnSCXT F31", "CSV2_2"],
   // PSTATE, floating point, random numbers
   ["SPSel",             "r1w1", "SP[0]",                                          0n, "none", "", ""],
   ["CurrentEL",         "r1",   "EL[3:2]!",                                       0n, "none", "", ""],

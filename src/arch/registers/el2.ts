@@ -5,18 +5,18 @@
 import type { RegisterRow } from "./record.ts";
 
 const SCTLR_EL2 =
-  "M[0] A[1] C[2] SA[3] SA0[4] nAA[6]?LSE2 EnRCTX[10]?SPECRES I[12] EnDB[13]?PAuth DZE[14] UCT[15] nTWI[16] nTWE[18] WXN[19] IESB[21]?IESB SPAN[23]?VHE UCI[26] EnDA[27]?PAuth EnIB[30]?PAuth EnIA[31]?PAuth BT0[35]?BTI BT[36]?BTI DSSBS[44]?SSBS EPAN[57]?PAN3 TIDCP[63]?TIDCP1";
+  "M[0] A[1] C[2] SA[3] SA0[4] nAA[6]?LSE2 EnRCTX[10]?SPECRES I[12] EnDB[13]?PAuth DZE[14] UCT[15] nTWI[16] nTWE[18] WXN[19] TSCXT[20]?CSV2_2 IESB[21]?IESB SPAN[23]?VHE UCI[26] EnDA[27]?PAuth EnIB[30]?PAuth EnIA[31]?PAuth BT0[35]?BTI BT[36]?BTI DSSBS[44]?SSBS EPAN[57]?PAN3 TIDCP[63]?TIDCP1";
 const SCTLR_EL3 =
   "M[0] A[1] C[2] SA[3] nAA[6]?LSE2 I[12] EnDB[13]?PAuth WXN[19] IESB[21]?IESB EnDA[27]?PAuth EnIB[30]?PAuth EnIA[31]?PAuth BT[36]?BTI DSSBS[44]?SSBS";
 const HCR =
-  "VM[0] SWIO[1] PTW[2] FMO[3] IMO[4] AMO[5] VF[6] VI[7] VSE[8] FB[9] BSU[11:10] DC[12] TWI[13] TWE[14] TID1[16] TID2[17] TID3[18] TSC[19] TIDCP[20] TACR[21] TSW[22] TPCP[23] TPU[24] TTLB[25] TVM[26] TGE[27] TDZ[28] HCD[29]?-EL3 TRVM[30] CD[32] ID[33] E2H[34]?VHE TLOR[35]?LOR TERR[36]?RAS TEA[37]?RAS APK[40]?PAuth API[41]?PAuth FWB[46]?S2FWB FIEN[47]?RASv1p1 GPF[48]?RME TID4[49]?EVT TICAB[50]?EVT TOCU[52]?EVT TTLBIS[54]?EVT TTLBOS[55]?EVT";
+  "VM[0] SWIO[1] PTW[2] FMO[3] IMO[4] AMO[5] VF[6] VI[7] VSE[8] FB[9] BSU[11:10] DC[12] TWI[13] TWE[14] TID1[16] TID2[17] TID3[18] TSC[19] TIDCP[20] TACR[21] TSW[22] TPCP[23] TPU[24] TTLB[25] TVM[26] TGE[27] TDZ[28] HCD[29]?-EL3 TRVM[30] CD[32] ID[33] E2H[34]?VHE TLOR[35]?LOR TERR[36]?RAS TEA[37]?RAS APK[40]?PAuth API[41]?PAuth FWB[46]?S2FWB FIEN[47]?RASv1p1 GPF[48]?RME TID4[49]?EVT TICAB[50]?EVT TOCU[52]?EVT EnSCXT[53]?CSV2_2 TTLBIS[54]?EVT TTLBOS[55]?EVT";
 const SPSR =
   "M[3:0] F[6] I[7] A[8] D[9] BTYPE[11:10]?BTI SSBS[12]?SSBS IL[20] SS[21] PAN[22]?PAN UAO[23]?UAO DIT[24]?DIT V[28] C[29] Z[30] N[31]";
 // Bits of the fine-grained trap registers for registers and instructions that exist; the rest is RES0.
 const HFGR =
-  "AFSR0[0] AFSR1[1] AIDR[2] AMAIR[3] APKEYS[8:4]?PAuth CCSIDR[9] CLIDR[10] CONTEXTIDR[11] CPACR[12] CSSELR[13] CTR[14] DCZID[15] ESR[16] FAR[17] ISR[18] LOR[23:19]?LOR MAIR[24] MIDR[25] MPIDR[26] PAR[27] REVIDR[28] SCTLR[29] TCR[32] TPIDR_EL1[33] TPIDRRO[34] TPIDR_EL0[35] TTBR0[36] TTBR1[37] VBAR[38] ICC_IGRPENn[39]?GIC ERX[49:40]?RAS";
+  "AFSR0[0] AFSR1[1] AIDR[2] AMAIR[3] APKEYS[8:4]?PAuth CCSIDR[9] CLIDR[10] CONTEXTIDR[11] CPACR[12] CSSELR[13] CTR[14] DCZID[15] ESR[16] FAR[17] ISR[18] LOR[23:19]?LOR MAIR[24] MIDR[25] MPIDR[26] PAR[27] REVIDR[28] SCTLR[29] SCXTNUM[31:30]?CSV2_2 TCR[32] TPIDR_EL1[33] TPIDRRO[34] TPIDR_EL0[35] TTBR0[36] TTBR1[37] VBAR[38] ICC_IGRPENn[39]?GIC ERX[49:40]?RAS";
 const HFGW =
-  "AFSR0[0] AFSR1[1] AMAIR[3] APKEYS[8:4]?PAuth CONTEXTIDR[11] CPACR[12] CSSELR[13] ESR[16] FAR[17] LOR[20:19]?LOR LORN[22]?LOR LORSA[23]?LOR MAIR[24] PAR[27] SCTLR[29] TCR[32] TPIDR_EL1[33] TPIDRRO[34] TPIDR_EL0[35] TTBR0[36] TTBR1[37] VBAR[38] ICC_IGRPENn[39]?GIC ERRSELR[41]?RAS ERX[49:43]?RAS";
+  "AFSR0[0] AFSR1[1] AMAIR[3] APKEYS[8:4]?PAuth CONTEXTIDR[11] CPACR[12] CSSELR[13] ESR[16] FAR[17] LOR[20:19]?LOR LORN[22]?LOR LORSA[23]?LOR MAIR[24] PAR[27] SCTLR[29] SCXTNUM[31:30]?CSV2_2 TCR[32] TPIDR_EL1[33] TPIDRRO[34] TPIDR_EL0[35] TTBR0[36] TTBR1[37] VBAR[38] ICC_IGRPENn[39]?GIC ERRSELR[41]?RAS ERX[49:43]?RAS";
 const HFGI =
   "IC[2:0] DC[10:3] DCZVA[11] AT[17:12] TLBIOS[23:18]?TLBIOS TLBIROS[27:24]?TLBIRANGE TLBIIS[33:28] TLBIR[41:34]?TLBIRANGE TLBI[47:42] RCTX[50:48]?SPECRES ERET[51] SVC_EL0[52] SVC_EL1[53] DCCVAC[54]";
 const HDFGR =
@@ -62,10 +62,11 @@ export const el2Rows: readonly RegisterRow[] = [
   ["VDISR_EL2",         "r2w2", "ISS[24:0] A[31]",                                0n, "none", "", "RAS"],
   ["CONTEXTIDR_EL2",    "r2w2", "PROCID[31:0]",                                   0n, "none", "", "VHE"],
   ["TPIDR_EL2",         "r2w2", "*",                                              0n, "none", "", ""],
+  ["SCXTNUM_EL2",       "r2w2", "*",                                              0n, "none", "EnSCXT3", "CSV2_2"],
   // EL3
   ["SCTLR_EL3",         "r3w3", SCTLR_EL3,                                        0x30c5_0830n, "controls", "", "EL3"],
   ["ACTLR_EL3",         "r3w3", "",                                               0n, "none", "", "EL3"],
-  ["SCR_EL3",           "r3w3", "NS[0] IRQ[1] FIQ[2] EA[3] SMD[7] HCE[8] SIF[9] ST[11] TWI[12] TWE[13] TLOR[14]?LOR TERR[15]?RAS APK[16]?PAuth API[17]?PAuth EEL2[18]?SEL2 EASE[19]?RASv1p1 NMEA[20]?RASv1p1 FIEN[21]?RASv1p1 FGTEn[27]?FGT ECVEn[28]?ECV HXEn[38]?HCX GPF[48]?RME NSE[62]?RME", 0x430n, "controls", "", "EL3"],
+  ["SCR_EL3",           "r3w3", "NS[0] IRQ[1] FIQ[2] EA[3] SMD[7] HCE[8] SIF[9] ST[11] TWI[12] TWE[13] TLOR[14]?LOR TERR[15]?RAS APK[16]?PAuth API[17]?PAuth EEL2[18]?SEL2 EASE[19]?RASv1p1 NMEA[20]?RASv1p1 FIEN[21]?RASv1p1 EnSCXT[25]?CSV2_2 FGTEn[27]?FGT ECVEn[28]?ECV HXEn[38]?HCX GPF[48]?RME NSE[62]?RME", 0x430n, "controls", "", "EL3"],
   ["CPTR_EL3",          "r3w3", "TFP[10] TCPAC[31]",                              0n, "controls", "", "EL3"],
   ["MDCR_EL3",          "r3w3", "TPM[6]?PMUv3 TDA[9] TDOSA[10] SDD[16] SPME[17]?PMUv3 SCCD[23]?PMUv3p5 TDCC[27]?FGT MCCD[34]?PMUv3p7 MPMX[35]?PMUv3p7", 0n, "controls", "", "EL3"],
   ["TTBR0_EL3",         "r3w3", "*",                                              0n, "tables", "", "EL3"],
@@ -87,4 +88,5 @@ export const el2Rows: readonly RegisterRow[] = [
   ["RVBAR_EL3",         "r3",   "",                                               0n, "none", "", "EL3"],
   ["RMR_EL3",           "r3w3", "",                                               1n, "none", "", "EL3"],
   ["TPIDR_EL3",         "r3w3", "*",                                              0n, "none", "", "EL3"],
+  ["SCXTNUM_EL3",       "r3w3", "*",                                              0n, "none", "", "CSV2_2"],
 ];

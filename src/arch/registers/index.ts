@@ -58,6 +58,7 @@ export const e2hRedirect: Partial<Record<RegName, RegName>> = {
   AMAIR_EL1: "AMAIR_EL2",
   VBAR_EL1: "VBAR_EL2",
   CONTEXTIDR_EL1: "CONTEXTIDR_EL2",
+  SCXTNUM_EL1: "SCXTNUM_EL2",
   CNTKCTL_EL1: "CNTHCTL_EL2",
   CNTP_TVAL_EL0: "CNTHP_TVAL_EL2",
   CNTP_CTL_EL0: "CNTHP_CTL_EL2",
@@ -75,7 +76,7 @@ function aliasRows(rows: readonly RegisterRow[]): RegisterRow[] {
     const target = aliasTarget(name);
     const row = target === undefined ? undefined : byName.get(target);
     if (row === undefined) continue;
-    const traps = row[5].includes("TCPAC") ? "TCPAC3" : "";
+    const traps = row[5].includes("TCPAC") ? "TCPAC3" : row[5].includes("EnSCXT") ? "EnSCXT3" : "";
     out.push([name, "r2w2", row[2], row[3], row[4], traps, "VHE"]);
   }
   return out;

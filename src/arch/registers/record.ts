@@ -20,7 +20,8 @@ export type Effect = "none" | "controls" | "tables" | "timer" | "gic" | "pmu" | 
  *   UCT UMA FPEN   EL0 access needs the SCTLR_ELx bit; FP/SIMD access rules
  *   SPSEL          UNDEFINED while PSTATE.SP = 0
  *   TDA TDOSA TDRA TDCC TPM TPMCR   debug and performance monitor controls of MDCR_EL2 and MDCR_EL3
- *   FGTEn HXEn ECVEn   accesses from EL2 trap to EL3 unless the SCR_EL3 bit is set
+ *   TSCXT EnSCXT   rules of the software context numbers
+ *   FGTEn HXEn ECVEn EnSCXT3   accesses from EL2 trap to EL3 unless the SCR_EL3 bit is set
  *   CNTP CNTV CNTPCT CNTVCT CNTFRQ CNTPS CNTHNS SEL2 PMUSER-*   rules of the timers, of Secure EL2 and of PMUSERENR_EL0
  * FEATURE in the last column: the register exists only with it.
  */
