@@ -39,13 +39,16 @@ export class GptOwner {
   readonly layout: GptLayout;
   onChange: GptHook | undefined;
   private readonly phys: PhysicalMemory;
+  private readonly written: (pa: number, bytes: number) => void;
   /** log2 of what a level 0 entry covers. */
   private readonly s: number;
 
-  constructor(phys: PhysicalMemory, layout: GptLayout, l0gptsz: number) {
+  /** `written`: told before an entry changes. */
+  constructor(phys: PhysicalMemory, layout: GptLayout, l0gptsz: number, written: (pa: number, bytes: number) => void = () => {}) {
     this.phys = phys;
     this.layout = layout;
     this.s = l0gptsz;
+    this.written = written;
   }
 
   private get l1Bytes(): number {
@@ -126,6 +129,7 @@ export class GptOwner {
     if ((pa & 0xfffn) !== 0n || pa >= 1n << BigInt(this.layout.pps) || this.entryOf(granule) < 0) return Gtsi.BAD_ADDRESS;
     if (this.gpi(granule) !== from) return Gtsi.BAD_PAS;
     // Memory is one coherent copy: DC CIPAPA of the old space would do nothing here.
+    this.written(this.entryOf(granule), 8);
     this.write(granule, to);
     pe.mmu.tlbi(6, 8, 4, 7, BigInt(granule / PAGE)); // RPALOS, 4 KiB
     this.onChange?.(pe.index, granule, from, to);

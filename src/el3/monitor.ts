@@ -49,6 +49,8 @@ export interface MonitorOptions {
   seed: bigint;
   /** Firmware that the platform token names. */
   components?: readonly SoftwareComponent[];
+  /** The granule protection table is about to change. */
+  written?: (pa: number, bytes: number) => void;
   log?: (line: string) => void;
 }
 
@@ -85,7 +87,7 @@ export class MonitorAgent implements Agent, Stateful, MonitorPort {
     this.o = o;
     const features = o.pes[0]?.features;
     if (!features?.has("RME")) throw new EmuError("monitor-needs", "the EL3 monitor needs a CPU with FEAT_RME");
-    this.gpt = new GptOwner(o.phys, o.gpt, features.l0gptsz);
+    this.gpt = new GptOwner(o.phys, o.gpt, features.l0gptsz, o.written);
     this.ns = o.pes.map(() => new World());
     this.realm = o.pes.map(() => new World());
     this.boots = o.pes.map(() => Boot.NOT_YET);

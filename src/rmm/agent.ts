@@ -71,8 +71,8 @@ interface Running {
 export class RmmAgent implements Agent, Stateful {
   readonly el = 2;
   readonly cx: RmmContext;
-  /** Told of every call and exit; undefined: nobody. */
-  onEvent: ((e: RmmEvent) => void) | undefined;
+  /** Told of every call and exit. */
+  readonly observers = new Set<(e: RmmEvent) => void>();
   private readonly options: RmmOptions;
   private readonly running: (Running | undefined)[];
   private readonly hosts: HostState[];
@@ -119,8 +119,11 @@ export class RmmAgent implements Agent, Stateful {
     return all;
   }
 
+  private tell(e: RmmEvent): void {
+    for (const told of this.observers) told(e);
+  }
   private report(pe: Pe, command: Command<RmiName>, args: readonly bigint[], results: readonly bigint[]): void {
-    this.onEvent?.({ kind: "rmi", pe: pe.index, command, args, results });
+    this.tell({ kind: "rmi", pe: pe.index, command, args, results });
     if (!command.logCall && !(command.logError && results[0] !== 0n)) return;
     const words = (list: readonly bigint[]): string => list.map((v) => ` ${v.toString(16)}`).join("");
     const out = results[0] === 0n ? words(results.slice(1, 1 + command.results.length)) : "";
@@ -138,7 +141,7 @@ export class RmmAgent implements Agent, Stateful {
     }
     this.cx.granules.take(recPa);
     this.running[pe.index] = { rec: recPa, run };
-    this.onEvent?.({ kind: "enter", pe: pe.index, rec: recPa });
+    this.tell({ kind: "enter", pe: pe.index, rec: recPa });
     this.cx.monitor.enterRealmWorld(pe);
     loadRec(this.cx, pe, rec, realm, this.hosts[pe.index] as HostState);
     this.resume(this.runOf(pe, { rec: recPa, run }));
@@ -179,7 +182,7 @@ export class RmmAgent implements Agent, Stateful {
   }
   private reportCall(r: Run, { name, command, args }: RealmCall): void {
     const results = Array.from({ length: 5 }, (_, i) => r.st.x(i));
-    this.onEvent?.({ kind: "rsi", pe: r.pe.index, rec: r.recPa, name, args, results });
+    this.tell({ kind: "rsi", pe: r.pe.index, rec: r.recPa, name, args, results });
     const failed = results[0] !== 0n;
     if (command !== undefined && !command.logCall && !(command.logError && failed)) return;
     const words = args.map((v) => ` ${v.toString(16)}`).join("");
@@ -211,7 +214,7 @@ export class RmmAgent implements Agent, Stateful {
     this.running[pe.index] = undefined;
     this.cx.granules.drop(r.recPa);
     const results = this.writeExit(run) ? [0n] : INPUT_CODE;
-    this.onEvent?.({ kind: "exit", pe: pe.index, rec: r.recPa, reason: this.exit.num("exit_reason"), esr: this.exit.get("esr") });
+    this.tell({ kind: "exit", pe: pe.index, rec: r.recPa, reason: this.exit.num("exit_reason"), esr: this.exit.get("esr") });
     this.cx.monitor.complete(pe, [...results, 0n, 0n, 0n, 0n]);
   }
 

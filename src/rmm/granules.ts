@@ -26,12 +26,13 @@ export interface DramBank {
   readonly size: number;
 }
 
-/** Told of every change of state. */
+/** A granule at `pa` has changed its state. */
 export type TransitionHook = (pa: number, from: GranuleState, to: GranuleState) => void;
 
 export class Granules implements Stateful {
   readonly banks: readonly DramBank[];
-  onTransition: TransitionHook | undefined;
+  /** Told of every change of state. */
+  readonly observers = new Set<TransitionHook>();
   private readonly states: Uint8Array;
   private readonly refs: Uint16Array;
 
@@ -72,7 +73,7 @@ export class Granules implements Stateful {
     if (i < 0 || this.states[i] !== from) throw new EmuError("rmm-granule-state", `granule ${hex(pa)} is not ${granuleStateName(from)}`);
     if (this.refs[i] !== 0) throw new EmuError("rmm-granule-state", `granule ${hex(pa)} changes state while it is in use`);
     this.states[i] = to;
-    this.onTransition?.(pa, from, to);
+    for (const told of this.observers) told(pa, from, to);
   }
 
   /** Number of references to a granule. */

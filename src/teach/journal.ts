@@ -4,6 +4,7 @@
 import { securityName } from "../arch/security.ts";
 import { slot } from "../arch/state.ts";
 import type { MemoryWriter } from "../cpu/executor.ts";
+import type { Pe } from "../cpu/pe.ts";
 import { EntryKind } from "../gpt/format.ts";
 import { type Board, instructionsOf, observe } from "../machine/observe.ts";
 import { CallStack } from "./call-stack.ts";
@@ -47,6 +48,8 @@ export class TableJournal {
     const j = journals.get(board) ?? { journal: new TableJournal(board), users: 0 };
     j.users++;
     journals.set(board, j);
+  /** PE that took or left an exception last: while no instruction is executed, its agents act. */
+  private acting: Pe | undefined;
     return j.journal;
   }
   release(): void {
@@ -83,8 +86,14 @@ export class TableJournal {
         }
       },
       observe(board, {
-        exception: (pe, e) => this.calls.exception(pe, e),
-        returned: (pe) => this.calls.returned(pe),
+        exception: (pe, e) => {
+          this.acting = pe;
+          this.calls.exception(pe, e);
+        },
+        returned: (pe) => {
+          this.acting = pe;
+          this.calls.returned(pe);
+        },
       }),
     );
     this.findGpt();
@@ -144,7 +153,8 @@ export class TableJournal {
   private written(pa: number, length: number, by: MemoryWriter): void {
     const gpt = this.inGpt(pa, length);
     if (!gpt && !this.pages.has(Math.floor(pa / 4096)) && !this.pages.has(Math.floor((pa + length - 1) / 4096))) return;
-    const pe = this.board.executor.running;
+    // Agents that call each other (a host, the EL3 monitor, the RMM) do so while no instruction is executed.
+    const pe = this.board.executor.running ?? (by === "host" && this.acting?.st.el === 3 ? this.acting : undefined);
     const st = pe?.st;
     const agent = by === "host" && pe?.agents[pe.st.el] !== undefined;
     const note = {

@@ -116,7 +116,7 @@ export class Bench {
       written: () => {},
       log: (line) => void this.log.push(line),
     });
-    this.rmm.onEvent = (e) => void this.events.push(e);
+    this.rmm.observers.add((e) => void this.events.push(e));
     this.monitor.useAgent(this.rmm);
     for (const pe of this.pes) {
       pe.agents[3] = this.monitor;

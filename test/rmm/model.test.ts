@@ -151,9 +151,9 @@ it.each([1, 7, 99])("seed %i", (seed) => {
   };
 
   const succeeded = new Set<string>();
-  b.rmm.onEvent = (e) => {
+  b.rmm.observers.add((e) => {
     if (e.kind === "rmi" && Number((e.results[0] as bigint) & 0xffn) === RmiStatus.SUCCESS) succeeded.add(e.command.name);
-  };
+  });
   for (let i = 0; i < STEPS; i++) {
     step();
     if (i % 10 === 0) check();
