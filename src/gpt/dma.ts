@@ -10,14 +10,19 @@ const STEP = 16;
 /**
  * May a device, a requester of the Non-secure PA space, transfer `length` bytes at `pa`? All of the transfer has to pass. Nothing is
  * cached: the tables as they stand in memory decide. Without a check only memory that Non-secure accesses do not see is refused.
+ * Answers the address of the first byte that is refused; undefined: none is.
  */
-export function dmaPermitted(phys: PhysicalMemory, check: GranuleCheck | undefined, pa: number, length: number): boolean {
+export function dmaRefusedAt(phys: PhysicalMemory, check: GranuleCheck | undefined, pa: number, length: number): number | undefined {
   const checked = check?.active === true;
   for (let at = pa; at < pa + length; ) {
-    if (phys.hidden(at, Pas.NonSecure)) return false;
-    if (checked && check.check(at, Pas.NonSecure, Pas.NonSecure) !== 0) return false;
+    // The check stands in front of the memory, which the access reaches only when it passes.
+    if (checked && check.check(at, Pas.NonSecure, Pas.NonSecure) !== 0) return at;
+    if (phys.hidden(at, Pas.NonSecure)) return at;
     const unit = 2 ** (checked ? Math.min(check.sizeLog2, STEP) : STEP);
     at = (Math.floor(at / unit) + 1) * unit;
   }
-  return true;
+  return undefined;
 }
+
+export const dmaPermitted = (phys: PhysicalMemory, check: GranuleCheck | undefined, pa: number, length: number): boolean =>
+  dmaRefusedAt(phys, check, pa, length) === undefined;

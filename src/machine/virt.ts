@@ -7,7 +7,7 @@ import { Executor } from "../cpu/executor.ts";
 import { mmuFeatures, rowAvailable } from "../cpu/feature-use.ts";
 import { Pe, type PeHooks } from "../cpu/pe.ts";
 import { fastIndex } from "../cpu/sysreg-map.ts";
-import type { Dma, Receiver } from "../devices/device.ts";
+import type { Receiver } from "../devices/device.ts";
 import { Gic } from "../devices/gic/index.ts";
 import { Pl011Uart } from "../devices/pl011.ts";
 import { Pl031Rtc } from "../devices/pl031.ts";
@@ -25,7 +25,6 @@ import {
 } from "../devices/virtio/index.ts";
 import { El3Agent } from "../el3/agent.ts";
 import type { PowerControl } from "../el3/power.ts";
-import { dmaPermitted } from "../gpt/dma.ts";
 import { type Boot, loadBoot } from "../loader/boot.ts";
 import type { FdtTree } from "../loader/fdt.ts";
 import { PhysicalMemory, RAM_CHUNK, type RamChunk } from "../mem/physical.ts";
@@ -34,6 +33,7 @@ import { Mmu } from "../mmu/mmu.ts";
 import { EmuError, hex, usageError } from "../util/errors.ts";
 import type { Saved, Stateful } from "../util/stateful.ts";
 import { MachineClock, type TimeMode } from "./clock.ts";
+import { DmaPort } from "./dma.ts";
 import { loadFirmware } from "./firmware.ts";
 import type { RealmSoftware } from "./realms.ts";
 import { secureOnly } from "./secure-device.ts";
@@ -98,6 +98,8 @@ export class VirtMachine {
   readonly el3: El3Agent;
   /** What runs a realm, on a machine made for one. */
   readonly software: RealmSoftware | undefined;
+  /** Told of what bus masters do; see observe.ts. */
+  readonly busHooks: BusHooks = {};
   /** Set when the machine has stopped by itself. */
   end: End | undefined;
   /** Instructions retired by all PEs since power-on. */
@@ -193,7 +195,8 @@ export class VirtMachine {
     for (let slot = 0; slot < VIRTIO_MMIO_SLOTS; slot++) {
       const device = devices[VIRTIO_MMIO_SLOTS - 1 - slot];
       const { base, spi } = virtioWindow(slot);
-      const mmio = new VirtioMmio({ irq: this.gic.spi(spi), dma: this.dma(), log: this.config.log, ...(device ? { device } : {}) });
+      const dma = this.dma(`${device?.name} at ${hex(base)}`);
+      const mmio = new VirtioMmio({ irq: this.gic.spi(spi), dma, log: this.config.log, ...(device ? { device } : {}) });
       this.virtio.push(mmio);
       phys.addDevice(base, mmio);
     }
@@ -208,16 +211,13 @@ export class VirtMachine {
    * Bus mastering devices are Non-secure requesters and reach RAM only; what they write is seen by instruction fetch and exclusive
    * monitors. The check in front of them is configured like that of PE 0: firmware gives all requesters the same table.
    */
-  private dma(): Dma {
-    const permitted = (pa: number, length: number) => dmaPermitted(this.phys, this.pe(0).mmu.granuleCheck, pa, length);
-    return {
-      read: (pa, length) => (permitted(pa, length) ? this.phys.readBytes(pa, length) : undefined),
-      write: (pa, data) => {
-        if (!permitted(pa, data.length)) return false;
-        this.executor.memoryWritten(pa, data.length, "device");
-        return this.phys.writeBytes(pa, data);
-      },
-    };
+  private dma(device: string): DmaPort {
+    return new DmaPort(device, {
+      phys: this.phys,
+      check: () => this.pe(0).mmu.granuleCheck,
+      written: (pa, length) => this.executor.memoryWritten(pa, length, "device"),
+      refused: (transfer) => this.busHooks.refused?.(transfer),
+    });
   }
 
   private makePe(index: number): Pe {

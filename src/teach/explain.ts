@@ -24,6 +24,7 @@ import {
   type MemoryRange,
   type RequesterInfo,
   short,
+  type TriggerInfo,
   type WriterInfo,
 } from "./model.ts";
 import {
@@ -87,11 +88,7 @@ export function explainFault(subject: Subject, fault: Fault, sources: Sources = 
   const word = fault.fetch ? undefined : instructionAt(subject);
   const { walk, kind } = walkOfFault(subject, fault, word);
   const requester = requesterInfo(subject, walk, subject.st.el, kind, sources);
-  requester.pc = hex64(subject.st.pc);
-  const symbol = sources.symbol?.(subject.st.pc);
-  if (symbol !== undefined) requester.symbol = symbol;
-  if (word !== undefined)
-    requester.instruction = { word: `0x${word.toString(16).padStart(8, "0")}`, text: disassemble(word, subject.st.pc, sources.symbol) };
+  Object.assign(requester, placeOf(subject, word, sources));
   return assemble(subject, walk, requester, fault, sources);
 }
 
@@ -126,7 +123,7 @@ function atOperation(word: number): ReturnType<typeof decodeAt> {
 const isUnprivileged = (word: number): boolean => (word & 0x3f20_0c00) >>> 0 === 0x3800_0800;
 
 /** The instruction at PC, undefined when it cannot be read. */
-function instructionAt(subject: Subject): number | undefined {
+export function instructionAt(subject: Subject): number | undefined {
   const { st, mmu } = subject;
   const el = st.el;
   const security = securityOf(subject, el);
@@ -135,6 +132,19 @@ function instructionAt(subject: Subject): number | undefined {
   const { fault, result } = recordWalk(subject, { va: st.pc, regime, security, access: Access.Fetch, privilege, purpose: Purpose.Access });
   const at = fault === undefined ? mmu.phys.host(result.pa - (result.pa % 4)) : 0;
   return at === 0 ? undefined : mmu.phys.view.getUint32(at, true);
+}
+
+/** PC, symbol and instruction `word` of a PE. */
+export function placeOf(subject: Subject, word: number | undefined, sources: Sources): Pick<TriggerInfo, "pc" | "symbol" | "instruction"> {
+  const { pc } = subject.st;
+  const symbol = sources.symbol?.(pc);
+  return {
+    pc: hex64(pc),
+    ...(symbol === undefined ? {} : { symbol }),
+    ...(word === undefined
+      ? {}
+      : { instruction: { word: `0x${word.toString(16).padStart(8, "0")}`, text: disassemble(word, pc, sources.symbol) } }),
+  };
 }
 
 function requesterInfo(subject: Subject, walk: RecordedWalk, el: number, access: AccessKind, sources: Sources): RequesterInfo {
@@ -187,7 +197,7 @@ function assemble(subject: Subject, walk: RecordedWalk, requester: RequesterInfo
   if (fault !== undefined) fail(subject, e, walk, fault);
   noteTlb(subject, e, walk);
   if (sources.memory) e.memory = sources.memory();
-  e.summary = summaryOf(e);
+  e.summary = summaryOf(e, walk);
   return e;
 }
 
@@ -281,7 +291,7 @@ function describeStep(subject: Subject, walk: RecordedWalk, s: RecordedStep, sou
   };
 }
 
-function withWriters(gpt: GptInfo | undefined, sources: Sources): GptInfo | undefined {
+export function withWriters(gpt: GptInfo | undefined, sources: Sources): GptInfo | undefined {
   for (const e of gpt?.entries ?? []) {
     const writer = sources.writer?.(Number(e.address));
     if (writer) e.writer = writer;
@@ -386,10 +396,11 @@ const verbs: Readonly<Record<AccessKind, string>> = {
   translate: "translate (AT)",
 };
 
-function summaryOf(e: Explanation): string {
+function summaryOf(e: Explanation, walk: RecordedWalk): string {
   const { requester: r } = e;
   const who = `PE ${r.pe} at ${r.security} EL${r.el}`;
-  if (e.failure) return `${who} cannot ${verbs[r.access]} ${short(BigInt(e.va))}: ${e.failure.title} [${e.failure.rule}]`;
+  const va = short(walk.request.va);
+  if (e.failure) return `${who} cannot ${verbs[r.access]} ${va}: ${e.failure.title} [${e.failure.rule}]`;
   const to = e.output ? `${short(BigInt(e.output.address))} in the ${e.output.space} PA space` : "its output";
-  return `${who} can ${verbs[r.access]} ${short(BigInt(e.va))}: it is ${to}`;
+  return `${who} can ${verbs[r.access]} ${va}: it is ${to}`;
 }

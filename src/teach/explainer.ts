@@ -4,6 +4,7 @@ import { slot } from "../arch/state.ts";
 import { ecName } from "../arch/syndrome.ts";
 import type { ExceptionInfo } from "../cpu/agent.ts";
 import type { Pe } from "../cpu/pe.ts";
+import type { RefusedTransfer } from "../machine/dma.ts";
 import { type Board, observe } from "../machine/observe.ts";
 import { type Fault, faultStatusCode, hpfar } from "../mmu/fault.ts";
 import { explainAccess, explainFault, type Question, type Sources } from "./explain.ts";
@@ -11,6 +12,7 @@ import { memoryRanges } from "./gpt-map.ts";
 import { TableJournal } from "./journal.ts";
 import { type Explanation, hex64, type WriterInfo } from "./model.ts";
 import type { Symbols } from "./symbols.ts";
+import { explainTransfer } from "./transfer.ts";
 
 export interface ExplainerOptions {
   symbols?: Symbols | undefined;
@@ -42,6 +44,7 @@ export class FaultExplainer {
     this.detach = observe(board, {
       abort: (pe, fault) => this.abort(pe, fault),
       exception: (pe, e) => this.taken(pe, e),
+      refused: (transfer) => this.refused(transfer),
     });
   }
 
@@ -64,12 +67,12 @@ export class FaultExplainer {
     return [...this.counts.values()].filter((c) => c.count > 1);
   }
 
-  private sources(pe: Pe): Sources {
+  private sources(pe: Pe | undefined): Sources {
     const symbol = this.options.symbols?.lookup;
     return {
       symbol,
       writer: this.journal && ((pa) => this.named(this.journal?.writer(pa))),
-      instructions: Number(this.board.executor.retired(pe)),
+      ...(pe === undefined ? {} : { instructions: Number(this.board.executor.retired(pe)) }),
     };
   }
   private named(w: WriterInfo | undefined): WriterInfo | undefined {
@@ -80,15 +83,26 @@ export class FaultExplainer {
   private abort(pe: Pe, fault: Fault): void {
     this.pending = undefined;
     const key = `${pe.st.pc}:${fault.va}:${fault.fetch}:${fault.write}:${fault.stage}:${faultStatusCode(fault)}:${fault.gpc ?? 0}`;
+    const explanation = this.once(key, () => explainFault(pe, fault, this.sources(pe)));
+    if (explanation) this.pending = { pe, explanation, fault };
+  }
+  /** A device reports a failed access to its driver, if at all: no exception follows. */
+  private refused(t: RefusedTransfer): void {
+    const sources = this.sources(this.board.executor.running);
+    const explanation = this.once(`${t.device}:${t.write}:${t.at}`, () => explainTransfer(this.board, t, sources));
+    if (explanation) for (const l of this.listeners) l(explanation);
+  }
+  /** Counts a fault; undefined: it was explained before. */
+  private once(key: string, explanation: () => Explanation): Explanation | undefined {
     const seen = this.counts.get(key);
     if (seen) seen.count++;
-    if (seen && this.options.every !== true) return;
-    const explanation = explainFault(pe, fault, this.sources(pe));
+    if (seen && this.options.every !== true) return undefined;
+    const e = explanation();
     if (!seen) {
       if (this.counts.size >= MAX_KEYS) this.counts.delete(this.counts.keys().next().value as string);
-      this.counts.set(key, { summary: explanation.summary, count: 1 });
+      this.counts.set(key, { summary: e.summary, count: 1 });
     }
-    this.pending = { pe, explanation, fault };
+    return e;
   }
 
   /** The exception that reports the fault: its registers are part of the explanation. */

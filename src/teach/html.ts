@@ -2,7 +2,7 @@
 
 import type { Explanation } from "./model.ts";
 import { memorySvg, walkSvg, xml } from "./svg.ts";
-import { explanationText } from "./text.ts";
+import { explanationText, requesterText, triggerText } from "./text.ts";
 
 const CSS = `
 body { font: 14px/1.45 system-ui, "DejaVu Sans", sans-serif; color: #000; background: #fff; max-width: 62rem; margin: 1.5rem auto; padding: 0 1rem; }
@@ -56,9 +56,10 @@ ${parts.join("\n")}
 
 function requester(e: Explanation): string {
   const r = e.requester;
+  if (e.transfer) return `<table>${transferRows(e).join("")}</table>`;
   const rows = [
     row("Requester", xml(`PE ${r.pe}, ${r.security} EL${r.el}, ${r.privilege}`)),
-    row("Access", `${xml(r.access)} at ${code(e.va)}`),
+    row("Access", `${xml(r.access)} at ${code(e.va ?? "")}`),
   ];
   if (r.pc !== undefined) rows.push(row("PC", `${code(r.pc)} ${xml(r.symbol ?? "")}`));
   if (r.instruction) rows.push(row("Instruction", `${code(r.instruction.text)} <small>(${xml(r.instruction.word)})</small>`));
@@ -68,12 +69,21 @@ function requester(e: Explanation): string {
   return `<table>${rows.join("")}</table>`;
 }
 
+function transferRows(e: Explanation): string[] {
+  const { requester: r, transfer } = e;
+  const rows = [row("Requester", xml(requesterText(r)))];
+  if (r.trigger) rows.push(row("Made to by", xml(triggerText(r.trigger))));
+  if (transfer) rows.push(row("Transfer", `${xml(r.access)} of ${transfer.length} bytes at physical address ${code(transfer.address)}`));
+  return rows;
+}
+
 function why(e: Explanation): string {
   const f = e.failure as NonNullable<Explanation["failure"]>;
   const reported = f.reported
     ? `<br/>Reported as ${xml(f.reported.exception)} to EL${f.reported.to}, ESR ${code(f.reported.esr)}, FAR ${code(f.reported.far)}`
     : "";
+  const status = f.status ? ` Status 0x${f.status.code.toString(16).padStart(2, "0")}, ${xml(f.status.name)}.` : "";
   return `<div class="why"><p><strong>${xml(f.title)}</strong> [${xml(f.rule)}; Arm ARM ${xml(f.section)}]</p><p>${xml(f.text)}</p>
-<p>Where: ${xml(f.where)}. Status 0x${f.status.code.toString(16).padStart(2, "0")}, ${xml(f.status.name)}.${reported}</p>
+<p>Where: ${xml(f.where)}.${status}${reported}</p>
 <p>What software would have to do:</p><ul>${f.remedies.map((r) => `<li>${xml(r)}</li>`).join("")}</ul></div>`;
 }

@@ -3,7 +3,7 @@
 //
 // Addresses and register values are strings ("0x0000000040201000"), because they do not fit a JSON number; bits and sizes are numbers.
 
-export const FORMAT = "rme-emu explanation 1";
+export const FORMAT = "rme-emu explanation 2";
 
 /** A 64-bit value as 0x and 16 digits, a physical address as 0x and 13. */
 export type Hex = string;
@@ -13,9 +13,13 @@ export type AccessKind = "read" | "write" | "fetch" | "atomic" | "maintain" | "t
 
 /** Who makes the access. */
 export interface RequesterInfo {
-  pe: number;
-  /** Exception level, 0..3. */
-  el: number;
+  /** A device that reaches memory by itself, for example "virtio-blk at 0xa003e00". Absent: a PE makes the access. */
+  device?: string;
+  /** The instruction that made the device act; absent when there was none (time went by, or input came). */
+  trigger?: TriggerInfo;
+  /** Absent for a device, as is the Exception level, 0..3. */
+  pe?: number;
+  el?: number;
   /** Security state: "Secure", "Non-secure", "Root", "Realm". */
   security: string;
   /** The access is made with the permissions of EL0 (EL0 itself, LDTR, STTR), or privileged, or privileged with PSTATE.PAN. */
@@ -29,6 +33,16 @@ export interface RequesterInfo {
   instruction?: { word: Hex; text: string };
   /** Instructions retired by this PE before the access. */
   instructions?: number;
+}
+
+/** An instruction of a PE. */
+export interface TriggerInfo {
+  pe: number;
+  el: number;
+  security: string;
+  pc: Hex;
+  symbol?: string;
+  instruction?: { word: Hex; text: string };
 }
 
 /** One field of a descriptor, table entry or register. */
@@ -128,8 +142,8 @@ export interface FailureInfo {
   text: string;
   /** "stage 1, level 3", "granule protection table, level 1". */
   where: string;
-  /** Fault status code (6 bits) and its name. */
-  status: { code: number; name: string };
+  /** Fault status code (6 bits) and its name; absent for a device, which reports failures in its own way. */
+  status?: { code: number; name: string };
   /** What the PE reports: exception, level that takes it, syndrome. Absent for a translation that was only asked about. */
   reported?: { exception: string; to: number; esr: Hex; far: Hex; hpfar?: Hex; mfar?: Hex };
   /** What software would have to do, one sentence each. */
@@ -155,9 +169,12 @@ export interface Explanation {
   /** One sentence. */
   summary: string;
   requester: RequesterInfo;
-  va: Hex;
+  /** Virtual address; absent for a device, which uses physical ones. */
+  va?: Hex;
+  /** What a device wanted to move: from where, how many bytes, and the first byte that it may not access. */
+  transfer?: { address: Hex; length: number; refusedAt: Hex };
   regime: {
-    /** "Non-secure EL1&0", "Realm EL2", ... */
+    /** "Non-secure EL1&0", "Realm EL2", ..., "none" for a device. */
     name: string;
     stage1: boolean;
     stage2: boolean;

@@ -114,6 +114,13 @@ function gptBox(e: GptEntryInfo): Box {
   return { title: `Granule protection, level ${e.level}: ${e.kind}`, lines, failed: e.failed === true };
 }
 
+function transferLines(e: Explanation): string[] {
+  const { requester: r, transfer } = e;
+  const lines = [clip(`${r.access} of ${transfer?.length} bytes by ${r.device}`), `a ${r.security} requester; no translation`];
+  if (r.trigger) lines.push(clip(`made to by PE ${r.trigger.pe}, ${r.trigger.instruction?.text ?? r.trigger.pc}`));
+  return lines;
+}
+
 /** The walk: boxes from top to bottom, stage 2 to the right of stage 1, arrows from each entry to what it names. */
 export function walkSvg(e: Explanation): string {
   const out: string[] = [];
@@ -129,14 +136,16 @@ export function walkSvg(e: Explanation): string {
   };
   const r = e.requester;
   const before = e.failure !== undefined && e.descriptors.length === 0 && !e.gpt && e.failure.rule.startsWith("S");
-  const first: Box = {
-    title: `VA ${e.va}`,
-    lines: [
-      `${r.access} by PE ${r.pe}, ${r.security} EL${r.el}, ${r.privilege}`,
-      `regime ${e.regime.name}: stage 1 ${e.regime.stage1 ? "on" : "off"}, stage 2 ${e.regime.stage2 ? "on" : "off"}`,
-    ],
-    failed: before,
-  };
+  const first: Box = e.transfer
+    ? { title: `PA ${e.transfer.address}`, lines: transferLines(e), failed: !e.gpt }
+    : {
+        title: `VA ${e.va}`,
+        lines: [
+          `${r.access} by PE ${r.pe}, ${r.security} EL${r.el}, ${r.privilege}`,
+          `regime ${e.regime.name}: stage 1 ${e.regime.stage1 ? "on" : "off"}, stage 2 ${e.regime.stage2 ? "on" : "off"}`,
+        ],
+        failed: before,
+      };
   let last = place(first, left);
   let anyFailed = before;
   const step = (d: DescriptorInfo, x: number): void => {
@@ -169,7 +178,7 @@ export function walkSvg(e: Explanation): string {
     place({ title: `PA ${e.output.address}, ${e.output.space} PA space`, lines, failed, unreached }, left, last);
   }
   const defs = `<defs><marker id="head" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="8" markerHeight="8" orient="auto"><path d="M0 0 L10 5 L0 10 z"/></marker></defs>`;
-  return svg(y, defs + out.join(""), `The walk for ${e.va}`);
+  return svg(y, defs + out.join(""), `The walk for ${e.va ?? e.transfer?.address}`);
 }
 
 const svg = (h: number, body: string, label: string): string =>
@@ -237,7 +246,7 @@ export function memorySvg(e: Explanation): string {
 /** Physical address to mark: the output, or the table entry whose check failed. */
 function markOf(e: Explanation): number | undefined {
   const failed = e.descriptors.find((d) => d.gpt && d.gpt.result !== "pass")?.gpt ?? e.gpt;
-  const hex = failed?.address ?? e.output?.address;
+  const hex = failed?.address ?? e.output?.address ?? e.transfer?.refusedAt;
   return hex === undefined ? undefined : Number(hex);
 }
 

@@ -1,6 +1,6 @@
 // An explanation as text for a terminal or a log: aligned, at most about 140 columns.
 
-import type { DescriptorInfo, Explanation, FieldInfo, GptInfo, RequesterInfo, WriterInfo } from "./model.ts";
+import type { DescriptorInfo, Explanation, FieldInfo, GptInfo, RequesterInfo, TriggerInfo, WriterInfo } from "./model.ts";
 
 /** Rows of cells, columns as wide as their widest cell. */
 export function columns(rows: readonly (readonly string[])[], indent = 0): string[] {
@@ -15,16 +15,20 @@ export function explanationText(e: Explanation): string {
   const lines = [e.summary, "", ...columns(head(e), 2)];
   if (e.failure) lines.push("", ...failure(e));
   lines.push("", ...walk(e));
-  if (e.gpt) lines.push("", ...gpt(e.gpt, "Granule protection check of the output", 2));
+  if (e.gpt) lines.push("", ...gpt(e.gpt, `Granule protection check of the ${e.transfer ? "transfer" : "output"}`, 2));
   for (const note of e.notes) lines.push(...wrap(`Note: ${note}`, 2));
   return `${lines.join("\n")}\n`;
 }
 
 function head(e: Explanation): string[][] {
   const rows: string[][] = [["Requester", requesterText(e.requester)]];
-  const { instruction, pc, symbol } = e.requester;
+  const { instruction, pc, symbol, trigger } = e.requester;
+  if (trigger) rows.push(["Made to by", triggerText(trigger)]);
   if (pc !== undefined) rows.push(["PC", symbol === undefined ? pc : `${pc} ${symbol}`]);
   if (instruction !== undefined) rows.push(["Instruction", `${instruction.word}  ${instruction.text}`]);
+  const { transfer } = e;
+  if (transfer) rows.push(["Transfer", `${e.requester.access} of ${transfer.length} bytes at PA ${transfer.address}`]);
+  if (transfer) return rows;
   rows.push(["Address", `${e.va} (${e.requester.access}, ${e.requester.privilege})`]);
   rows.push(["Regime", `${e.regime.name}, stage 1 ${e.regime.stage1 ? "on" : "off"}${e.regime.stage2 ? ", stage 2 on" : ""}`]);
   if (e.tlb)
@@ -37,10 +41,18 @@ function head(e: Explanation): string[][] {
 
 /** "PE 0, Non-secure EL1, after 1234 instructions". */
 export function requesterText(r: RequesterInfo): string {
+  if (r.device !== undefined) return `${r.device}, ${r.security}`;
   return `PE ${r.pe}, ${r.security} EL${r.el}${r.instructions === undefined ? "" : `, after ${r.instructions} instructions`}`;
 }
 
+/** "PE 0, Non-secure EL1, PC 0x... name: str w1, [x2]". */
+export function triggerText(t: TriggerInfo): string {
+  const symbol = t.symbol === undefined ? "" : ` ${t.symbol}`;
+  return `PE ${t.pe}, ${t.security} EL${t.el}, PC ${t.pc}${symbol}${t.instruction === undefined ? "" : `: ${t.instruction.text}`}`;
+}
+
 function walk(e: Explanation): string[] {
+  if (e.transfer) return ["No translation: a device uses physical addresses"];
   const lines = ["Translation"];
   lines.push(
     ...columns(
@@ -129,7 +141,7 @@ function failure(e: Explanation): string[] {
   const lines = [`Why: ${f.title} [${f.rule}; Arm ARM ${f.section}]`];
   lines.push(...wrap(f.text, 2));
   lines.push(`  Where: ${f.where}`);
-  lines.push(`  Status: 0x${f.status.code.toString(16).padStart(2, "0")} ${f.status.name}`);
+  if (f.status) lines.push(`  Status: 0x${f.status.code.toString(16).padStart(2, "0")} ${f.status.name}`);
   if (f.reported) {
     const { exception, to, esr, far, hpfar, mfar } = f.reported;
     const more = [hpfar && `HPFAR_EL2=${hpfar}`, mfar && `MFAR_EL3=${mfar}`].filter((t) => t).map((t) => `, ${t}`);

@@ -101,7 +101,7 @@ describe("an explanation of granule protection names the rule, the entry and the
     expect(e.gpt?.level).toBe(level);
     expect(e.failure?.text).toMatch(says);
     expect(e.failure?.remedies.join("\n")).toMatch(remedy);
-    expect(e.failure?.status.code).toBe(0x28);
+    expect(e.failure?.status?.code).toBe(0x28);
     const readsTable = !rule.startsWith("GPC-") && rule !== "GPT-BASE-SIZE";
     expect(e.gpt?.entries.filter((x) => x.failed).map((x) => x.level)).toEqual(readsTable ? [level] : []);
     expect(explanationText(e)).toContain(`[${rule};`);

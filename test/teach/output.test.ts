@@ -16,6 +16,7 @@ import { explanationPage } from "../../src/teach/html.ts";
 import type { Explanation, WriterInfo } from "../../src/teach/model.ts";
 import { LEAF, RAM, RAM_SIZE, Rig, Tree, tcr } from "../mmu/rig.ts";
 import { b, image } from "../support/a64.ts";
+import { wellFormed } from "../support/xml.ts";
 
 const VA = 0x12_3456_7000n;
 const features = { paBits: 52, gpc2: true, gpc3: true, secure: true, granule16: true, granule64: true };
@@ -65,7 +66,7 @@ function paths(value: unknown, at = "", out = new Set<string>()): Set<string> {
 describe("JSON", () => {
   it("has the documented field names: removing or renaming one needs another FORMAT", () => {
     const e = rich();
-    expect(e.format).toBe("rme-emu explanation 1");
+    expect(e.format).toBe("rme-emu explanation 2");
     expect(JSON.parse(JSON.stringify(e))).toEqual(e);
     const top = [...paths(e)].filter((p) => !/descriptors\[\]\.(stage2|gpt)/.test(p) && !p.startsWith("regime.registers[].fields[]"));
     expect(top.sort()).toEqual(
@@ -104,25 +105,6 @@ describe("JSON", () => {
     );
   });
 });
-
-/** Throws at the first thing that is not well-formed XML. */
-function wellFormed(text: string): void {
-  const open: string[] = [];
-  for (const [token] of text.matchAll(/<[^>]*>|[^<]+/g)) {
-    if (token.startsWith("<!DOCTYPE")) continue;
-    if (!token.startsWith("<")) {
-      const stray = /&(?!(amp|lt|gt|quot);)|>/.exec(open.at(-1) === "style" ? "" : token);
-      if (stray) throw new Error(`stray ${stray[0]} in ${token.slice(0, 80)}`);
-      continue;
-    }
-    const m = /^<(\/?)([A-Za-z][\w-]*)((?:\s+[\w:-]+="[^"<]*")*)\s*(\/?)>$/.exec(token);
-    if (!m) throw new Error(`malformed tag ${token}`);
-    if (m[1]) {
-      if (open.pop() !== m[2]) throw new Error(`</${m[2]}> closes something else`);
-    } else if (!m[4]) open.push(m[2] as string);
-  }
-  if (open.length > 0) throw new Error(`never closed: ${open.join()}`);
-}
 
 describe("the page", () => {
   it("is well-formed, needs nothing else, and has no way for names to become markup", () => {

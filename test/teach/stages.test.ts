@@ -154,7 +154,7 @@ describe("an explanation names the rule, the step, the cause and the remedy", ()
     const e = ask(rig, { va: VA, ...q });
     expect(e.failure?.rule).toBe(rule);
     expect(failing(e)).toBe(at);
-    expect(e.failure?.status.code).toBe(status);
+    expect(e.failure?.status?.code).toBe(status);
     expect(e.failure?.text).toMatch(says);
     expect(e.failure?.remedies.join("\n")).toMatch(remedy);
     expect(e.summary).toContain(`[${rule}]`);
@@ -265,7 +265,7 @@ describe("an explanation", () => {
     w.rig.st.set(slot.FAR_EL1, 0n);
     const e = explainFault({ st: w.rig.st, mmu: w.rig.mmu }, fault);
     expect(e.failure?.rule).toBe("ACC-CHANGED");
-    expect(e.failure?.status.code).toBe(0x04);
+    expect(e.failure?.status?.code).toBe(0x04);
     expect(e.notes.join()).toMatch(/now give no fault/);
   });
 
