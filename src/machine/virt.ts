@@ -35,6 +35,7 @@ import type { Saved, Stateful } from "../util/stateful.ts";
 import { MachineClock, type TimeMode } from "./clock.ts";
 import { DmaPort } from "./dma.ts";
 import { loadFirmware } from "./firmware.ts";
+import type { BusHooks } from "./observe.ts";
 import type { RealmSoftware } from "./realms.ts";
 import { secureOnly } from "./secure-device.ts";
 import { seedBytes, virtTree } from "./virt-dtb.ts";
