@@ -55,7 +55,7 @@ function open(path: string): SnapshotView {
 }
 
 /** Files as "FILE" or "FILE@OFFSET"; the offset is added to every address (KASLR). */
-function readSymbols(files: readonly string[]): Symbols | undefined {
+export function readSymbols(files: readonly string[]): Symbols | undefined {
   if (files.length === 0) return undefined;
   const symbols = new Symbols();
   for (const spec of files) {

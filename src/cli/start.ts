@@ -1,35 +1,35 @@
 // Runs a machine at the terminal. The only file of the command line that talks to the harness.
 
-import { closeSync, existsSync, openSync, writeFileSync, writeSync } from "node:fs";
+import { closeSync, existsSync, writeFileSync, writeSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { Machine, type MachineOptions, type StopReason, type TraceKind, traceKinds, traceLine } from "../harness/index.ts";
+import { Machine, type MachineOptions, type StopReason } from "../harness/index.ts";
 import { EmuError } from "../util/errors.ts";
 import type { RunCommand } from "./args/options.ts";
 import { type FileBlockBackend, openDrives } from "./block-file.ts";
-import { explainFaults } from "./explain.ts";
+import { openOutput } from "./output-file.ts";
 import { Terminal } from "./terminal.ts";
+import { type LogOutput, openLog } from "./tracing.ts";
 
 /** Creates the machine, runs it until it ends, and returns the exit code. */
 export async function runMachine(command: RunCommand): Promise<number> {
   const drives = openDrives(command.drives);
   const log = openLog(command);
   try {
-    const logs = command.trace.some((event) => LOG_EVENTS.includes(event));
-    const options = { ...(await machineOptions(command, drives)), ...(log && logs ? { log: log.write } : {}) };
-    return await runLives(command, options, log?.write);
+    const options = { ...(await machineOptions(command, drives)), ...(log.log ? { log: log.log } : {}) };
+    return await runLives(command, options, log);
   } finally {
     for (const drive of drives) {
       drive.flush();
       drive.close();
     }
-    log?.close();
+    log.close();
   }
 }
 
 /** From power-on to the end; after a reset of the guest, again. */
-async function runLives(command: RunCommand, options: MachineOptions, log?: (line: string) => void): Promise<number> {
+async function runLives(command: RunCommand, options: MachineOptions, log: LogOutput): Promise<number> {
   let machine = await Machine.create(options);
-  let unwatch = watch(command, machine, log);
+  let unwatch = log.watch(machine);
   let quit = false;
   const console = openConsole(command, {
     onInput: (bytes) => guestConsole(command, machine).send(bytes),
@@ -47,7 +47,7 @@ async function runLives(command: RunCommand, options: MachineOptions, log?: (lin
       if (quit) return 0;
       if (reason.kind !== "reset" || command.noReboot) return exitCode(reason);
       machine = await Machine.create(options);
-      unwatch = watch(command, machine, log);
+      unwatch = log.watch(machine);
     }
   } finally {
     console.close();
@@ -57,23 +57,6 @@ async function runLives(command: RunCommand, options: MachineOptions, log?: (lin
 const guestConsole = (command: RunCommand, machine: Machine): Machine["console"] =>
   command.console === "hvc0" ? machine.virtioConsole : machine.console;
 
-/** What --trace calls the log. */
-const LOG_EVENTS = ["log", "guest_errors", "unimp"];
-
-/** Writes events and explanations of the machine to the log; the function that is returned ends it. */
-function watch(command: RunCommand, machine: Machine, log: ((line: string) => void) | undefined): () => void {
-  if (!log) return () => {};
-  const asked = new Set(command.trace.flatMap((event) => (event === "int" ? ["exc", "eret"] : [event])));
-  const kinds = (Object.keys(traceKinds) as TraceKind[]).filter((kind) => asked.has(kind));
-  const ends = [
-    ...(kinds.length > 0 ? [machine.trace(kinds, (event) => log(traceLine(event)))] : []),
-    ...(command.explainFaults ? [explainFaults(machine, command.symbols, log)] : []),
-  ];
-  return () => {
-    for (const end of ends.splice(0)) end();
-  };
-}
-
 function saveTo(path: string, machine: Machine): void {
   try {
     writeFileSync(path, machine.save());
@@ -81,15 +64,6 @@ function saveTo(path: string, machine: Machine): void {
     if (error instanceof EmuError) throw error;
     throw new EmuError("output-unwritable", `cannot write to "${path}": ${(error as NodeJS.ErrnoException).code ?? String(error)}`);
   }
-}
-
-/** Where --trace writes: a file, or standard error. */
-function openLog(command: RunCommand): { write(line: string): void; close(): void } | undefined {
-  if (command.trace.length === 0 && !command.explainFaults) return undefined;
-  const path = command.traceFile;
-  if (path === undefined) return { write: (line) => process.stderr.write(`${line}\r\n`), close: () => {} };
-  const file = openOutput(path);
-  return { write: (line) => writeSync(file, `${line}\n`), close: () => closeSync(file) };
 }
 
 /** What the harness needs for a command, with the files that it names looked up. */
@@ -148,15 +122,6 @@ function openConsole(command: RunCommand, handlers: { onInput(bytes: Uint8Array)
       if (file !== undefined) closeSync(file);
     },
   };
-}
-
-/** Appends: nothing that is in the file is lost. */
-function openOutput(path: string): number {
-  try {
-    return openSync(path, "a");
-  } catch (error) {
-    throw new EmuError("output-unwritable", `cannot write to "${path}": ${(error as NodeJS.ErrnoException).code ?? String(error)}`);
-  }
 }
 
 /** Power-off is the normal end; everything else that ends a machine by itself is told and counts as a failure. */

@@ -56,6 +56,8 @@ export class Executor {
   /** PE being run and the budget that its current call started with. */
   private current: Pe | undefined;
   private budget = 0;
+  /** Instructions that earlier calls of generated code and agents have retired in this slice. */
+  private earlier = 0;
   /** Remaining budget when a helper asked to leave; -1: nobody did. */
   private stopped = -1;
   private stopRequested = false;
@@ -92,8 +94,12 @@ export class Executor {
     this.exports = instance.exports as unknown as Exports;
   }
 
-  /** Instructions retired by the PE in the call that is under way; exact inside helpers and devices. */
+  /** Instructions retired in the slice that is under way; exact inside helpers, devices and agents. */
   get progress(): number {
+    return this.earlier + this.entered;
+  }
+  /** The part of it that the present call of generated code has retired. */
+  private get entered(): number {
     return this.current ? this.budget - (this.current.st.lo(Off.BUDGET) | 0) : 0;
   }
   /** The PE whose instruction is being executed; undefined between slices. */
@@ -121,6 +127,7 @@ export class Executor {
     if (fresh) pe.pollInterrupts();
     let left = count;
     while (left > 0 && st.lo(Off.HALT) === 0 && !this.stopRequested) {
+      this.earlier = count - left;
       const { mode } = pe.debug;
       const software = residentAgent(pe);
       if (software !== undefined) left -= this.runAgent(pe, software);
@@ -128,6 +135,7 @@ export class Executor {
       else if (left <= 2 * SLACK) left -= this.enter(pe, this.exports.step, left);
       else left -= this.enter(pe, this.exports.run, left - SLACK);
     }
+    this.earlier = 0;
     this.watch(pe);
     return count - left;
   }
@@ -154,7 +162,7 @@ export class Executor {
   }
   /** Instructions that `pe` has retired, the present one not counted. */
   retired(pe: Pe): bigint {
-    return pe.st.get(Off.ICOUNT) + BigInt(this.current === pe ? this.progress : 0);
+    return pe.st.get(Off.ICOUNT) + BigInt(this.current === pe ? this.entered : 0);
   }
 
   /** One instruction under self-hosted debug: step and breakpoint checks before it, watchpoints by the slow path. */

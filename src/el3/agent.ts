@@ -97,7 +97,7 @@ export class El3Agent implements Agent, Stateful {
     if (!row) this.options.log?.(`EL3: PE ${pe.index}: unknown SMC function ${hex(fid)}`);
     if (!row?.handler || !this.mayCall(st, fid)) return [Ret.NOT_SUPPORTED];
     const wide = (fid & FID_SMC64) !== 0;
-    const args = Array.from({ length: row.args }, (_, i) => (wide ? st.x(i + 1) : BigInt.asUintN(32, st.x(i + 1))));
+    const args = Array.from(row.args, (_, i) => (wide ? st.x(i + 1) : BigInt.asUintN(32, st.x(i + 1))));
     this.current = pe;
     const results = row.handler(this.services, { pe: pe.index, args, wide });
     this.current = undefined;

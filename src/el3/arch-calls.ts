@@ -20,17 +20,17 @@ const archFeatures: Handler = (s, call) => {
 const workaround: Handler = () => [Ret.SUCCESS];
 
 // SOC_ID would need a JEP-106 manufacturer code, which this machine does not have.
-// id32, id64, name, number of arguments, handler (undefined: optional and not offered)
+// id32, id64, name, arguments, handler (undefined: optional and not offered)
 // biome-ignore format: table
 export const archRows: readonly RowTuple[] = [
-  [0x8000_0000, 0,           "SMCCC_VERSION",                   0, version],
-  [0x8000_0001, 0,           "SMCCC_ARCH_FEATURES",             1, archFeatures],
-  [0x8000_0002, 0xc000_0002, "SMCCC_ARCH_SOC_ID",               1, undefined],
-  [0x8000_0003, 0xc000_0003, "SMCCC_ARCH_FEATURE_AVAILABILITY", 1, undefined],
-  [0x8000_0004, 0,           "SMCCC_ARCH_WORKAROUND_4",         0, workaround],
-  [0x8000_3fff, 0,           "SMCCC_ARCH_WORKAROUND_3",         0, workaround],
-  [0x8000_7fff, 0,           "SMCCC_ARCH_WORKAROUND_2",         1, workaround],
-  [0x8000_8000, 0,           "SMCCC_ARCH_WORKAROUND_1",         0, workaround],
+  [0x8000_0000, 0,           "SMCCC_VERSION",                   "",         version],
+  [0x8000_0001, 0,           "SMCCC_ARCH_FEATURES",             "fid",      archFeatures],
+  [0x8000_0002, 0xc000_0002, "SMCCC_ARCH_SOC_ID",               "type",     undefined],
+  [0x8000_0003, 0xc000_0003, "SMCCC_ARCH_FEATURE_AVAILABILITY", "register", undefined],
+  [0x8000_0004, 0,           "SMCCC_ARCH_WORKAROUND_4",         "",         workaround],
+  [0x8000_3fff, 0,           "SMCCC_ARCH_WORKAROUND_3",         "",         workaround],
+  [0x8000_7fff, 0,           "SMCCC_ARCH_WORKAROUND_2",         "enable",   workaround],
+  [0x8000_8000, 0,           "SMCCC_ARCH_WORKAROUND_1",         "",         workaround],
 ];
 
 const isArchCall = (fid: number): boolean => archRows.some(([id32, id64]) => fid === id32 || (id64 !== 0 && fid === id64));

@@ -7,10 +7,13 @@ import type { PlatformAttestation } from "./monitor-attest.ts";
 import { SHARED_BUFFER } from "./monitor-boot.ts";
 import type { GptOwner } from "./monitor-gpt.ts";
 
-/** Results in x0. */
-export const RmmEl3 = { OK: 0n, UNKNOWN: -1n, BAD_ADDRESS: -2n, BAD_PAS: -3n, NO_MEMORY: -4n, INVALID: -5n } as const;
+/** Results in x0. The last three come from other firmware only. */
+// biome-ignore format: table
+export const RmmEl3 = {
+  OK: 0n, UNKNOWN: -1n, BAD_ADDRESS: -2n, BAD_PAS: -3n, NO_MEMORY: -4n, INVALID: -5n, AGAIN: -6n, FAULT: -7n, IN_PROGRESS: -8n,
+} as const;
 
-/** Function identifiers that are not services. */
+/** Function identifiers that are not services: they end what EL3 asked of the RMM. */
 export const RMI_REQ_COMPLETE = 0xc400_018f;
 export const RMM_BOOT_COMPLETE = 0xc400_01cf;
 const FIRST = 0xc400_01b0;
@@ -84,23 +87,24 @@ const reserveMemory: Service = (c, _pe, x) => {
 /** Known, and answered as unknown: no PCIe IDE, no signing at EL3. */
 const absent: Service = () => [RmmEl3.UNKNOWN];
 
+// Function identifier, name, arguments (x1 and up), results (x1 and up), handler.
 // biome-ignore format: table
-export const services: readonly (readonly [fid: number, name: string, handler: Service])[] = [
-  [0xc400_01b0, "RMM_GTSI_DELEGATE",          delegate],
-  [0xc400_01b1, "RMM_GTSI_UNDELEGATE",        undelegate],
-  [0xc400_01b2, "RMM_ATTEST_GET_REALM_KEY",   realmKey],
-  [0xc400_01b3, "RMM_ATTEST_GET_PLAT_TOKEN",  platformToken],
-  [0xc400_01b4, "RMM_EL3_FEATURES",           features],
-  [0xc400_01b5, "RMM_EL3_TOKEN_SIGN",         absent],
-  [0xc400_01b6, "RMM_MEC_REFRESH",            mecRefresh],
-  [0xc400_01b7, "RMM_IDE_KEY_PROG",           absent],
-  [0xc400_01b8, "RMM_IDE_KEY_SET_GO",         absent],
-  [0xc400_01b9, "RMM_IDE_KEY_SET_STOP",       absent],
-  [0xc400_01ba, "RMM_IDE_KM_PULL_RESPONSE",   absent],
-  [0xc400_01bb, "RMM_RESERVE_MEMORY",         reserveMemory],
+export const services: readonly (readonly [fid: number, name: string, args: string, results: string, handler: Service])[] = [
+  [0xc400_01b0, "RMM_GTSI_DELEGATE",         "addr",                        "",            delegate],
+  [0xc400_01b1, "RMM_GTSI_UNDELEGATE",       "addr",                        "",            undelegate],
+  [0xc400_01b2, "RMM_ATTEST_GET_REALM_KEY",  "buffer size curve",           "length",      realmKey],
+  [0xc400_01b3, "RMM_ATTEST_GET_PLAT_TOKEN", "buffer size challenge",       "length left", platformToken],
+  [0xc400_01b4, "RMM_EL3_FEATURES",          "index",                       "value",       features],
+  [0xc400_01b5, "RMM_EL3_TOKEN_SIGN",        "operation buffer size curve", "length",      absent],
+  [0xc400_01b6, "RMM_MEC_REFRESH",           "mecid_reason",                "",            mecRefresh],
+  [0xc400_01b7, "RMM_IDE_KEY_PROG",          "ecam port stream",            "",            absent],
+  [0xc400_01b8, "RMM_IDE_KEY_SET_GO",        "ecam port stream",            "",            absent],
+  [0xc400_01b9, "RMM_IDE_KEY_SET_STOP",      "ecam port stream",            "",            absent],
+  [0xc400_01ba, "RMM_IDE_KM_PULL_RESPONSE",  "ecam port",                   "",            absent],
+  [0xc400_01bb, "RMM_RESERVE_MEMORY",        "size flags",                  "addr",        reserveMemory],
 ];
 
-const byFid = new Map(services.map(([fid, , handler]) => [fid, handler]));
+const byFid = new Map(services.map(([fid, , , , handler]) => [fid, handler]));
 
 /** Carries out a service; x0, x1, ... for the RMM. */
 export const serve = (c: ServiceContext, pe: Pe, fid: number, x: (n: number) => bigint): readonly bigint[] =>

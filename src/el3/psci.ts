@@ -83,30 +83,30 @@ function affinityState(s: Services, target: number): bigint {
 /** An entry point is a word-aligned address in Non-secure memory. */
 const isEntry = (s: Services, address: bigint): boolean => (address & 3n) === 0n && s.power.isExecutable(address);
 
-// id32, id64, name, number of arguments, handler (undefined: optional and not offered)
+// id32, id64, name, arguments, handler (undefined: optional and not offered)
 // biome-ignore format: table
 export const psciRows: readonly RowTuple[] = [
-  [0x8400_0000, 0,           "PSCI_VERSION",                 0, version],
-  [0x8400_0001, 0xc400_0001, "PSCI_CPU_SUSPEND",             3, cpuSuspend],
-  [0x8400_0002, 0,           "PSCI_CPU_OFF",                 0, cpuOff],
-  [0x8400_0003, 0xc400_0003, "PSCI_CPU_ON",                  3, cpuOn],
-  [0x8400_0004, 0xc400_0004, "PSCI_AFFINITY_INFO",           2, affinityInfo],
-  [0x8400_0005, 0xc400_0005, "PSCI_MIGRATE",                 1, undefined],
-  [0x8400_0006, 0,           "PSCI_MIGRATE_INFO_TYPE",       0, migrateInfoType],
-  [0x8400_0007, 0xc400_0007, "PSCI_MIGRATE_INFO_UP_CPU",     0, undefined],
-  [0x8400_0008, 0,           "PSCI_SYSTEM_OFF",              0, systemOff],
-  [0x8400_0009, 0,           "PSCI_SYSTEM_RESET",            0, systemReset],
-  [0x8400_000a, 0,           "PSCI_FEATURES",                1, features],
-  [0x8400_000b, 0,           "PSCI_CPU_FREEZE",              0, undefined],
-  [0x8400_000c, 0xc400_000c, "PSCI_CPU_DEFAULT_SUSPEND",     2, undefined],
-  [0x8400_000d, 0xc400_000d, "PSCI_NODE_HW_STATE",           2, undefined],
-  [0x8400_000e, 0xc400_000e, "PSCI_SYSTEM_SUSPEND",          2, undefined],
-  [0x8400_000f, 0,           "PSCI_SET_SUSPEND_MODE",        1, undefined],
-  [0x8400_0010, 0xc400_0010, "PSCI_STAT_RESIDENCY",          2, undefined],
-  [0x8400_0011, 0xc400_0011, "PSCI_STAT_COUNT",              2, undefined],
-  [0x8400_0012, 0xc400_0012, "PSCI_SYSTEM_RESET2",           2, undefined],
-  [0x8400_0013, 0,           "PSCI_MEM_PROTECT",             1, undefined],
-  [0x8400_0014, 0xc400_0014, "PSCI_MEM_PROTECT_CHECK_RANGE", 2, undefined],
+  [0x8400_0000, 0,           "PSCI_VERSION",                 "",                          version],
+  [0x8400_0001, 0xc400_0001, "PSCI_CPU_SUSPEND",             "power_state entry context", cpuSuspend],
+  [0x8400_0002, 0,           "PSCI_CPU_OFF",                 "",                          cpuOff],
+  [0x8400_0003, 0xc400_0003, "PSCI_CPU_ON",                  "target entry context",      cpuOn],
+  [0x8400_0004, 0xc400_0004, "PSCI_AFFINITY_INFO",           "target level",              affinityInfo],
+  [0x8400_0005, 0xc400_0005, "PSCI_MIGRATE",                 "target",                    undefined],
+  [0x8400_0006, 0,           "PSCI_MIGRATE_INFO_TYPE",       "",                          migrateInfoType],
+  [0x8400_0007, 0xc400_0007, "PSCI_MIGRATE_INFO_UP_CPU",     "",                          undefined],
+  [0x8400_0008, 0,           "PSCI_SYSTEM_OFF",              "",                          systemOff],
+  [0x8400_0009, 0,           "PSCI_SYSTEM_RESET",            "",                          systemReset],
+  [0x8400_000a, 0,           "PSCI_FEATURES",                "fid",                       features],
+  [0x8400_000b, 0,           "PSCI_CPU_FREEZE",              "",                          undefined],
+  [0x8400_000c, 0xc400_000c, "PSCI_CPU_DEFAULT_SUSPEND",     "entry context",             undefined],
+  [0x8400_000d, 0xc400_000d, "PSCI_NODE_HW_STATE",           "target level",              undefined],
+  [0x8400_000e, 0xc400_000e, "PSCI_SYSTEM_SUSPEND",          "entry context",             undefined],
+  [0x8400_000f, 0,           "PSCI_SET_SUSPEND_MODE",        "mode",                      undefined],
+  [0x8400_0010, 0xc400_0010, "PSCI_STAT_RESIDENCY",          "target power_state",        undefined],
+  [0x8400_0011, 0xc400_0011, "PSCI_STAT_COUNT",              "target power_state",        undefined],
+  [0x8400_0012, 0xc400_0012, "PSCI_SYSTEM_RESET2",           "type cookie",               undefined],
+  [0x8400_0013, 0,           "PSCI_MEM_PROTECT",             "enable",                    undefined],
+  [0x8400_0014, 0xc400_0014, "PSCI_MEM_PROTECT_CHECK_RANGE", "base length",               undefined],
 ];
 
 /** Is it one of PSCI's function identifiers? They are for Non-secure callers. */

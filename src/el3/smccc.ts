@@ -57,15 +57,16 @@ export interface CallRow {
   readonly id32: number;
   readonly id64: number;
   readonly name: string;
-  /** Number of argument registers. */
-  readonly args: number;
+  /** Names of the arguments, x1 and up. */
+  readonly args: readonly string[];
   readonly handler: Handler | undefined;
 }
 
 /** A row as the tables write it. */
-export type RowTuple = readonly [id32: number, id64: number, name: string, args: number, handler: Handler | undefined];
+export type RowTuple = readonly [id32: number, id64: number, name: string, args: string, handler: Handler | undefined];
 
-export const toRow = ([id32, id64, name, args, handler]: RowTuple): CallRow => ({ id32, id64, name, args, handler });
+export const toRow = ([id32, id64, name, args, handler]: RowTuple): CallRow => ({ id32, id64, name, args: words(args), handler });
+const words = (s: string): string[] => s.split(" ").filter((w) => w !== "");
 
 /** An argument, 0 when the row is too short for it. */
 export const arg = (call: Call, n: number): bigint => call.args[n - 1] ?? 0n;

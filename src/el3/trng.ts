@@ -30,13 +30,13 @@ const rnd: Handler = (s, call) => {
   return [Ret.SUCCESS, part(2), part(1), part(0)];
 };
 
-// id32, id64, name, number of arguments, handler
+// id32, id64, name, arguments, handler
 // biome-ignore format: table
 export const trngRows: readonly RowTuple[] = [
-  [0x8400_0050, 0,           "TRNG_VERSION",  0, version],
-  [0x8400_0051, 0,           "TRNG_FEATURES", 1, features],
-  [0x8400_0052, 0,           "TRNG_GET_UUID", 0, getUuid],
-  [0x8400_0053, 0xc400_0053, "TRNG_RND",      1, rnd],
+  [0x8400_0050, 0,           "TRNG_VERSION",  "",     version],
+  [0x8400_0051, 0,           "TRNG_FEATURES", "fid",  features],
+  [0x8400_0052, 0,           "TRNG_GET_UUID", "",     getUuid],
+  [0x8400_0053, 0xc400_0053, "TRNG_RND",      "bits", rnd],
 ];
 
 const isTrng = (fid: number): boolean => trngRows.some(([id32, id64]) => fid === id32 || (id64 !== 0 && fid === id64));

@@ -1,26 +1,116 @@
-// Names of firmware calls by function identifier (SMCCC, DEN0028; RMM, DEN0137; TF-A's RMM-EL3 interface).
+// Firmware calls by function identifier (SMCCC, DEN0028): what each is called, what its registers hold, what its result says. One look-up
+// over the tables of those who implement the calls, and of those that only real firmware has.
 
-import { callName } from "../el3/agent.ts";
+import { callTable } from "../el3/agent.ts";
+import { isHandBack, knownCalls } from "../el3/known-calls.ts";
+import { RmmEl3, services } from "../el3/monitor-services.ts";
+import { FID_SVE_HINT, Ret } from "../el3/smccc.ts";
+import { rmiCommands, rsiCommands } from "../rmm/commands.ts";
+import { rmi11, rmi20, rsi11 } from "../rmm/later-commands.ts";
+import { RmiStatus, rmiCodeName, rsiCodeName, unpackRmiCode } from "../rmm/status.ts";
 
-// biome-ignore format: table
-const rmi: Readonly<Record<number, string>> = {
-  336: "RMI_VERSION", 337: "RMI_GRANULE_DELEGATE", 338: "RMI_GRANULE_UNDELEGATE", 339: "RMI_DATA_CREATE",
-  340: "RMI_DATA_CREATE_UNKNOWN", 341: "RMI_DATA_DESTROY", 343: "RMI_REALM_ACTIVATE", 344: "RMI_REALM_CREATE",
-  345: "RMI_REALM_DESTROY", 346: "RMI_REC_CREATE", 347: "RMI_REC_DESTROY", 348: "RMI_REC_ENTER", 349: "RMI_RTT_CREATE",
-  350: "RMI_RTT_DESTROY", 351: "RMI_RTT_MAP_UNPROTECTED", 353: "RMI_RTT_READ_ENTRY", 354: "RMI_RTT_UNMAP_UNPROTECTED",
-  356: "RMI_PSCI_COMPLETE", 357: "RMI_FEATURES", 358: "RMI_RTT_FOLD", 359: "RMI_REC_AUX_COUNT", 360: "RMI_RTT_INIT_RIPAS",
-  361: "RMI_RTT_SET_RIPAS",
-  400: "RSI_VERSION", 401: "RSI_FEATURES", 402: "RSI_MEASUREMENT_READ", 403: "RSI_MEASUREMENT_EXTEND",
-  404: "RSI_ATTESTATION_TOKEN_INIT", 405: "RSI_ATTESTATION_TOKEN_CONTINUE", 406: "RSI_REALM_CONFIG", 407: "RSI_IPA_STATE_SET",
-  408: "RSI_IPA_STATE_GET", 409: "RSI_HOST_CALL",
-  399: "RMM_RMI_REQ_COMPLETE", 432: "RMM_GTSI_DELEGATE", 433: "RMM_GTSI_UNDELEGATE", 434: "RMM_ATTEST_GET_REALM_KEY",
-  435: "RMM_ATTEST_GET_PLAT_TOKEN", 463: "RMM_BOOT_COMPLETE",
+/** A call as its function identifier describes it. */
+export interface FirmwareCall {
+  readonly fid: number;
+  /** "RMI_REALM_CREATE", "PSCI_CPU_ON"; of an unknown call its owner and number: "SiP 0x82000010". */
+  readonly name: string;
+  /** RMI and RSI have kinds of their own among trace events. */
+  readonly kind: "smc" | "rmi" | "rsi";
+  /** Names of arguments and results, x1 and up. Undefined: nobody knows them. */
+  readonly args: readonly string[] | undefined;
+  readonly results: readonly string[];
+  /** Gives back control to whom it was asked by; it has no result of its own. */
+  readonly handsBack: boolean;
+  /** What x0 of the answer says. */
+  code(x0: bigint): string;
+}
+
+type Described = Omit<FirmwareCall, "fid">;
+
+const words = (s: string): string[] => s.split(" ").filter((w) => w !== "");
+const hex = (v: bigint | number): string => `0x${v.toString(16)}`;
+
+/** Names of negative results; they fill x0, or w0 only. */
+function negative(names: Readonly<Record<string, bigint>>): (x0: bigint) => string {
+  return (x0) => {
+    const value = x0 >> 31n === 1n ? BigInt.asIntN(32, x0) : BigInt.asIntN(64, x0);
+    const name = value <= 0n ? Object.entries(names).find(([, v]) => v === value)?.[0] : undefined;
+    return name ?? (value < 0n ? `${value}` : hex(x0));
+  };
+}
+/** A result that is a number when it is not negative: versions, counts, states. */
+const counted = (names: Readonly<Record<string, bigint>>): ((x0: bigint) => string) => {
+  const name = negative(names);
+  return (x0) => (x0 === 0n ? "0x0" : name(x0));
 };
 
+/** Status codes that came after RMI 1.0. */
+const laterStatus: Readonly<Record<number, string>> = {
+  5: "ERROR_NOT_SUPPORTED",
+  6: "ERROR_DEVICE",
+  7: "ERROR_RTT_AUX",
+  8: "ERROR_PSMMU_ST",
+  9: "ERROR_DPT",
+  10: "BUSY",
+  11: "ERROR_GLOBAL",
+  12: "ERROR_TRACKING",
+  13: "INCOMPLETE",
+  14: "BLOCKED",
+  15: "ERROR_GPT",
+  16: "ERROR_GRANULE",
+};
+function rmiCode(x0: bigint): string {
+  const { status } = unpackRmiCode(x0);
+  const later = status > RmiStatus.ERROR_RTT && x0 < 0x1_0000n ? laterStatus[status] : undefined;
+  return later === undefined ? rmiCodeName(x0) : `RMI_${later}`;
+}
+
+const NONE = { handsBack: false } as const;
+const known = new Map<number, Described>();
+/** RMI 2.0 under the numbers that it shares with 1.0. */
+const known20 = new Map<number, Described>();
+
+for (const { id32, id64, name, args } of callTable) {
+  const code = /VERSION|FEATURES|AFFINITY_INFO|STAT_|TYPE/.test(name) ? counted(Ret) : negative(Ret);
+  for (const id of [id32, id64]) if (id !== 0) known.set(id, { name, kind: "smc", args, results: [], ...NONE, code });
+}
+for (const { id32, id64, name, args, results } of knownCalls) {
+  const handsBack = isHandBack(name);
+  const code = name.startsWith("FFA_") ? ffaCode : name.startsWith("FIRME_") ? counted({}) : counted(Ret);
+  for (const id of [id32, id64]) if (id !== 0) known.set(id, { name, kind: "smc", args, results, handsBack, code });
+}
+for (const [fid, name, args, results] of services)
+  known.set(fid, { name, kind: "smc", args: words(args), results: words(results), ...NONE, code: negative(RmmEl3) });
+for (const { fid, name, args, results } of [...rmiCommands, ...rmi11])
+  known.set(fid, { name: `RMI_${name}`, kind: "rmi", args, results, ...NONE, code: rmiCode });
+for (const { fid, name, args, results } of rmi20)
+  known20.set(fid, { name: `RMI_${name}`, kind: "rmi", args, results, ...NONE, code: rmiCode });
+for (const { fid, name, args, results } of [...rsiCommands, ...rsi11])
+  known.set(fid, { name: `RSI_${name}`, kind: "rsi", args, results, ...NONE, code: rsiCodeName });
+
+/** FF-A answers with the identifier of another of its functions. */
+function ffaCode(x0: bigint): string {
+  return known.get(Number(x0 & 0xffff_ffffn))?.name ?? negative(Ret)(x0);
+}
+
+/** Owning entities, bits 29:24 of a function identifier. */
+const owners = ["Arm architecture", "CPU", "SiP", "OEM", "standard secure", "standard hypervisor", "vendor hypervisor"] as const;
+function ownerOf(fid: number): string {
+  const oen = (fid >>> 24) & 0x3f;
+  return owners[oen] ?? (oen >= 50 ? "trusted OS" : oen >= 48 ? "trusted application" : "reserved owner");
+}
+
+/** The call with this function identifier (W0). `rmiMajor`: version of RMI in use, for numbers that 2.0 has given another meaning. */
+export function describeCall(w0: number, rmiMajor = 1): FirmwareCall {
+  const fid = (w0 & ~FID_SVE_HINT) >>> 0;
+  const [first, second] = rmiMajor >= 2 ? [known20, known] : [known, known20];
+  const found = first.get(fid) ?? second.get(fid);
+  if (found !== undefined) return { fid, ...found };
+  return { fid, name: `${ownerOf(fid)} ${hex(fid)}`, kind: "smc", args: undefined, results: [], ...NONE, code: negative(Ret) };
+}
+
 /** "RMI_GRANULE_DELEGATE (0xc4000151)". */
-export function firmwareCall(fid: number): string {
-  const plain = (fid & ~0x1_0000) >>> 0;
-  const standard = plain >>> 16 === 0xc400 ? rmi[plain & 0xffff] : undefined;
-  const name = standard ?? callName(plain);
-  return name.startsWith("SMC ") ? `function 0x${plain.toString(16)}` : `${name} (0x${plain.toString(16)})`;
+export function firmwareCall(w0: number): string {
+  const { fid, name, args } = describeCall(w0);
+  return args === undefined ? `function ${hex(fid)}` : `${name} (${hex(fid)})`;
 }

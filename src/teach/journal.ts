@@ -29,6 +29,13 @@ const MAX_L0 = 65_536;
 /** Told before a granule protection table entry is written by (or while) PE `pe` runs. */
 export type GptListener = (entry: number, before: bigint, by: string, pe: number) => void;
 
+/** A granule protection table entry: its level, and the physical addresses [pa, pa + size) that it is about. */
+export interface GptCover {
+  readonly level: 0 | 1;
+  readonly pa: number;
+  readonly size: number;
+}
+
 /** A board has one journal, however many use it. */
 const journals = new WeakMap<Board, { journal: TableJournal; users: number }>();
 
@@ -37,8 +44,8 @@ export class TableJournal {
   private readonly calls = new CallStack();
   private readonly notes = new Map<number, Note>();
   private readonly pages = new Set<number>();
-  /** The granule protection table: [first, last) byte addresses. Level 0 first. */
-  private gpt: (readonly [number, number])[] = [];
+  /** The granule protection table: [first, last) byte addresses, what the first entry covers. Level 0 first. */
+  private gpt: (readonly [number, number, GptCover])[] = [];
   private gptKey = "";
   private readonly stops: (() => void)[] = [];
   private readonly listeners = new Set<GptListener>();
@@ -120,6 +127,11 @@ export class TableJournal {
     this.board.domain.dropWrites(pa);
   }
 
+  /** What the granule protection table entry at `entry` covers; undefined: there is none. */
+  covered(entry: number): GptCover | undefined {
+    const t = this.gpt.find(([from, to]) => entry >= from && entry < to);
+    return t && { ...t[2], pa: t[2].pa + Math.floor((entry - t[0]) / 8) * t[2].size };
+  }
   private inGpt(pa: number, length: number): boolean {
     for (const [from, to] of this.gpt) if (pa < to && pa + length > from) return true;
     return false;
@@ -144,7 +156,8 @@ export class TableJournal {
       if (host === 0) break;
       const v = phys.view.getBigUint64(host, true);
       const table = Number(v & 0xf_ffff_ffff_f000n);
-      if (Number(v & 15n) === EntryKind.Table) this.gpt.push([table, table + 2 ** (c.l0 - c.granule - 1)]);
+      const cover = { level: 1, pa: i * 2 ** c.l0, size: 16 * 2 ** c.granule } as const;
+      if (Number(v & 15n) === EntryKind.Table) this.gpt.push([table, table + 2 ** (c.l0 - c.granule - 1), cover]);
     }
     for (const p of this.board.pes) p.mmu.flushL1();
   }

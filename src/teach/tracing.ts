@@ -1,4 +1,4 @@
-// Makes trace events from what the PEs of a board do.
+// Makes trace events of what PEs do.
 
 import { Off } from "../arch/layout.ts";
 import { slot } from "../arch/state.ts";
@@ -8,8 +8,8 @@ import type { Pe } from "../cpu/pe.ts";
 import { type Board, instructionsOf, observe } from "../machine/observe.ts";
 import type { Tracer } from "../trace/events.ts";
 import { cameFrom, lowerState } from "./call-stack.ts";
-import { firmwareCall } from "./calls.ts";
-import { TableJournal } from "./journal.ts";
+import { CallTracker } from "./call-tracker.ts";
+import { GptTrace } from "./gpt-trace.ts";
 
 const ELR = [0, slot.ELR_EL1, slot.ELR_EL2, slot.ELR_EL3] as const;
 const ESR = [0, slot.ESR_EL1, slot.ESR_EL2, slot.ESR_EL3] as const;
@@ -20,55 +20,81 @@ const asyncNames: Readonly<Record<number, string>> = { [Vector.Irq]: "IRQ", [Vec
 
 /** Attaches `tracer`; the function that is returned detaches it. */
 export function attachTracer(board: Board, tracer: Tracer): () => void {
-  const worlds = new Map<Pe, number>(board.pes.map((pe) => [pe, lowerState(pe)]));
-  const stamp = (pe: Pe) => ({ pe: pe.index, at: instructionsOf(board) });
-  const wantsReturn = tracer.wants("eret") || tracer.wants("world");
-  const detach = observe(board, {
-    ...(tracer.wants("exc") || tracer.wants("smc") ? { exception: (pe: Pe, e: ExceptionInfo) => exception(tracer, stamp(pe), pe, e) } : {}),
-    ...(wantsReturn
-      ? {
-          returned: (pe: Pe, from: number) => {
-            const el = pe.st.lo(Off.EL);
-            const to = { el, security: pe.security };
-            const old = worlds.get(pe) ?? to.security;
-            const fromSecurity = from === 3 ? (pe.hasRme ? 2 : 0) : to.security;
-            tracer.emit({ kind: "eret", ...stamp(pe), from: { el: from, security: fromSecurity }, to, pc: pe.st.pc });
-            if (from !== 3 || el === 3 || old === to.security) return;
-            worlds.set(pe, to.security);
-            tracer.emit({ kind: "world", ...stamp(pe), from: old, to: to.security });
-          },
-        }
-      : {}),
-  });
-  const journal = tracer.wants("gpt") ? TableJournal.of(board) : undefined;
-  const unlisten = journal?.onGpt((entry, before, by, pe) =>
-    tracer.emit({ kind: "gpt", pe, at: instructionsOf(board), entry, before, by }),
-  );
-  return () => {
-    detach();
-    unlisten?.();
-    journal?.release();
-  };
+  const run = new Tracing(board, tracer);
+  return () => run.stop();
 }
 
-function exception(tracer: Tracer, stamp: { pe: number; at: number }, pe: Pe, e: ExceptionInfo): void {
-  const { st } = pe;
-  const from = cameFrom(pe, e);
-  const elr = st.get(ELR[e.target] as number);
-  const sync = asyncNames[e.vector] === undefined;
-  tracer.emit({
-    kind: "exc",
-    ...stamp,
-    name: asyncNames[e.vector] ?? ecName(e.ec),
-    from,
-    to: { el: e.target, security: pe.security },
-    elr,
-    vector: st.pc,
-    ...(sync ? { esr: st.get(ESR[e.target] as number) } : {}),
-    ...(sync && writesFar.has(e.ec) ? { far: st.get(FAR[e.target] as number) } : {}),
-  });
-  if (e.vector !== Vector.Sync || (e.ec !== Ec.Smc && e.ec !== Ec.Hvc)) return;
-  const args = [0, 1, 2, 3, 4].map((n) => st.x(n));
-  const conduit = e.ec === Ec.Smc ? "SMC" : "HVC";
-  tracer.emit({ kind: "smc", ...stamp, conduit, name: firmwareCall(st.lo(Off.X)), from, pc: elr - BigInt(e.next), args });
+class Tracing {
+  private readonly board: Board;
+  private readonly tracer: Tracer;
+  private readonly worlds: Map<Pe, number>;
+  private readonly calls: CallTracker | undefined;
+  private readonly gpt: GptTrace | undefined;
+  private readonly detach: () => void;
+
+  constructor(board: Board, tracer: Tracer) {
+    this.board = board;
+    this.tracer = tracer;
+    this.worlds = new Map(board.pes.map((pe) => [pe, lowerState(pe)]));
+    this.calls = tracer.wants("smc", "rmi", "rsi") ? new CallTracker(board.phys) : undefined;
+    this.gpt = tracer.wants("gpt") ? new GptTrace(board, (e) => tracer.emit(e)) : undefined;
+    const calls = this.calls !== undefined;
+    const entries = calls || tracer.wants("exc");
+    const exits = calls || tracer.wants("eret", "world");
+    this.detach = observe(board, {
+      ...(entries ? { exception: (pe: Pe, e: ExceptionInfo) => this.exception(pe, e) } : {}),
+      ...(exits ? { returned: (pe: Pe, from: number) => this.returned(pe, from) } : {}),
+    });
+  }
+  stop(): void {
+    this.gpt?.stop();
+    this.detach();
+  }
+
+  private stamp(pe: Pe): { pe: number; at: number } {
+    return { pe: pe.index, at: instructionsOf(this.board) };
+  }
+
+  private exception(pe: Pe, e: ExceptionInfo): void {
+    this.gpt?.flush();
+    if (this.tracer.wants("exc")) this.taken(pe, e);
+    if (e.ec !== Ec.Smc && e.ec !== Ec.Hvc) return;
+    const call = this.calls?.exception(pe, e);
+    if (call !== undefined) this.tracer.emit({ ...this.stamp(pe), ...call });
+  }
+  private taken(pe: Pe, e: ExceptionInfo): void {
+    const { st } = pe;
+    const sync = asyncNames[e.vector] === undefined;
+    this.tracer.emit({
+      kind: "exc",
+      ...this.stamp(pe),
+      name: asyncNames[e.vector] ?? ecName(e.ec),
+      from: cameFrom(pe, e),
+      to: { el: e.target, security: pe.security },
+      elr: st.get(ELR[e.target] as number),
+      vector: st.pc,
+      ...(sync ? { esr: st.get(ESR[e.target] as number) } : {}),
+      ...(sync && writesFar.has(e.ec) ? { far: st.get(FAR[e.target] as number) } : {}),
+    });
+  }
+
+  private returned(pe: Pe, from: number): void {
+    this.gpt?.flush();
+    const el = pe.st.lo(Off.EL);
+    const { security } = pe;
+    if (this.tracer.wants("eret")) {
+      const left = { el: from, security: from === 3 ? (pe.hasRme ? 2 : 0) : security };
+      this.tracer.emit({ kind: "eret", ...this.stamp(pe), from: left, to: { el, security }, pc: pe.st.pc });
+    }
+    if (from === 3 && el < 3) this.worldOf(pe, el);
+    const answer = this.calls?.returned(pe);
+    if (answer !== undefined) this.tracer.emit({ ...this.stamp(pe), ...answer });
+  }
+  private worldOf(pe: Pe, el: number): void {
+    const { security } = pe;
+    const old = this.worlds.get(pe);
+    if (old === security) return;
+    this.worlds.set(pe, security);
+    this.tracer.emit({ kind: "world", ...this.stamp(pe), from: old ?? security, to: security, el, pc: pe.st.pc });
+  }
 }

@@ -1,11 +1,15 @@
 // What a machine can tell while it runs: typed events, and who receives them. Nothing is made where nobody listens.
 
-import { securityName } from "../arch/security.ts";
-
 /** When and where: PE, and instructions that all PEs had retired. */
 interface Stamp {
   readonly pe: number;
   readonly at: number;
+}
+
+/** Exception level and Security state (arch/security.ts). */
+export interface Place {
+  readonly el: number;
+  readonly security: number;
 }
 
 /** An exception was taken. */
@@ -13,8 +17,8 @@ export interface ExceptionEvent extends Stamp {
   readonly kind: "exc";
   /** "Data Abort", "IRQ", ... */
   readonly name: string;
-  readonly from: { readonly el: number; readonly security: number };
-  readonly to: { readonly el: number; readonly security: number };
+  readonly from: Place;
+  readonly to: Place;
   /** Preferred return address (ELR), and the vector. */
   readonly elr: bigint;
   readonly vector: bigint;
@@ -26,39 +30,83 @@ export interface ExceptionEvent extends Stamp {
 /** An exception return was made. */
 export interface ReturnEvent extends Stamp {
   readonly kind: "eret";
-  readonly from: { readonly el: number; readonly security: number };
-  readonly to: { readonly el: number; readonly security: number };
+  readonly from: Place;
+  readonly to: Place;
   readonly pc: bigint;
 }
 
-/** EL0 to EL2 of a PE came to be in another Security state. */
+/** EL0 to EL2 of a PE came to be in another Security state: seen when EL3 leaves for them. */
 export interface WorldEvent extends Stamp {
   readonly kind: "world";
   readonly from: number;
   readonly to: number;
-}
-
-/** A call by SMC or HVC. */
-export interface CallEvent extends Stamp {
-  readonly kind: "smc";
-  readonly conduit: "SMC" | "HVC";
-  readonly name: string;
-  readonly from: { readonly el: number; readonly security: number };
+  /** Where the PE goes on. */
+  readonly el: number;
   readonly pc: bigint;
-  /** x0 to x4. */
-  readonly args: readonly bigint[];
 }
 
-/** An entry of the granule protection table is about to be written. */
+/** A register by the name that the interface of the call gives it. */
+export type NamedValue = readonly [name: string, value: bigint];
+
+/** Calls of RMI and of RSI are told apart from all others. */
+export type CallKind = "smc" | "rmi" | "rsi";
+
+/** A call by SMC or HVC, when it is made. */
+export interface CallEvent extends Stamp {
+  readonly kind: CallKind;
+  readonly phase: "call";
+  /** Numbers the calls of a machine since tracing began; its answer has the same number. */
+  readonly call: number;
+  readonly conduit: "SMC" | "HVC";
+  /** Function identifier (W0 without the SVE hint), and its name. */
+  readonly fid: number;
+  readonly name: string;
+  readonly from: Place;
+  /** Address of the SMC or HVC. */
+  readonly pc: bigint;
+  readonly args: readonly NamedValue[];
+}
+
+/** The caller goes on after its SMC or HVC. */
+export interface AnswerEvent extends Stamp {
+  readonly kind: CallKind;
+  readonly phase: "answer";
+  readonly call: number;
+  readonly fid: number;
+  readonly name: string;
+  /** The caller. */
+  readonly to: Place;
+  /** What x0 says: "RMI_SUCCESS", "NOT_SUPPORTED", a number. */
+  readonly code: string;
+  readonly x0: bigint;
+  readonly results: readonly NamedValue[];
+  /** What the call left in memory: of RMI_REC_ENTER why the realm exited. */
+  readonly detail?: string;
+}
+
+/** Granules whose protection an entry of the granule protection table changed. */
+export interface GptChange {
+  /** Physical addresses [from, to). */
+  readonly from: number;
+  readonly to: number;
+  /** Granule protection information, as names. */
+  readonly before: string;
+  readonly after: string;
+}
+
+/** An entry of the granule protection table was written. */
 export interface GptEvent extends Stamp {
   readonly kind: "gpt";
-  /** Physical address of the 8-byte entry and its value before. */
+  /** Physical address of the 8-byte entry, its level, its value before and after. */
   readonly entry: number;
+  readonly level: number;
   readonly before: bigint;
+  readonly after: bigint;
+  readonly changes: readonly GptChange[];
   readonly by: string;
 }
 
-export type TraceEvent = ExceptionEvent | ReturnEvent | WorldEvent | CallEvent | GptEvent;
+export type TraceEvent = ExceptionEvent | ReturnEvent | WorldEvent | CallEvent | AnswerEvent | GptEvent;
 export type TraceKind = TraceEvent["kind"];
 
 /** Kinds with what they tell, for the command line. */
@@ -66,46 +114,27 @@ export const traceKinds: Readonly<Record<TraceKind, string>> = {
   exc: "exceptions taken",
   eret: "exception returns",
   world: "changes of Security state",
-  smc: "calls by SMC and HVC",
-  gpt: "writes to the granule protection table",
+  smc: "all calls by SMC and HVC with their results",
+  rmi: "those to the RMM",
+  rsi: "those of realms to the RMM",
+  gpt: "changes of the granule protection table",
 };
 
-/** Hands the events of chosen kinds to a sink. */
+/** Hands the events of chosen kinds to a sink. "smc" stands for rmi and rsi too. */
 export class Tracer {
   readonly kinds: ReadonlySet<TraceKind>;
   private readonly sink: (e: TraceEvent) => void;
 
   constructor(kinds: Iterable<TraceKind>, sink: (e: TraceEvent) => void) {
-    this.kinds = new Set(kinds);
+    const chosen = new Set(kinds);
+    if (chosen.has("smc")) for (const kind of ["rmi", "rsi"] as const) chosen.add(kind);
+    this.kinds = chosen;
     this.sink = sink;
   }
-  wants(kind: TraceKind): boolean {
-    return this.kinds.has(kind);
+  wants(...kinds: TraceKind[]): boolean {
+    return kinds.some((k) => this.kinds.has(k));
   }
   emit(e: TraceEvent): void {
     if (this.kinds.has(e.kind)) this.sink(e);
-  }
-}
-
-const hex = (v: bigint | number): string => `0x${v.toString(16)}`;
-const place = (p: { el: number; security: number }): string => `${securityName[p.security]} EL${p.el}`;
-
-/** One line of text for an event: fields in a fixed order, so that it can be searched. */
-export function traceLine(e: TraceEvent): string {
-  const head = `${String(e.at).padStart(12)} PE${e.pe} ${e.kind.padEnd(5)}`;
-  switch (e.kind) {
-    case "exc": {
-      const syndrome = e.esr === undefined ? "" : ` ESR=${hex(e.esr)}`;
-      const far = e.far === undefined ? "" : ` FAR=${hex(e.far)}`;
-      return `${head} ${e.name}: ${place(e.from)} -> ${place(e.to)} ELR=${hex(e.elr)}${syndrome}${far} vector=${hex(e.vector)}`;
-    }
-    case "eret":
-      return `${head} ${place(e.from)} -> ${place(e.to)} PC=${hex(e.pc)}`;
-    case "world":
-      return `${head} ${securityName[e.from]} -> ${securityName[e.to]}`;
-    case "smc":
-      return `${head} ${e.conduit} ${e.name} from ${place(e.from)} PC=${hex(e.pc)} (${e.args.map(hex).join(", ")})`;
-    case "gpt":
-      return `${head} entry ${hex(e.entry)} (was ${hex(e.before)}) by ${e.by}`;
   }
 }

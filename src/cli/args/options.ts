@@ -45,6 +45,8 @@ export interface RunCommand {
   /** Events to write: see TRACE_EVENTS. */
   readonly trace: readonly string[];
   readonly traceFile: string | undefined;
+  /** File that gets the events of --trace as JSON, one in a line. */
+  readonly traceJson: string | undefined;
   /** Leave when the guest asks for a reset, instead of starting it again. */
   readonly noReboot: boolean;
   /** Explain each abort, where --trace writes. */
@@ -121,8 +123,9 @@ function createProgram(version: string, choose: (command: AnyCommand) => void): 
     .option("--time <mode>", "wall: as the host's clock; deterministic: by instructions, equal in every run", "wall")
     .option("--trace <what>", `events to write, by commas: ${TRACE_HELP}`)
     .option("--trace-file <file>", "where traced events and explanations go (default: standard error)")
+    .option("--trace-json <file>", "file that gets the traced events as JSON as well, one in a line")
     .option("--explain-faults", "explain each abort and granule protection exception: the tables, the rule, what to do")
-    .option("--symbols <file>", "names for explanations: ELF file or System.map, FILE[@OFFSET]; may be repeated", collect)
+    .option("--symbols <file>", "names for traces and explanations: ELF file or System.map, FILE[@OFFSET]; may be repeated", collect)
     .option("--save <file>", "save the machine there when it stops, for rme-emu explain and rme-emu gpt")
     .option("--no-reboot", "end when the guest asks for a reset")
     .addHelpText("after", HELP_AFTER)
@@ -183,6 +186,7 @@ interface RawOptions {
   readonly time: string;
   readonly trace?: string;
   readonly traceFile?: string;
+  readonly traceJson?: string;
   readonly reboot: boolean;
   readonly explainFaults?: true;
   readonly symbols?: string[];
@@ -213,6 +217,7 @@ function runCommand(raw: RawOptions): RunCommand {
     time: parseTime(raw.time),
     trace: raw.trace === undefined ? [] : parseTrace(raw.trace),
     traceFile: raw.traceFile,
+    traceJson: raw.traceJson,
     noReboot: !raw.reboot,
     explainFaults: raw.explainFaults === true,
     symbols: raw.symbols ?? [],

@@ -37,6 +37,7 @@ interface RawOptions {
   readonly time: string;
   readonly trace?: string;
   readonly traceFile?: string;
+  readonly traceJson?: string;
   readonly reboot: boolean;
   readonly explainFaults?: true;
   readonly symbols?: string[];
@@ -108,7 +109,8 @@ function createProgram(name: string, choose: (options: RawOptions) => void): Com
     .option("--trace <what>", "events to write, by commas: log (RMI and RSI calls, what is unknown or wrong) and those of rme-emu --help")
     .option("--trace-file <file>", "where traced events go (default: standard error)")
     .option("--explain-faults", "explain each abort and granule protection exception: the tables, the rule, what to do")
-    .option("--symbols <file>", "names for explanations: ELF file or System.map, FILE[@OFFSET]; may be repeated", collect)
+    .option("--trace-json <file>", "file that gets the traced events as JSON as well, one in a line")
+    .option("--symbols <file>", "names for traces and explanations: ELF file or System.map, FILE[@OFFSET]; may be repeated", collect)
     .option("--no-reboot", "end when the guest asks for a reset")
     .option("--teardown", "destroy the realm when it has ended, before power goes off")
     .option("--normal", "run the guest as an ordinary virtual machine instead")
@@ -194,6 +196,7 @@ function realmCommand(raw: RawOptions): RunCommand {
     traceFile: raw.traceFile,
     noReboot: !raw.reboot,
     explainFaults: raw.explainFaults === true,
+    traceJson: raw.traceJson,
     symbols: raw.symbols ?? [],
     save: undefined,
   };

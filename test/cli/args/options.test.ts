@@ -38,6 +38,7 @@ describe("a machine to run", () => {
       time: "wall",
       trace: [],
       traceFile: undefined,
+      traceJson: undefined,
       noReboot: false,
       explainFaults: false,
       symbols: [],
@@ -48,7 +49,7 @@ describe("a machine to run", () => {
   it("takes the options of its own", () => {
     const command = run(
       ...["--kernel", "Image", "--initrd", "i.gz", "--append", "console=ttyAMA0 -x --y", "--memory", "2G", "--smp", "2", "--cpu", "max"],
-      ...["--dtb", "t.dtb", "--serial", "none", "--time", "deterministic", "--no-reboot", "--trace", "log", "--trace-file", "t.log"],
+      ...["--dtb", "t.dtb", "--serial", "none", "--time", "deterministic", "--no-reboot", "--trace", "log", "--trace-file", "t.log", "--trace-json", "t.jsonl"],
     );
     expect(command).toMatchObject({
       kernel: "Image",
@@ -65,6 +66,7 @@ describe("a machine to run", () => {
       noReboot: true,
       trace: ["log"],
       traceFile: "t.log",
+      traceJson: "t.jsonl",
     });
   });
 
