@@ -149,7 +149,7 @@ export class TableJournal {
     const c = check.config;
     if (!c.enabled || c.invalid !== undefined) return;
     const count = Math.max(1, 2 ** (c.pps - c.l0));
-    this.gpt.push([c.base, c.base + 8 * count]);
+    this.gpt.push([c.base, c.base + 8 * count, { level: 0, pa: 0, size: 2 ** c.l0 }]);
     const { phys } = this.board;
     for (let i = 0; i < Math.min(count, MAX_L0); i++) {
       const host = phys.host(c.base + 8 * i);
