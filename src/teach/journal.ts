@@ -48,6 +48,8 @@ export class TableJournal {
   private gpt: (readonly [number, number, GptCover])[] = [];
   private gptKey = "";
   private readonly stops: (() => void)[] = [];
+  /** PE that took or left an exception last: while no instruction is executed, its agents act. */
+  private acting: Pe | undefined;
   private readonly listeners = new Set<GptListener>();
 
   /** The journal of a board, which runs until everybody who asked for it has called `release`. */
@@ -55,8 +57,6 @@ export class TableJournal {
     const j = journals.get(board) ?? { journal: new TableJournal(board), users: 0 };
     j.users++;
     journals.set(board, j);
-  /** PE that took or left an exception last: while no instruction is executed, its agents act. */
-  private acting: Pe | undefined;
     return j.journal;
   }
   release(): void {
