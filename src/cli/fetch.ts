@@ -1,19 +1,63 @@
-// `rme-emu fetch`: gets a Debian kernel and says how to boot it.
+// `rme-emu fetch`: gets a Debian kernel or boot firmware and says how to boot it.
 
-import { usageError } from "../util/errors.ts";
+import { readFileSync } from "node:fs";
+import { EmuError, usageError } from "../util/errors.ts";
+import { allowKeys, parseKeyValues } from "./args/keyval.ts";
 import type { FetchCommand } from "./args/options.ts";
+import { FIRMWARE, type FirmwareOptions, fetchFirmware } from "./debian/firmware.ts";
+import { stackFlash, stackNames } from "./debian/flash.ts";
 import { DEFAULT_KERNEL, type DebianKernel, fetchKernel } from "./debian/kernel.ts";
 import { createProgress } from "./debian/progress.ts";
 
 /** Runs the command; returns the exit code. */
 export async function runFetch(command: FetchCommand): Promise<number> {
-  const match = /^(?:debian-kernel|debian)(?:=(.*))?$/.exec(command.item);
-  if (!match) throw usageError("unknown-item", `fetch: unknown item "${command.item}" (known: debian-kernel, debian-kernel=VERSION)`);
-  const version = match[1] ?? DEFAULT_KERNEL;
+  const match = /^(debian-kernel|debian|firmware)(?:=(.*))?$/.exec(command.item);
+  if (!match) throw usageError("unknown-item", `fetch: unknown item "${command.item}" (known: debian-kernel[=VERSION], firmware[=NAME])`);
+  if (match[1] === "firmware") return match[2] === undefined ? listFirmware() : runFirmware(match[2], command.refresh);
+  const version = match[2] ?? DEFAULT_KERNEL;
   const kernel = await fetchWithProgress(version, command.refresh);
   process.stdout.write(`kernel=${kernel.vmlinuz}\ninitrd=${kernel.initrd}\n`);
-  process.stderr.write(`Boot it with: rme-emu --kernel debian${match[1] ? `=${version}` : ""}\n`);
+  process.stderr.write(`Boot it with: rme-emu --kernel debian${match[2] ? `=${version}` : ""}\n`);
   return 0;
+}
+
+function listFirmware(): number {
+  for (const [name, { about, package: from }] of Object.entries(FIRMWARE)) process.stdout.write(`${name.padEnd(12)}${about} (${from})\n`);
+  process.stdout.write(`${stackNames.join(" and ")} take ,bl33=FILE or ,bl33=debian[=VERSION] (the default): what they start.\n`);
+  return 0;
+}
+
+/** `firmware=NAME[,bl33=WHAT]`: fetches or builds it; firmware that starts another program becomes a flash image with that in it. */
+async function runFirmware(text: string, refresh: boolean): Promise<number> {
+  const { head = "", values } = parseKeyValues(text, "fetch firmware");
+  allowKeys(values, ["bl33"], "fetch firmware");
+  const options = { refresh, progress: createProgress() };
+  try {
+    const firmware = await fetchFirmware(head, options);
+    for (const [name, path] of Object.entries(firmware.files)) process.stdout.write(`${name}=${path}\n`);
+    if (stackNames.includes(head)) await printFlash(head, values.get("bl33") ?? "debian", options);
+    else if (values.has("bl33")) throw usageError("bl33", `fetch firmware: ${head} starts no BL33 (${stackNames.join(" and ")} do)`);
+  } catch (error) {
+    options.progress.fail();
+    throw error;
+  }
+  return 0;
+}
+
+async function printFlash(stack: string, bl33: string, o: FirmwareOptions & { refresh: boolean }): Promise<void> {
+  const version = /^debian(?:=(.*))?$/.exec(bl33);
+  const kernel = version ? await fetchKernel(version[1] ?? DEFAULT_KERNEL, { progress: o.progress }) : undefined;
+  const flash = await stackFlash(stack, readBl33(kernel?.vmlinuz ?? bl33), { progress: o.progress });
+  process.stdout.write(`bios=${flash}\n`);
+  if (kernel) process.stdout.write(`kernel=${kernel.vmlinuz}\ninitrd=${kernel.initrd}\n`);
+}
+
+function readBl33(path: string): Uint8Array {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    throw new EmuError("file-unreadable", `cannot read "${path}": ${(error as NodeJS.ErrnoException).code ?? String(error)}`);
+  }
 }
 
 /** `--kernel debian[=VERSION]`: the cached kernel, fetched first when it is not there. Undefined for a file name. */

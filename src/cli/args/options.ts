@@ -136,8 +136,12 @@ function createProgram(version: string, choose: (command: AnyCommand) => void): 
     });
   program
     .command("fetch")
-    .description("fetch a Debian arm64 kernel and build an initramfs with a busybox shell for it")
-    .argument("[item]", "debian-kernel, or debian-kernel=VERSION such as debian-kernel=7.2", "debian-kernel")
+    .description("fetch from Debian: an arm64 kernel, with an initramfs built for it, or boot firmware")
+    .argument(
+      "[item]",
+      "debian-kernel, debian-kernel=VERSION such as debian-kernel=7.2, firmware (lists it), firmware=NAME",
+      "debian-kernel",
+    )
     .option("--refresh", "look for a newer one even when one is cached")
     .allowExcessArguments(false)
     .action((item: string, options: { refresh?: true }) => choose({ kind: "fetch", item, refresh: options.refresh ?? false }));

@@ -10,6 +10,8 @@ import { run } from "./run.ts";
 import { findKeyring, findMirror } from "./sources.ts";
 
 export type Architecture = "arm64" | "amd64";
+/** What lists are fetched: packages of an architecture, or source packages. */
+export type Lists = Architecture | "source";
 
 /** A suite, and the suites it builds on (whose packages satisfy its dependencies). */
 const SUITES: Record<string, readonly string[]> = {
@@ -31,6 +33,16 @@ export interface PackageRecord {
   readonly sha256: string;
 }
 
+/** A source package that was downloaded and verified. */
+export interface DownloadedSource {
+  readonly name: string;
+  readonly version: string;
+  readonly suite: string;
+  /** Path of the .dsc file; the archives that it names are beside it. */
+  readonly dsc: string;
+  readonly sha256: string;
+}
+
 /** A package that was downloaded and verified. */
 export interface DownloadedPackage extends PackageRecord {
   readonly suite: string;
@@ -40,16 +52,16 @@ export interface DownloadedPackage extends PackageRecord {
 
 export class PrivateApt {
   readonly suite: string;
-  readonly architecture: Architecture;
+  readonly lists: Lists;
   private readonly dir: string;
   private readonly progress: Progress;
   private updated = false;
 
-  constructor(cacheDir: string, suite: string, architecture: Architecture, progress: Progress) {
+  constructor(cacheDir: string, suite: string, lists: Lists, progress: Progress) {
     if (!SUITES[suite]) throw new EmuError("unknown-suite", `unknown Debian suite "${suite}" (known: ${suiteNames.join(", ")})`);
     this.suite = suite;
-    this.architecture = architecture;
-    this.dir = join(cacheDir, "apt", `${suite}-${architecture}`);
+    this.lists = lists;
+    this.dir = join(cacheDir, "apt", `${suite}-${lists}`);
     this.progress = progress;
   }
 
@@ -57,7 +69,7 @@ export class PrivateApt {
   async update(): Promise<void> {
     if (this.updated) return;
     await this.configure();
-    this.progress.step(`Debian ${this.suite} ${this.architecture}: package lists`);
+    this.progress.step(`Debian ${this.suite} ${this.lists}: package lists`);
     await this.apt("apt-get", ["update"]);
     this.updated = true;
   }
@@ -75,7 +87,7 @@ export class PrivateApt {
   private async show(name: string, version: string): Promise<PackageRecord> {
     const text = (await this.apt("apt-cache", ["show", `${name}=${version}`])).toString();
     const record = parseRecords(text)[0];
-    if (!record) throw new EmuError("package-missing", `Debian ${this.suite} has no ${name} ${version} for ${this.architecture}`);
+    if (!record) throw new EmuError("package-missing", `Debian ${this.suite} has no ${name} ${version} for ${this.lists}`);
     return record;
   }
 
@@ -84,7 +96,7 @@ export class PrivateApt {
     const records: PackageRecord[] = [];
     for (const name of names) {
       const record = await this.find(name);
-      if (!record) throw new EmuError("package-missing", `Debian ${this.suite} has no package ${name} for ${this.architecture}`);
+      if (!record) throw new EmuError("package-missing", `Debian ${this.suite} has no package ${name} for ${this.lists}`);
       records.push(record);
     }
     const wanted = records.filter((r) => !this.archivePath(r));
@@ -99,7 +111,7 @@ export class PrivateApt {
   /** Downloads packages with everything they depend on, as if into an empty system. */
   async downloadClosure(names: readonly string[]): Promise<DownloadedPackage[]> {
     await this.update();
-    this.progress.step(`Debian ${this.suite} ${this.architecture}: ${names.join(", ")} and dependencies`);
+    this.progress.step(`Debian ${this.suite} ${this.lists}: ${names.join(", ")} and dependencies`);
     const install = ["install", "--yes", "--no-install-recommends", ...names];
     const plan = (await this.apt("apt-get", ["--simulate", ...install])).toString();
     const chosen = [...plan.matchAll(/^Inst (\S+) \((\S+) /gm)].map((m) => `${m[1]}=${m[2]}`);
@@ -108,15 +120,33 @@ export class PrivateApt {
     return Promise.all(records.map((record) => this.downloaded(record)));
   }
 
+  /** Downloads a source package. For objects made with the lists "source". */
+  async downloadSource(name: string): Promise<DownloadedSource> {
+    await this.update();
+    this.progress.step(`Debian ${this.suite}: source of ${name}`);
+    const source = ["--download-only", "source", name];
+    const plan = (await this.apt("apt-get", ["--print-uris", ...source])).toString();
+    const files = [...plan.matchAll(/^'[^']*' (\S+) \d+ SHA256:([0-9a-f]{64})/gm)].map((m) => ({ name: m[1] ?? "", sha256: m[2] ?? "" }));
+    const dsc = files.find((file) => file.name.endsWith(".dsc"));
+    const version = /_(.*)\.dsc$/.exec(dsc?.name ?? "")?.[1];
+    if (!dsc || !version) throw new EmuError("package-missing", `Debian ${this.suite} has no source package ${name}`);
+    if (files.some((file) => !existsSync(join(this.archives, file.name)))) await this.apt("apt-get", source, this.archives);
+    for (const file of files) await this.verify(join(this.archives, file.name), file.sha256);
+    return { name, version, suite: this.suite, dsc: join(this.archives, dsc.name), sha256: dsc.sha256 };
+  }
+
   private async downloaded(record: PackageRecord): Promise<DownloadedPackage> {
     const file = this.archivePath(record);
     if (!file) throw new EmuError("package-missing", `${record.name} ${record.version} was not downloaded`);
-    const sha256 = await sha256File(file);
-    if (sha256 !== record.sha256) {
-      rmSync(file);
-      throw new EmuError("checksum", `${basename(file)} had checksum ${sha256}, expected ${record.sha256}; removed, run again`);
-    }
+    await this.verify(file, record.sha256);
     return { ...record, suite: this.suite, file };
+  }
+
+  private async verify(file: string, expected: string): Promise<void> {
+    const sha256 = await sha256File(file);
+    if (sha256 === expected) return;
+    rmSync(file);
+    throw new EmuError("checksum", `${basename(file)} had checksum ${sha256}, expected ${expected}; removed, run again`);
   }
 
   private archivePath(record: PackageRecord): string | undefined {
@@ -134,19 +164,21 @@ export class PrivateApt {
       mkdirSync(join(this.dir, sub), { recursive: true });
     }
     if (!existsSync(join(this.dir, "status"))) writeFileSync(join(this.dir, "status"), "");
-    const origin = `[arch=${this.architecture} signed-by=${findKeyring()}] ${findMirror()}`;
-    const lines = (SUITES[this.suite] ?? []).map((suite) => `deb ${origin} ${suite} main\n`);
+    const source = this.lists === "source";
+    const origin = `[${source ? "" : `arch=${this.lists} `}signed-by=${findKeyring()}] ${findMirror()}`;
+    const lines = (SUITES[this.suite] ?? []).map((suite) => `${source ? "deb-src" : "deb"} ${origin} ${suite} main\n`);
     writeFileSync(join(this.dir, "etc/sources.list"), lines.join(""));
     writeFileSync(join(this.dir, "apt.conf"), this.configuration(await acquireSettings()));
   }
 
   private configuration(acquire: string): string {
     const d = this.dir;
+    const architecture = this.lists === "source" ? "arm64" : this.lists;
     return `${acquire}
 Dir::State "${d}"; Dir::State::lists "${d}/lists/"; Dir::State::status "${d}/status"; Dir::State::extended_states "${d}/extended_states";
 Dir::Cache "${d}"; Dir::Cache::archives "${d}/archives/"; Dir::Cache::pkgcache ""; Dir::Cache::srcpkgcache "";
 Dir::Etc "${d}/etc"; Dir::Etc::netrc "/etc/apt/auth.conf"; Dir::Etc::netrcparts "/etc/apt/auth.conf.d"; Dir::Log "${d}";
-APT::Architecture "${this.architecture}"; APT::Architectures { "${this.architecture}"; };
+APT::Architecture "${architecture}"; APT::Architectures { "${architecture}"; };
 APT::Default-Release "${this.suite}"; APT::Sandbox::User ""; APT::Install-Recommends "false"; APT::Get::List-Cleanup "true";
 Acquire::Languages "none"; Debug::NoLocking "true"; Binary::apt::APT::Keep-Downloaded-Packages "true";
 `;

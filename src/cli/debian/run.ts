@@ -10,6 +10,8 @@ const PROVIDER: Record<string, string> = {
   "apt-config": "apt",
   dpkg: "dpkg",
   "dpkg-deb": "dpkg",
+  "dpkg-source": "dpkg-dev",
+  make: "make",
   xz: "xz-utils",
   zstd: "zstd",
 };
