@@ -237,7 +237,7 @@ export class Executor {
       spend(st);
       return 0;
     }
-    if (!this.phys.isRam(mmu.pa) || this.phys.hidden(mmu.pa, mmu.pas)) {
+    if (this.phys.hostIn(mmu.pa, mmu.pas) === 0) {
       pe.takeAbort(
         {
           type: FaultType.External,

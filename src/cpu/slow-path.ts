@@ -100,7 +100,7 @@ export class SlowPath {
       return undefined;
     }
     const { pa, pas } = mmu;
-    const host = this.phys.hostIn(pa, pas);
+    const host = this.phys.hostIn(pa, pas, (kind & Kind.STORE) !== 0 || isAtomic(kind));
     if (kind & Kind.STORE && host !== 0) {
       // An atomic may read-modify-write at full speed afterwards: take the page for data at once.
       if (kind & Kind.ATOMIC) this.code.dropAt(pa);

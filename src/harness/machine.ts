@@ -1,8 +1,11 @@
 // A machine as its user handles it.
 
 import type { BlockBackend } from "../devices/virtio/index.ts";
+import type { FwCfgFile } from "../devices/fw-cfg.ts";
 import { type BoardName, planRealm, type RealmSetup } from "../host/index.ts";
 import { hostMemoryFor, RealmSoftware } from "../machine/realms.ts";
+import type { FlashContents } from "../machine/boot-flash.ts";
+import type { Loader } from "../machine/flash-boot.ts";
 import { type End, VirtMachine } from "../machine/virt.ts";
 import { HashAlgorithm } from "../rmm/status.ts";
 import type { Question } from "../teach/explain.ts";
@@ -22,11 +25,20 @@ export type MachineName = (typeof MACHINES)[number];
 export interface MachineOptions {
   /**
    * Board: "virt" boots a kernel with firmware of the emulator at EL3; "virt,secure=on" enters `kernel` at EL3 itself, on every PE, with the
-   * MMU off and the address of the device tree in x0: an ELF file, or a raw image together with `start`.
+   * MMU off and the address of the device tree in x0: an ELF file, or a raw image together with `start`. With firmware in flash (`bios` or
+   * `pflash`) both start there; kernel, initrd and append are handed to it by fw_cfg.
    */
   machine?: MachineName;
   /** With secure=on: where PEs start, and a raw image is loaded. Default for an ELF file: its entry point. */
   start?: { el: 3; entry: number };
+  /** Firmware: contents of flash bank 0 from its start on, path or contents. What the guest writes there is lost with the machine. */
+  bios?: string | Uint8Array;
+  /** Drives of just 64 MiB that are flash banks 0 and 1, and keep what the guest writes unless they are read-only. */
+  pflash?: readonly (BlockBackend | undefined)[];
+  /** With firmware: more that is in memory at power-on, as QEMU's -device loader. */
+  loaders?: readonly Loader[];
+  /** Files in fw_cfg, named as firmware expects ("opt/..."). */
+  fwCfg?: readonly FwCfgFile[];
   /** Run kernel, initrd and append in a realm of `memory` bytes with `smp` RECs. */
   realm?: RealmOptions;
   /** CPU profile and features ("max", "cortex-a76", "max,lse=off"); default "max". */
@@ -88,6 +100,13 @@ export function realmSetup(o: MachineOptions): Omit<RealmSetup, "memory"> {
   };
 }
 
+function flashContents(o: MachineOptions): readonly [FlashContents | undefined, FlashContents | undefined] {
+  const [bank0, bank1] = o.pflash ?? [];
+  if (o.bios !== undefined && bank0 !== undefined) throw usageError("two-firmwares", "bios and a drive both want to be flash bank 0");
+  const drive = (backend: BlockBackend | undefined) => backend && { drive: backend };
+  return [o.bios === undefined ? drive(bank0) : { image: o.bios }, drive(bank1)];
+}
+
 /** Why `run` returned. */
 export type StopReason = End | { kind: "halted" } | { kind: "stopped" };
 
@@ -103,6 +122,8 @@ export class Machine extends Inspector {
   readonly console: Console;
   /** The virtio console: the guest's hvc0. */
   readonly virtioConsole: Console;
+  /** The second PL011 of virt,secure=on: what the Secure world prints. */
+  readonly secureConsole: Console;
   private stopWanted = false;
   private wake: (() => void) | undefined;
   /** Somebody may still type: idling for ever is no reason to stop. */
@@ -112,7 +133,7 @@ export class Machine extends Inspector {
     const memory = options.memory ?? 2 ** 30;
     const realm = options.realm && planRealm({ ...realmSetup(options), memory });
     const drives = (options.drives ?? []).map((d) => d.backend);
-    const consoles: { main?: Console; virtio?: Console } = {};
+    const consoles: { main?: Console; virtio?: Console; secure?: Console } = {};
     const board = new VirtMachine({
       cpu: options.cpu ?? (realm ? "max,rme=on" : "max"),
       smp: options.smp ?? 1,
@@ -130,9 +151,14 @@ export class Machine extends Inspector {
       software:
         realm && ((board, entropy) => new RealmSoftware(board, { realm, drives, entropy, teardown: options.realm?.teardown ?? false })),
       output: (bytes) => consoles.main?.output(bytes),
+      flash: flashContents(options),
+      loaders: options.loaders,
+      fwCfg: options.fwCfg,
+      secureOutput: (bytes) => consoles.secure?.output(bytes),
       virtioOutput: (bytes) => consoles.virtio?.output(bytes),
       inputRoom: () => {
         consoles.main?.pump();
+        consoles.secure?.pump();
         consoles.virtio?.pump();
       },
       log: options.log ?? (() => {}),
@@ -142,7 +168,8 @@ export class Machine extends Inspector {
     const woken = () => this.wake?.();
     this.console = consoles.main = new Console((bytes) => board.serialInput.receive(bytes), woken);
     this.virtioConsole = consoles.virtio = new Console((bytes) => board.hvcInput.receive(bytes), woken);
-    for (const on of [this.console, this.virtioConsole]) on.run = (pattern, o) => this.waitFor(pattern, o, on);
+    this.secureConsole = consoles.secure = new Console((bytes) => board.secureUart.receive(bytes), woken);
+    for (const on of [this.console, this.virtioConsole, this.secureConsole]) on.run = (pattern, o) => this.waitFor(pattern, o, on);
   }
 
   /** Builds the machine and loads what it boots. Throws EmuError for bad input. */
@@ -246,6 +273,7 @@ export class Machine extends Inspector {
   }
   private pumpInput(): void {
     this.console.pump();
+    this.secureConsole.pump();
     this.virtioConsole.pump();
   }
   private sleep(ms: number): Promise<void> {

@@ -1,13 +1,24 @@
-// The device tree of the machine `virt`, equal in content to what QEMU generates for -M virt,virtualization=on,gic-version=3.
+// The device tree of the machine `virt`, equal in content to what QEMU generates for -M virt,virtualization=on,gic-version=3, with and
+// without secure=on, and with firmware (then as with acpi=off).
 //
 // Nodes that QEMU has and this machine leaves out, because the hardware is not modelled yet:
-//   fw-cfg@9020000, pcie@10000000, platform-bus@c000000, its@8080000 (in intc@8000000), flash@0,
-//   and with secure=on: secflash, pl011@9040000, gpio-restart, gpio-poweroff, secure-chosen, and pl061@90b0000 (which exists).
+//   pcie@10000000, platform-bus@c000000, its@8080000 (in intc@8000000).
+// What is Secure only has status "disabled" and secure-status "okay".
 // /chosen gets bootargs and the initrd when the loader places them (src/loader/boot.ts).
 
 import { cellsValue, type FdtNode, type FdtTree, fdtNode, numberCells, type PropertyValue } from "../loader/fdt.ts";
 import { psciNode } from "../loader/fdt-patch.ts";
-import { APB_CLOCK_HZ, affinityOf, POWER_KEY_PIN, ppi, VIRTIO_MMIO_SLOTS, virtioWindow, virtMap, type Window } from "./virt-map.ts";
+import {
+  APB_CLOCK_HZ,
+  affinityOf,
+  POWER_KEY_PIN,
+  ppi,
+  SECURE_GPIO,
+  VIRTIO_MMIO_SLOTS,
+  virtioWindow,
+  virtMap,
+  type Window,
+} from "./virt-map.ts";
 
 /** Geometry of a level 1 cache as CCSIDR_EL1 tells it; bytes and counts. */
 export interface CacheGeometry {
@@ -31,8 +42,10 @@ export interface VirtTreeOptions {
   kaslrSeed?: Uint8Array;
   /** Entropy for the kernel's random number generator, QEMU gives 32 bytes. */
   rngSeed?: Uint8Array;
-  /** QEMU's secure=on: Secure RAM; no PSCI, since firmware in the guest has to offer it. */
+  /** QEMU's secure=on: Secure memory and devices; no PSCI, since firmware in the guest has to offer it. */
   secure?: boolean;
+  /** The machine starts in flash. */
+  firmware?: boolean;
   l1i?: CacheGeometry;
   l1d?: CacheGeometry;
 }
@@ -41,6 +54,7 @@ export interface VirtTreeOptions {
 const clockPhandle = 0x8000;
 const gicPhandle = 0x8001;
 const gpioPhandle = 0x8002;
+const secureGpioPhandle = 0x8003;
 const cpuPhandle = (index: number): number => 0x8100 + index;
 
 /** Interrupt specifier (GIC binding): type, number, trigger. */
@@ -69,14 +83,18 @@ export function virtTree(o: VirtTreeOptions): FdtTree {
       compatible: "linux,dummy-virt",
     },
     [
-      ...(o.secure ? [secureRamNode()] : [psciNode()]),
+      ...(o.secure ? [] : [psciNode()]),
       fdtNode(unit("memory", virtMap.ram.base), { reg: reg({ base: virtMap.ram.base, size: o.memory }), device_type: "memory" }),
+      fwCfgNode(),
       ...Array.from({ length: VIRTIO_MMIO_SLOTS }, (_, slot) => virtioNode(slot)),
+      ...(o.secure ? secureGpioNodes() : []),
       ...powerKeyNodes(),
       primecell("pl031", virtMap.rtc, { "clock-names": "apb_pclk", clocks: clockPhandle, compatible: ["arm,pl031", "arm,primecell"] }),
+      ...(o.secure ? [secureRamNode(), secureUartNode()] : []),
       uartNode(),
       ...(o.pmu ? [fdtNode("pmu", { interrupts: ppiCells(ppi.pmu), compatible: "arm,armv8-pmuv3" })] : []),
       gicNode(el2),
+      ...flashNodes(o.secure === true),
       cpusNode(o),
       timerNode(el2),
       fdtNode("apb-pclk", {
@@ -86,18 +104,20 @@ export function virtTree(o: VirtTreeOptions): FdtTree {
         "#clock-cells": 0,
         compatible: "fixed-clock",
       }),
-      fdtNode("aliases", { serial0: `/${unit("pl011", virtMap.uart0.base)}` }),
-      chosenNode(o),
+      fdtNode("aliases", { serial1: o.secure ? uartPath(virtMap.secureUart1) : undefined, serial0: uartPath(virtMap.uart0) }),
+      ...(o.secure ? [chosenNode("secure-chosen", virtMap.secureUart1, o)] : []),
+      chosenNode("chosen", virtMap.uart0, o),
     ],
   );
   return { root, reservations: [], bootCpu: 0 };
 }
 
+const SECURE_ONLY = { "secure-status": "okay", status: "disabled" } as const;
+
 function secureRamNode(): FdtNode {
   const { secureRam } = virtMap;
   return fdtNode(unit("secram", secureRam.base), {
-    "secure-status": "okay",
-    status: "disabled",
+    ...SECURE_ONLY,
     reg: reg(secureRam),
     device_type: "memory",
   });
@@ -113,28 +133,51 @@ function virtioNode(slot: number): FdtNode {
   });
 }
 
+function fwCfgNode(): FdtNode {
+  const { fwCfg } = virtMap;
+  return fdtNode(unit("fw-cfg", fwCfg.base), { "dma-coherent": true, reg: reg(fwCfg), compatible: "qemu,fw-cfg-mmio" });
+}
+
+/** Both banks in one node, or, when bank 0 is Secure, one node each. */
+function flashNodes(secure: boolean): FdtNode[] {
+  const { flash0, flash1 } = virtMap;
+  const flash = { "bank-width": 4, compatible: "cfi-flash" } as const;
+  if (!secure) return [fdtNode(unit("flash", flash0.base), { ...flash, reg: reg(flash0, flash1) })];
+  return [
+    fdtNode(unit("flash", flash1.base), { ...flash, reg: reg(flash1) }),
+    fdtNode(unit("secflash", flash0.base), { ...flash, ...SECURE_ONLY, reg: reg(flash0) }),
+  ];
+}
+
 function primecell(name: string, window: Required<Window>, properties: Record<string, PropertyValue>): FdtNode {
   return fdtNode(unit(name, window.base), { ...properties, interrupts: spiCells(window.spi, LEVEL_HIGH), reg: reg(window) });
 }
 
-function uartNode(): FdtNode {
-  return primecell("pl011", virtMap.uart0, {
-    "clock-names": ["uartclk", "apb_pclk"],
-    clocks: [clockPhandle, clockPhandle],
-    compatible: ["arm,pl011", "arm,primecell"],
-  });
+const UART = { "clock-names": ["uartclk", "apb_pclk"], clocks: [clockPhandle, clockPhandle], compatible: ["arm,pl011", "arm,primecell"] };
+const uartNode = (): FdtNode => primecell("pl011", virtMap.uart0, UART);
+const secureUartNode = (): FdtNode => primecell("pl011", virtMap.secureUart1, { ...SECURE_ONLY, ...UART });
+const uartPath = (window: Window): string => `/${unit("pl011", window.base)}`;
+
+const gpioController = (phandle: number): Record<string, PropertyValue> => ({
+  phandle,
+  "clock-names": "apb_pclk",
+  clocks: clockPhandle,
+  "gpio-controller": true,
+  "#gpio-cells": 2,
+  compatible: ["arm,pl061", "arm,primecell"],
+});
+
+/** QEMU gives the interrupt of the secure GPIO as SPI 0, which nothing drives. */
+function secureGpioNodes(): FdtNode[] {
+  const output = (name: string, pin: number): FdtNode =>
+    fdtNode(name, { ...SECURE_ONLY, gpios: [secureGpioPhandle, pin, 0], compatible: name });
+  const controller = primecell("pl061", { ...virtMap.secureGpio, spi: 0 }, { ...SECURE_ONLY, ...gpioController(secureGpioPhandle) });
+  return [output("gpio-restart", SECURE_GPIO.RESET), output("gpio-poweroff", SECURE_GPIO.POWER_OFF), controller];
 }
 
 function powerKeyNodes(): FdtNode[] {
   const key = fdtNode("poweroff", { gpios: [gpioPhandle, POWER_KEY_PIN, 0], "linux,code": LINUX_KEY_POWER, label: "GPIO Key Poweroff" });
-  const controller = primecell("pl061", virtMap.gpio, {
-    phandle: gpioPhandle,
-    "clock-names": "apb_pclk",
-    clocks: clockPhandle,
-    "gpio-controller": true,
-    "#gpio-cells": 2,
-    compatible: ["arm,pl061", "arm,primecell"],
-  });
+  const controller = primecell("pl061", virtMap.gpio, gpioController(gpioPhandle));
   return [fdtNode("gpio-keys", { compatible: "gpio-keys" }, [key]), controller];
 }
 
@@ -172,7 +215,8 @@ function cpuNode(o: VirtTreeOptions, index: number): FdtNode {
     "d-cache-block-size": d.line,
     phandle: cpuPhandle(index),
     reg: affinityOf(index),
-    "enable-method": o.pes > 1 && !o.secure ? "psci" : undefined,
+    // QEMU says so also where it offers no PSCI, unless firmware of the guest's will.
+    "enable-method": o.pes > 1 && !(o.secure && o.firmware) ? "psci" : undefined,
     compatible: o.cpuCompatible ?? "arm,cortex-a57",
     device_type: "cpu",
   });
@@ -184,9 +228,9 @@ function timerNode(el2: boolean): FdtNode {
   return fdtNode("timer", { interrupts: intids.flatMap(ppiCells), "always-on": true, compatible: ["arm,armv8-timer", "arm,armv7-timer"] });
 }
 
-function chosenNode(o: VirtTreeOptions): FdtNode {
-  return fdtNode("chosen", {
-    "stdout-path": `/${unit("pl011", virtMap.uart0.base)}`,
+function chosenNode(name: string, console: Window, o: VirtTreeOptions): FdtNode {
+  return fdtNode(name, {
+    "stdout-path": uartPath(console),
     "rng-seed": o.rngSeed,
     "kaslr-seed": o.kaslrSeed,
   });

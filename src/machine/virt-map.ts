@@ -2,16 +2,16 @@
 // the same images and device trees run on both.
 //
 //   0x00_0000_0000  +-----------------------------+
-//                   | flash 0       64 MiB   (*)  |  boot firmware
-//   0x00_0400_0000  | flash 1       64 MiB   (*)  |  UEFI variables
+//                   | flash 0       64 MiB   (S)  |  boot firmware
+//   0x00_0400_0000  | flash 1       64 MiB        |  UEFI variables
 //   0x00_0800_0000  | GIC distributor     64 KiB  |
 //   0x00_0808_0000  | GIC ITS       128 KiB  (*)  |
 //   0x00_080A_0000  | GIC redistributors          |  128 KiB for each PE: RD frame, SGI frame
 //   0x00_0900_0000  | PL011 UART 0         4 KiB  |  SPI 1   console
 //   0x00_0901_0000  | PL031 RTC            4 KiB  |  SPI 2
-//   0x00_0902_0000  | fw_cfg               (*)    |
+//   0x00_0902_0000  | fw_cfg             24 bytes |
 //   0x00_0903_0000  | PL061 GPIO           4 KiB  |  SPI 7   pin 3 = power key
-//   0x00_0904_0000  | PL011 UART 1  4 KiB  (*,S)  |  SPI 8
+//   0x00_0904_0000  | PL011 UART 1  4 KiB    (S)  |  SPI 8
 //   0x00_090B_0000  | PL061 GPIO    4 KiB    (S)  |          pin 0 = power off, pin 1 = reset
 //   0x00_0A00_0000  | virtio-mmio, 32 x 512 bytes |  SPI 16..47, one each
 //   0x00_0C00_0000  | platform bus  32 MiB   (*)  |
@@ -37,16 +37,16 @@ export interface Window {
 /** Windows of the address map. Those marked "reserved" have no device behind them yet. */
 // biome-ignore format: table
 export const virtMap = {
-  flash0:           { base: 0x0000_0000, size: 0x0400_0000 },            // reserved
-  flash1:           { base: 0x0400_0000, size: 0x0400_0000 },            // reserved
+  flash0:           { base: 0x0000_0000, size: 0x0400_0000 },            // Secure with secure=on
+  flash1:           { base: 0x0400_0000, size: 0x0400_0000 },
   gicDistributor:   { base: 0x0800_0000, size: 0x0001_0000 },
   gicIts:           { base: 0x0808_0000, size: 0x0002_0000 },            // reserved
   gicRedistributor: { base: 0x080a_0000, size: 0x00f6_0000 },
   uart0:            { base: 0x0900_0000, size: 0x0000_1000, spi: 1 },
   rtc:              { base: 0x0901_0000, size: 0x0000_1000, spi: 2 },
-  fwCfg:            { base: 0x0902_0000, size: 0x0000_0018 },            // reserved
+  fwCfg:            { base: 0x0902_0000, size: 0x0000_0018 },
   gpio:             { base: 0x0903_0000, size: 0x0000_1000, spi: 7 },
-  secureUart1:      { base: 0x0904_0000, size: 0x0000_1000, spi: 8 },    // reserved
+  secureUart1:      { base: 0x0904_0000, size: 0x0000_1000, spi: 8 },    // secure=on
   secureGpio:       { base: 0x090b_0000, size: 0x0000_1000 },            // secure=on
   virtioMmio:       { base: 0x0a00_0000, size: 0x0000_4000, spi: 16 },   // 32 windows of VIRTIO_MMIO_SIZE
   platformBus:      { base: 0x0c00_0000, size: 0x0200_0000, spi: 112 },  // reserved
@@ -89,6 +89,9 @@ export const ppi = {
 
 /** Input pin of `gpio` that the power key drives. */
 export const POWER_KEY_PIN = 3;
+
+/** Output pins of `secureGpio` and what a rising edge does. */
+export const SECURE_GPIO = { POWER_OFF: 0, RESET: 1 } as const;
 
 /** Clock of the PrimeCell devices, in Hz (`apb-pclk`). */
 export const APB_CLOCK_HZ = 24_000_000;

@@ -8,6 +8,8 @@ import { mmuFeatures, rowAvailable } from "../cpu/feature-use.ts";
 import { Pe, type PeHooks } from "../cpu/pe.ts";
 import { fastIndex } from "../cpu/sysreg-map.ts";
 import type { Receiver } from "../devices/device.ts";
+import type { FwCfg, FwCfgFile } from "../devices/fw-cfg.ts";
+import type { CfiFlash } from "../devices/cfi-flash.ts";
 import { Gic } from "../devices/gic/index.ts";
 import { Pl011Uart } from "../devices/pl011.ts";
 import { Pl031Rtc } from "../devices/pl031.ts";
@@ -32,25 +34,38 @@ import { TlbDomain } from "../mmu/domain.ts";
 import { Mmu } from "../mmu/mmu.ts";
 import { EmuError, hex, usageError } from "../util/errors.ts";
 import type { Saved, Stateful } from "../util/stateful.ts";
+import { type FlashContents, makeBank, makeFwCfg } from "./boot-flash.ts";
 import { MachineClock, type TimeMode } from "./clock.ts";
 import { DmaPort } from "./dma.ts";
 import { loadFirmware } from "./firmware.ts";
+import { type Loader, loadFlashBoot } from "./flash-boot.ts";
 import type { BusHooks } from "./observe.ts";
 import type { RealmSoftware } from "./realms.ts";
 import { secureOnly } from "./secure-device.ts";
 import { seedBytes, virtTree } from "./virt-dtb.ts";
-import { affinityOf, MAX_RAM, POWER_KEY_PIN, VIRT_SPIS, VIRTIO_MMIO_SLOTS, virtioWindow, virtMap } from "./virt-map.ts";
+import { affinityOf, MAX_RAM, POWER_KEY_PIN, SECURE_GPIO, VIRT_SPIS, VIRTIO_MMIO_SLOTS, virtioWindow, virtMap } from "./virt-map.ts";
 import { checkSameConfig, configOf, readEnd, restorePe, savePe } from "./virt-state.ts";
 
 const MiB = 2 ** 20;
+const FLASH_SIZE = virtMap.flash0.size + virtMap.flash1.size;
 
 /** Everything a `virt` machine is made from. Sizes in bytes. */
 export interface VirtConfig {
   /**
-   * QEMU's secure=on: the kernel option names firmware (ELF, or a raw image with `entry`) that all PEs enter at EL3 with the MMU off and
-   * the address of the device tree in x0; the GIC has two Security states; Secure RAM and the secure GPIO exist; nothing offers PSCI.
+   * QEMU's secure=on: PEs start at EL3; the GIC has two Security states; flash bank 0 is Secure; Secure RAM, UART and GPIO exist; nothing
+   * offers PSCI. Unless flash has firmware, the kernel option names a program (ELF, or a raw image with `entry`) that all PEs enter with
+   * the MMU off and the address of the device tree in x0.
    */
   secure?: boolean;
+  /**
+   * What the two banks of flash hold. With anything in bank 0 the machine starts there, at its first instruction: at EL3 on every PE with
+   * secure=on, else at EL2 on PE 0. Kernel, initrd and command line are then handed to the firmware by fw_cfg.
+   */
+  flash?: readonly [FlashContents | undefined, FlashContents | undefined] | undefined;
+  /** More for memory at power-on, when the machine starts in flash. */
+  loaders?: readonly Loader[] | undefined;
+  /** Files for firmware, named as it expects ("opt/..."). */
+  fwCfg?: readonly FwCfgFile[] | undefined;
   /** Address at which firmware starts, and a raw image is loaded. */
   entry?: number | undefined;
   /** Software of the emulator's own for all Exception levels above a realm, instead of a kernel; there is Root memory for it. */
@@ -73,6 +88,8 @@ export interface VirtConfig {
   drives: readonly BlockBackend[];
   /** Console output of the PL011. */
   output(bytes: Uint8Array): void;
+  /** Console output of the second PL011, which is Secure. */
+  secureOutput?: (bytes: Uint8Array) => void;
   /** Output of the virtio console (hvc0). */
   virtioOutput(bytes: Uint8Array): void;
   /** A console that had refused input has room again. */
@@ -93,6 +110,8 @@ export class VirtMachine {
   readonly pes: Pe[] = [];
   readonly gic: Gic;
   readonly uart: Pl011Uart;
+  readonly secureUart: Pl011Uart;
+  readonly flash: readonly [CfiFlash, CfiFlash];
   readonly hvc: VirtioConsole;
   readonly powerKey: GpioKey;
   readonly executor: Executor;
@@ -108,6 +127,7 @@ export class VirtMachine {
   private readonly rtc: Pl031Rtc;
   private readonly gpio: Pl061Gpio;
   private readonly secureGpio: Pl061Gpio;
+  private readonly fwCfg: FwCfg;
   private readonly virtio: VirtioMmio[] = [];
   private readonly entropy: SeededEntropy;
   private readonly timed: TimedDevice[];
@@ -125,7 +145,7 @@ export class VirtMachine {
     this.features = parseCpu(config.cpu);
     this.clock = new MachineClock(config.time, this.features.has("ECV") ? 1_000_000_000 : 62_500_000);
     const secureRam = config.secure || config.software !== undefined;
-    this.phys = new PhysicalMemory(allocateMemory(config.memory + (secureRam ? virtMap.secureRam.size : 0)));
+    this.phys = new PhysicalMemory(allocateMemory(config.memory + FLASH_SIZE + (secureRam ? virtMap.secureRam.size : 0)));
     this.phys.addRam(virtMap.ram.base, config.memory);
     if (secureRam) this.phys.addRam(virtMap.secureRam.base, virtMap.secureRam.size, true);
     this.entropy = new SeededEntropy(Number(BigInt.asIntN(32, config.seed)));
@@ -138,6 +158,14 @@ export class VirtMachine {
       sink: { write: (bytes) => config.output(bytes) },
       onRoom: () => config.inputRoom?.(),
     });
+    this.secureUart = new Pl011Uart({
+      irq: line(virtMap.secureUart1.spi),
+      sink: { write: (bytes) => config.secureOutput?.(bytes) },
+      name: "pl011 (secure)",
+      onRoom: () => config.inputRoom?.(),
+    });
+    this.flash = this.makeFlash();
+    this.fwCfg = this.makeFwCfg();
     this.rtc = new Pl031Rtc({ irq: line(virtMap.rtc.spi), clock: this.clock, epoch: config.epoch });
     this.gpio = new Pl061Gpio({ irq: line(virtMap.gpio.spi) });
     this.secureGpio = new Pl061Gpio({ irq: { set: () => {} }, onOutput: (pin, level) => this.secureOutput(pin, level) });
@@ -160,9 +188,14 @@ export class VirtMachine {
       fastIndex,
     });
     this.clock.progress = () => this.executor.progress;
+    this.phys.onRomWrite = (pa, length) => this.executor.memoryWritten(pa, length, "device");
+    this.phys.onRomSwitch = () => {
+      for (const pe of this.pes) pe.mmu.flushL1();
+    };
     this.software = config.software?.(this, this.entropy);
     this.timed.push(...(this.software?.timed ?? []));
-    const { clock, entropy, gic, uart, rtc, gpio, powerKey, el3, secureGpio, software } = this;
+    const { clock, entropy, gic, uart, rtc, gpio, powerKey, el3, secureGpio, secureUart, fwCfg, software } = this;
+    const [flash0, flash1] = this.flash;
     this.parts = {
       clock,
       entropy,
@@ -172,7 +205,10 @@ export class VirtMachine {
       gpio,
       powerKey,
       el3,
-      ...(config.secure ? { secureGpio } : {}),
+      flash0,
+      flash1,
+      fwCfg,
+      ...(config.secure ? { secureGpio, secureUart } : {}),
       ...(software ? { software } : {}),
     };
     this.loadAndStart();
@@ -186,7 +222,14 @@ export class VirtMachine {
     phys.addDevice(virtMap.uart0.base, this.uart);
     phys.addDevice(virtMap.rtc.base, this.rtc);
     phys.addDevice(virtMap.gpio.base, this.gpio);
-    if (this.config.secure) phys.addDevice(virtMap.secureGpio.base, secureOnly(this.secureGpio));
+    const { secure } = this.config;
+    phys.addDevice(virtMap.flash0.base, secure ? secureOnly(this.flash[0]) : this.flash[0]);
+    phys.addDevice(virtMap.flash1.base, this.flash[1]);
+    phys.addDevice(virtMap.fwCfg.base, this.fwCfg);
+    if (secure) {
+      phys.addDevice(virtMap.secureUart1.base, secureOnly(this.secureUart));
+      phys.addDevice(virtMap.secureGpio.base, secureOnly(this.secureGpio));
+    }
     // QEMU fills the slots from the last one downwards, in the order of its command line.
     const devices: VirtioDevice[] = [
       ...this.config.drives.map((backend) => new VirtioBlock({ backend })),
@@ -203,9 +246,24 @@ export class VirtMachine {
     }
   }
 
-  /** Outputs of the secure GPIO, as QEMU wires them: 0 powers off, 1 resets. */
+  private makeFlash(): [CfiFlash, CfiFlash] {
+    const { flash, secure } = this.config;
+    const bank = (n: 0 | 1, name: "flash0" | "flash1") =>
+      makeBank({ phys: this.phys, window: virtMap[name], secure: secure === true && n === 0, contents: flash?.[n], name });
+    return [bank(0, "flash0"), bank(1, "flash1")];
+  }
+  private makeFwCfg(): FwCfg {
+    const { smp, kernel, initrd, append, fwCfg } = this.config;
+    const boot = this.startsInFlash ? { kernel, initrd, append } : {};
+    return makeFwCfg({ pes: smp, dma: this.dma("fw_cfg"), files: fwCfg, ...boot });
+  }
+  private get startsInFlash(): boolean {
+    return this.config.flash?.[0] !== undefined;
+  }
+
   private secureOutput(pin: number, level: boolean): void {
-    if (level && pin < 2) this.stop({ kind: pin === 0 ? "poweroff" : "reset" });
+    if (level && pin === SECURE_GPIO.POWER_OFF) this.stop({ kind: "poweroff" });
+    if (level && pin === SECURE_GPIO.RESET) this.stop({ kind: "reset" });
   }
 
   /**
@@ -267,7 +325,7 @@ export class VirtMachine {
       suspend: (i) => this.pe(i).startWait(false, undefined),
       systemOff: () => this.stop({ kind: "poweroff" }),
       systemReset: () => this.stop({ kind: "reset" }),
-      isExecutable: (pa) => pa < 2n ** 52n && this.phys.isRam(Number(pa)),
+      isExecutable: (pa) => pa < 2n ** 52n && this.phys.isMemory(Number(pa)),
       panic: (_i, message) => this.stop({ kind: "error", message }),
     };
   }
@@ -291,8 +349,12 @@ export class VirtMachine {
       this.start(0, BigInt(virtMap.ram.base), 0n);
       return;
     }
-    if (config.kernel === undefined) throw usageError("no-kernel", "no kernel given");
     const ram = { base: virtMap.ram.base, size: config.memory };
+    if (this.startsInFlash) {
+      this.startInFlash(ram);
+      return;
+    }
+    if (config.kernel === undefined) throw usageError("no-kernel", "no kernel given");
     if (config.secure) {
       this.startFirmware(config.kernel, ram);
       return;
@@ -318,7 +380,21 @@ export class VirtMachine {
       kaslrSeed: seedBytes(config.seed, 8),
       rngSeed: seedBytes(config.seed + 1n, 32),
       secure: config.secure === true,
+      firmware: this.startsInFlash,
     });
+  }
+  private startInFlash(ram: { base: number; size: number }): void {
+    const { secure, dtb, append, loaders } = this.config;
+    const starts = loadFlashBoot({ phys: this.phys, ram, tree: this.tree(), dtb, append, loaders });
+    const entry = (pe: number): bigint => BigInt(starts.get(pe) ?? virtMap.flash0.base);
+    if (!secure) {
+      this.start(0, entry(0), 0n);
+      return;
+    }
+    for (const pe of this.pes) {
+      pe.st.pc = entry(pe.index);
+      pe.st.setLo(Off.HALT, 0);
+    }
   }
   private startFirmware(file: string | Uint8Array, ram: { base: number; size: number }): void {
     const image = loadFirmware({ file, entry: this.config.entry, ram: [ram, virtMap.secureRam], tree: this.tree() });
@@ -460,7 +536,7 @@ export class VirtMachine {
     this.executor.code.quiesce();
     this.phys.clear();
     for (const { pa, data } of ram) {
-      const inside = this.phys.isRam(pa) && pa % RAM_CHUNK === 0 && data.length === RAM_CHUNK;
+      const inside = this.phys.isMemory(pa) && pa % RAM_CHUNK === 0 && data.length === RAM_CHUNK;
       if (!inside)
         throw new EmuError("snapshot-corrupt", `the snapshot has ${data.length} bytes of memory for ${hex(pa)}, where no such piece is`);
       this.phys.writeBytes(pa, data);
@@ -479,7 +555,10 @@ function checkConfig(c: VirtConfig): void {
     throw usageError("bad-memory", `--memory takes whole MiB from 16M to 8G, not ${c.memory} bytes`);
   }
   if (c.secure && c.software) throw usageError("secure-realm", "firmware and a realm of the emulator's own exclude each other");
-  const unused = (["initrd", "append", "dtb"] as const).find((option) => c.secure && c[option] !== undefined);
+  const inFlash = c.flash?.[0] !== undefined;
+  if (inFlash && c.software) throw usageError("firmware-realm", "firmware and a realm of the emulator's own exclude each other");
+  if (!inFlash && c.loaders?.length) throw usageError("loader-firmware", "loader devices need firmware in flash (--bios)");
+  const unused = (["initrd", "append", "dtb"] as const).find((option) => c.secure && !inFlash && c[option] !== undefined);
   if (unused) throw usageError("firmware-option", `nothing hands ${unused} to the program that virt,secure=on starts`);
   if (c.drives.length > VIRTIO_MMIO_SLOTS - 2)
     throw usageError("too-many-drives", `at most ${VIRTIO_MMIO_SLOTS - 2} drives fit, not ${c.drives.length}`);

@@ -43,10 +43,26 @@ interface Region {
   device?: MmioDevice;
 }
 
+/** Contents of a memory that is written through its device only (flash). */
+export interface RomContents {
+  /** A copy of [offset, offset+length). */
+  read(offset: number, length: number): Uint8Array;
+  write(offset: number, data: Uint8Array): void;
+  /** True (as at first): PEs read and execute the contents; false: reads go to the device. */
+  direct(on: boolean): void;
+}
+
+interface Rom extends Region {
+  direct: boolean;
+  /** Some L1 TLB may lead to it. */
+  used: boolean;
+}
+
 /**
  * The physical address map. Addresses are numbers (PA < 2^52, exact in a double).
  * Device windows win over RAM. All four PA spaces see the same map, except that Secure RAM exists in Secure and Root only;
  * which granule may be used from which space is for the granule protection check (src/gpt) to say.
+ * A ROM is memory for reads, while its device lets them through; a device window at the same place takes the writes.
  */
 export class PhysicalMemory {
   readonly memory: WebAssembly.Memory;
@@ -55,11 +71,16 @@ export class PhysicalMemory {
   /** Pool chunk of each RAM chunk, as absolute offset in linear memory; 0 = not touched yet. Indexed by PA >> 16. */
   private readonly chunks = new Map<number, number>();
   private readonly ram: Region[] = [];
+  private readonly roms: Rom[] = [];
   private readonly secure: Region[] = [];
   private readonly devices: Region[] = [];
   /** The inverse: chunk number (PA >> 16) by pool chunk. */
   private readonly owners: number[] = [];
   private next = RAM_POOL;
+  /** ROM contents in [pa, pa+length) are about to change. */
+  onRomWrite: (pa: number, length: number) => void = () => {};
+  /** What reads of a ROM lead to has changed: translations to linear memory must go. */
+  onRomSwitch: () => void = () => {};
 
   constructor(memory: WebAssembly.Memory) {
     this.memory = memory;
@@ -82,6 +103,30 @@ export class PhysicalMemory {
     this.ram.sort((a, b) => a.base - b.base);
     if (secure) this.secure.push({ base, size });
   }
+  /** Adds the contents of a ROM at [base, base+size), multiples of 64 KiB, zeros at first. `secure`: as for RAM. */
+  addRom(base: number, size: number, secure = false): RomContents {
+    const rom: Rom = { base, size, direct: true, used: false };
+    this.roms.push(rom);
+    if (secure) this.secure.push({ base, size });
+    return {
+      read: (offset, length) => this.readBytes(base + offset, length) as Uint8Array,
+      write: (offset, data) => {
+        this.onRomWrite(base + offset, data.length);
+        this.writeBytes(base + offset, data);
+      },
+      direct: (on) => this.switchRom(rom, on),
+    };
+  }
+  private switchRom(rom: Rom, on: boolean): void {
+    if (rom.direct === on) return;
+    rom.direct = on;
+    if (rom.used) this.onRomSwitch();
+    rom.used = false;
+  }
+  private romAt(pa: number): Rom | undefined {
+    for (const r of this.roms) if (pa >= r.base && pa < r.base + r.size) return r;
+    return undefined;
+  }
   /** Is the RAM at `pa` hidden from accesses to this PA space? */
   hidden(pa: number, pas: Pas): boolean {
     if (this.secure.length === 0 || (pas & 1) === 0) return false; // Non-secure and Realm are the odd ones
@@ -99,23 +144,34 @@ export class PhysicalMemory {
     return false;
   }
 
+  /** Is there memory at `pa`, RAM or the contents of a ROM? */
+  isMemory(pa: number): boolean {
+    return this.isRam(pa) || this.romAt(pa) !== undefined;
+  }
+
   /**
-   * Offset in linear memory of the RAM byte at `pa`, allocating its chunk; 0 when `pa` is not RAM.
+   * Offset in linear memory of the byte of RAM or ROM contents at `pa`, allocating its chunk; 0 when there is neither.
    * Contiguous up to the next 64 KiB boundary only.
    */
   host(pa: number): number {
     const key = Math.floor(pa / CHUNK);
     let at = this.chunks.get(key);
     if (at === undefined) {
-      if (!this.isRam(pa)) return 0;
+      if (!this.isMemory(pa)) return 0;
       at = this.allocate(key);
     }
     return at + (pa - key * CHUNK);
   }
 
-  /** `host` for an access to a PA space: 0 also where that space has no RAM. */
-  hostIn(pa: number, pas: Pas): number {
-    return this.hidden(pa, pas) ? 0 : this.host(pa);
+  /** `host` for an access to a PA space: 0 also where that space has no memory, and where a ROM's device has to answer. */
+  hostIn(pa: number, pas: Pas, write = false): number {
+    if (this.hidden(pa, pas)) return 0;
+    const rom = this.romAt(pa);
+    if (rom !== undefined) {
+      if (write || !rom.direct) return 0;
+      rom.used = true;
+    }
+    return this.host(pa);
   }
 
   /** Physical address of an offset in linear memory, undefined when it is not in the pool. */
@@ -144,12 +200,12 @@ export class PhysicalMemory {
     return undefined;
   }
 
-  /** Copies guest RAM out. Undefined when any byte is not RAM. Not granule-checked: see gpt/ for requesters that must be. */
+  /** Copies guest memory out. Undefined when any byte is none. Not granule-checked: see gpt/ for requesters that must be. */
   readBytes(pa: number, length: number): Uint8Array | undefined {
     const out = new Uint8Array(length);
     return this.span(pa, length, (at, n, done) => out.set(this.u8.subarray(at, at + n), done)) ? out : undefined;
   }
-  /** Copies into guest RAM. False (nothing more written) when a byte is not RAM. The caller invalidates predecoded code. */
+  /** Copies into guest memory, ROMs too. False (nothing more written) when a byte is none. The caller invalidates predecoded code. */
   writeBytes(pa: number, data: Uint8Array): boolean {
     return this.span(pa, data.length, (at, n, done) => this.u8.set(data.subarray(done, done + n), at));
   }

@@ -307,9 +307,9 @@ export class Mmu {
     if ((this.device && !this.flat) || access === Access.Fetch || access === Access.Maintain) return;
     const i = this.entry; // -1: neither translated nor checked
     const offset = vaLo & 0xfff;
-    const host = this.phys.hostIn(this.pa - offset, this.pas);
-    if (host === 0) return;
     const write = access !== Access.Read;
+    const host = this.phys.hostIn(this.pa - offset, this.pas, write);
+    if (host === 0) return;
     if (write) {
       // Atomics use the write table: it holds only pages that may also be read.
       const both = needed[privilege * 8 + Access.ReadWrite] as number;

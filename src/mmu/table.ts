@@ -86,7 +86,7 @@ export class TableMemory {
    */
   update(pa: number, pas: Pas, lo: number, hi: number, newLo: number, bigEndian: boolean): number {
     if (this.protected(pa, pas)) return FaultType.GranuleOnWalk;
-    const at = this.phys.hostIn(pa, pas) >>> 2;
+    const at = this.phys.hostIn(pa, pas, true) >>> 2;
     if (at === 0) return FaultType.ExternalOnWalk;
     const first = bigEndian ? swap(hi) : lo;
     const second = bigEndian ? swap(lo) : hi;

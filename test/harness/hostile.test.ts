@@ -22,7 +22,8 @@ describe("exceptions without end", () => {
   // What VBAR_EL2 holds when the program's first instruction is undefined.
   // biome-ignore format: table
   const vectors: [where: string, vbar: bigint, esr: bigint][] = [
-    ["in nothing",                      0n,                      0x8600_0010n], // external abort on the fetch, not on a walk
+    ["in nothing",                      0x0b00_0000n,            0x8600_0010n], // external abort on the fetch, not on a walk
+    ["in empty flash",                  0n,                      0x0200_0000n],
     ["in a device",                     0x0900_0000n,            0x8600_0010n],
     ["at the end of the physical addresses", 0x000f_ffff_ffff_f800n, 0x8600_0010n],
     ["not canonical",                   0x00f0_0000_0000_0000n,  0x8600_0000n],
@@ -64,7 +65,7 @@ describe("single exceptions", () => {
   const accesses: [what: string, code: number[], esr: bigint, far: number][] = [
     ["a store to nothing",               [...mov(1, OUTSIDE), a64.str32(0, 1)],            0x9600_0050n, OUTSIDE],
     ["a load from nothing",              [...mov(1, OUTSIDE + 8), a64.ldr64(0, 1)],        0x9600_0010n, OUTSIDE + 8],
-    ["a store to the flash's place",     [...mov(1, 0), a64.str64(0, 1, 16)],              0x9600_0050n, 16],
+    ["a store between the devices",      [...mov(1, 0x0b00_0000), a64.str64(0, 1, 16)],    0x9600_0050n, 0x0b00_0010],
     ["a byte stored behind RAM",         [...mov(1, RAM + 64 * MiB), a64.str8(0, 1)],      0x9600_0050n, RAM + 64 * MiB],
     ["a load that begins in RAM and ends behind it", [...mov(1, RAM + 64 * MiB - 4), a64.ldr64(0, 1)], 0x9600_0021n, RAM + 64 * MiB - 4],
     ["an undefined instruction",         [a64.UDF],                                        0x0200_0000n, 0],

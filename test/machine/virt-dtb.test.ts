@@ -10,7 +10,7 @@ const GiB = 2 ** 30;
 const reference = (name: string): string => readFileSync(new URL(`data/qemu-virt-${name}.dts`, import.meta.url), "utf8");
 
 /** Nodes of QEMU's machine that this one does not model. */
-const notModelled = ["platform-bus@c000000", "fw-cfg@9020000", "pcie@10000000", "intc@8000000/its@8080000", "flash@0"];
+const notModelled = ["platform-bus@c000000", "pcie@10000000", "intc@8000000/its@8080000"];
 /** Cells of properties that hold phandles: which of them. */
 const references: Record<string, readonly number[]> = { "interrupt-parent": [0], clocks: [0, 1], cpu: [0], gpios: [0] };
 
@@ -45,6 +45,7 @@ function flatten(root: FdtNode): Record<string, string> {
 const machines: [string, VirtTreeOptions][] = [
   ["host-1",  { memory: 2 * GiB, pes: 1, pmu: true }],
   ["host-4",  { memory: 8 * GiB, pes: 4, pmu: true }],
+  ["secure-4", { memory: 2 * GiB, pes: 4, pmu: true, secure: true }],
 ];
 
 describe("device tree of virt", () => {
@@ -60,6 +61,13 @@ describe("device tree of virt", () => {
     const [smc, hvc] = [Buffer.from("smc\0").toString("hex"), Buffer.from("hvc\0").toString("hex")];
     expect([ours["psci:method"], theirs["psci:method"]]).toEqual([smc, hvc]);
     expect({ ...ours, "psci:method": hvc }).toEqual(theirs);
+  });
+
+  it("secure=on with firmware: nobody but the firmware offers PSCI", () => {
+    const options = { memory: 2 * GiB, pes: 4, pmu: true, secure: true };
+    const ours = flatten(virtTree({ ...options, firmware: true }).root);
+    const method = Object.entries(flatten(virtTree(options).root)).filter(([key]) => !(key in ours));
+    expect(method.map(([key]) => key)).toEqual([0, 1, 2, 3].map((n) => `cpus/cpu@${n}:enable-method`));
   });
 
   it("leaves the PMU out when there is none", () => {

@@ -1,0 +1,105 @@
+// The flash banks of `virt` and what is in them at power-on; and what firmware is handed by fw_cfg.
+
+import { CfiFlash } from "../devices/cfi-flash.ts";
+import type { Dma } from "../devices/device.ts";
+import { FwCfg, type FwCfgFile, FwCfgKey, le32 } from "../devices/fw-cfg.ts";
+import { type BlockBackend, SECTOR } from "../devices/virtio/index.ts";
+import { compressionOf, decompress } from "../loader/decompress.ts";
+import { readInput } from "../loader/files.ts";
+import { type PhysicalMemory, RAM_CHUNK } from "../mem/physical.ts";
+import { EmuError } from "../util/errors.ts";
+import type { Window } from "./virt-map.ts";
+
+const MiB = 2 ** 20;
+/** Largest kernel or initrd that is handed on. */
+const MAX_ITEM = 2 ** 31;
+
+/** What a bank holds at power-on: an image from the start of the bank on; or a drive of just the bank's size, which keeps changes. */
+export type FlashContents = { image: string | Uint8Array } | { drive: BlockBackend };
+
+export interface BankOptions {
+  phys: PhysicalMemory;
+  window: Window;
+  /** Not there for Non-secure and Realm accesses. */
+  secure: boolean;
+  contents: FlashContents | undefined;
+  name: string;
+}
+
+/** Makes a bank and fills it. The caller maps the device's window. */
+export function makeBank(o: BankOptions): CfiFlash {
+  const { base, size } = o.window;
+  const array = o.phys.addRom(base, size, o.secure);
+  const { contents } = o;
+  const drive = contents && "drive" in contents ? contents.drive : undefined;
+  if (contents !== undefined) load(o, drive ? readDrive(drive, o) : readInput("bios", (contents as { image: string }).image, size));
+  return new CfiFlash({
+    size,
+    array,
+    name: o.name,
+    ...(drive ? { readOnly: drive.readOnly, persist: (at, data) => writeDrive(drive, array, at, data) } : {}),
+  });
+}
+
+function readDrive(drive: BlockBackend, o: BankOptions): Uint8Array {
+  const { size } = o.window;
+  if (drive.sectors * SECTOR !== size)
+    throw new EmuError(
+      "pflash-size",
+      `the drive for ${o.name} has ${drive.sectors * SECTOR} bytes; a bank of flash has ${size} (truncate -s ${size / MiB}M FILE makes it so)`,
+    );
+  const data = drive.read(0, drive.sectors);
+  if (data === undefined) throw new EmuError("drive-unreadable", `the drive for ${o.name} cannot be read`);
+  return data;
+}
+
+/** Whole sectors around the change. */
+function writeDrive(drive: BlockBackend, array: { read(at: number, n: number): Uint8Array }, at: number, data: Uint8Array): boolean {
+  const first = Math.floor(at / SECTOR);
+  const end = Math.ceil((at + data.length) / SECTOR);
+  const sectors = array.read(first * SECTOR, (end - first) * SECTOR);
+  sectors.set(data, at - first * SECTOR);
+  return drive.write(first, sectors);
+}
+
+/** Only what is not zero takes memory. */
+function load(o: BankOptions, data: Uint8Array): void {
+  for (let at = 0; at < data.length; at += RAM_CHUNK) {
+    const piece = data.subarray(at, at + RAM_CHUNK);
+    if (!isZero(piece)) o.phys.writeBytes(o.window.base + at, piece);
+  }
+}
+function isZero(piece: Uint8Array): boolean {
+  for (const b of piece) if (b !== 0) return false;
+  return true;
+}
+
+export interface FwCfgContents {
+  pes: number;
+  dma: Dma;
+  /** What firmware is to start: nothing unless the machine starts in flash. */
+  kernel?: string | Uint8Array | undefined;
+  initrd?: string | Uint8Array | undefined;
+  append?: string | undefined;
+  files?: readonly FwCfgFile[] | undefined;
+}
+
+/** The device with QEMU's items for this machine. */
+export function makeFwCfg(o: FwCfgContents): FwCfg {
+  const { NB_CPUS, KERNEL_SIZE, KERNEL_DATA, INITRD_SIZE, INITRD_DATA, CMDLINE_SIZE, CMDLINE_DATA } = FwCfgKey;
+  const items = new Map<number, Uint8Array>([
+    [NB_CPUS, le32(o.pes).subarray(0, 2)],
+    [FwCfgKey.MAX_CPUS, le32(o.pes).subarray(0, 2)],
+  ]);
+  const add = (size: number, key: number, data: Uint8Array): void => {
+    items.set(size, le32(data.length));
+    items.set(key, data);
+  };
+  if (o.kernel !== undefined) add(KERNEL_SIZE, KERNEL_DATA, unpacked(readInput("kernel", o.kernel, MAX_ITEM)));
+  if (o.initrd !== undefined) add(INITRD_SIZE, INITRD_DATA, readInput("initrd", o.initrd, MAX_ITEM));
+  if (o.append !== undefined) add(CMDLINE_SIZE, CMDLINE_DATA, new TextEncoder().encode(`${o.append}\0`));
+  return new FwCfg({ dma: o.dma, items, files: o.files ?? [] });
+}
+
+/** QEMU unpacks gzip here, and leaves everything else to the firmware. */
+const unpacked = (kernel: Uint8Array): Uint8Array => (compressionOf(kernel) === "gzip" ? decompress("gzip", kernel, MAX_ITEM) : kernel);
