@@ -443,11 +443,13 @@ export class VirtMachine {
       const fresh = this.turnLeft === 0;
       if (fresh && !this.startTurn()) {
         const deadline = this.deadline();
+        this.clock.idle();
         if (this.clock.mode === "wall" || deadline === Infinity) return { idle: true, deadline };
         this.clock.skipTo(deadline);
         continue;
       }
       const count = exact ? Math.min(this.turnLeft, target - this.retired) : this.turnLeft;
+      this.clock.start();
       const n = this.executor.slice(this.pe(this.turnPe), count, fresh);
       this.clock.retired(n);
       this.retired += n;

@@ -105,7 +105,7 @@ function createProgram(name: string, choose: (options: RawOptions) => void): Com
     .option("--device <spec>", "device: virtio-blk-device,drive=ID; may be repeated", collect)
     .option("--console <name>", "which of the guest's consoles to show: serial (ttyAMA0, ttyS0) or virtio (hvc0)", "serial")
     .option("--serial <where>", "where to show it: stdio, none or file:NAME", "stdio")
-    .option("--time <mode>", "wall: as the host's clock; deterministic: by instructions, equal in every run", "deterministic")
+    .option("--time <mode>", "wall: as the host's clock; deterministic: by instructions, equal in every run", "wall")
     .option("--trace <what>", "events to write, by commas: log (RMI and RSI calls, what is unknown or wrong) and those of rme-emu --help")
     .option("--trace-file <file>", "where traced events go (default: standard error)")
     .option("--explain-faults", "explain each abort and granule protection exception: the tables, the rule, what to do")
