@@ -38,8 +38,11 @@ const interpreterModule = (): WebAssembly.Module => {
   return compiled;
 };
 
-/** Who writes memory: an instruction of the running PE, a table walk of it, a device, or the host. */
-export type MemoryWriter = "pe" | "walk" | "device" | "host";
+/** What executes hot code. */
+export type Engine = "interp" | "wasm";
+
+/** Who writes memory: an instruction of the running PE, a table walk of it, the host; or a device or an agent, by name. */
+export type MemoryWriter = "pe" | "walk" | "host" | `device:${string}` | `agent:${string}`;
 
 export class Executor {
   readonly code: CodePages;

@@ -94,6 +94,15 @@ function level0(phys: PhysicalMemory, c: GptConfig, pa: number, stop: number, li
   return table < 2 ** c.pps ? table : bad("its table is above the protected space");
 }
 
+/** GPI of a level 1 entry whose granules are all alike, as most are; -1: they are not. */
+function uniform(phys: PhysicalMemory, pa: number): number {
+  const at = phys.host(pa);
+  if (at === 0) return -1;
+  const low = phys.view.getUint32(at, true);
+  const same = low === phys.view.getUint32(at + 4, true) && low === Math.imul(low & 15, 0x1111_1111) >>> 0;
+  return same ? low & 15 : -1;
+}
+
 /** Adds what the level 1 entry for `pa` says; answers where the next entry begins. */
 function level1(phys: PhysicalMemory, c: GptConfig, table: number, pa: number, stop: number, list: AreaList): number {
   const unit = 2 ** (c.granule + 4);
@@ -103,6 +112,11 @@ function level1(phys: PhysicalMemory, c: GptConfig, table: number, pa: number, s
     list.add(pa, next, undefined, problem(1, text, at));
     return next;
   };
+  const same = uniform(phys, at);
+  if (same >= 0 && isValid(c, same)) {
+    list.add(pa, next, same, gpiName(same));
+    return next;
+  }
   const entry = readEntry(phys, at);
   if (entry === undefined) return bad("not in memory");
   if (Number(entry & 15n) === EntryKind.Contiguous) {

@@ -28,7 +28,8 @@ export interface RmiReply {
 /** Told of every command that returned, for traces and expectations. */
 export type RmiObserver = (name: RmiName, args: readonly bigint[], reply: RmiReply) => void;
 
-function reply(command: Command<RmiName>, regs: readonly bigint[]): RmiReply {
+/** What x0 and up say after a command. */
+export function rmiReply(command: Command<RmiName>, regs: readonly bigint[]): RmiReply {
   const x0 = regs[0] ?? SMC_UNKNOWN;
   const unknown = x0 === SMC_UNKNOWN;
   const { status, index } = unknown ? { status: -1, index: 0 } : unpackRmiCode(x0);
@@ -55,7 +56,7 @@ export class RmiClient {
       );
     }
     const values = args.map((a) => BigInt.asUintN(64, BigInt(a)));
-    const answer = reply(command, yield [BigInt(command.fid), ...values]);
+    const answer = rmiReply(command, yield [BigInt(command.fid), ...values]);
     for (const observer of this.observers) observer(name, values, answer);
     return answer;
   }

@@ -40,6 +40,7 @@ import { DmaPort } from "./dma.ts";
 import { loadFirmware } from "./firmware.ts";
 import { type Loader, loadFlashBoot } from "./flash-boot.ts";
 import type { BusHooks } from "./observe.ts";
+import type { HostSoftware } from "./host-software.ts";
 import type { RealmSoftware } from "./realms.ts";
 import { secureOnly } from "./secure-device.ts";
 import { seedBytes, virtTree } from "./virt-dtb.ts";
@@ -69,7 +70,7 @@ export interface VirtConfig {
   /** Address at which firmware starts, and a raw image is loaded. */
   entry?: number | undefined;
   /** Software of the emulator's own for all Exception levels above a realm, instead of a kernel; there is Root memory for it. */
-  software?: ((machine: VirtMachine, entropy: SeededEntropy) => RealmSoftware) | undefined;
+  software?: ((machine: VirtMachine, entropy: SeededEntropy) => RealmSoftware | HostSoftware) | undefined;
   /** CPU profile and features, for example "max" or "max,lse=off". */
   cpu: string;
   /** Number of PEs, 1..8. */
@@ -123,6 +124,8 @@ export class VirtMachine {
   /** Set when the machine has stopped by itself. */
   end: End | undefined;
   /** Instructions retired by all PEs since power-on. */
+  /** What runs a realm, on a machine made for one. */
+  readonly software: RealmSoftware | HostSoftware | undefined;
   retired = 0;
   private readonly rtc: Pl031Rtc;
   private readonly gpio: Pl061Gpio;
