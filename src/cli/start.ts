@@ -12,13 +12,17 @@ import { type LogOutput, openLog } from "./tracing.ts";
 
 /** Creates the machine, runs it until it ends, and returns the exit code. */
 export async function runMachine(command: RunCommand): Promise<number> {
-  const drives = openDrives(command.drives);
+  const flash = [...(command.firmware?.pflash ?? [])];
+  const files = flash.filter((drive) => drive !== undefined);
+  const all = openDrives([...command.drives, ...files]);
+  const drives = all.slice(0, command.drives.length);
+  const pflash = flash.map((drive) => drive && all[command.drives.length + files.indexOf(drive)]);
   const log = openLog(command);
   try {
-    const options = { ...(await machineOptions(command, drives)), ...(log.log ? { log: log.log } : {}) };
+    const options = { ...(await machineOptions(command, drives)), pflash, ...(log.log ? { log: log.log } : {}) };
     return await runLives(command, options, log);
   } finally {
-    for (const drive of drives) {
+    for (const drive of all) {
       drive.flush();
       drive.close();
     }
@@ -76,16 +80,27 @@ export async function machineOptions(command: RunCommand, drives: readonly FileB
     time: command.time,
     drives: drives.map((backend) => ({ backend })),
     ...boot,
+    ...firmwareOptions(command),
     ...(command.realm === undefined ? {} : { realm: command.realm }),
     ...(command.cpu === undefined ? {} : { cpu: command.cpu }),
     ...(command.dtb === undefined ? {} : { dtb: command.dtb }),
   };
 }
 
+/** Firmware and what is put beside it; drives that are flash are the caller's to open. */
+function firmwareOptions(command: RunCommand): Pick<MachineOptions, "bios" | "loaders" | "fwCfg"> {
+  if (command.firmware === undefined) return {};
+  const { bios, loaders, fwCfg } = command.firmware;
+  return { ...(bios === undefined ? {} : { bios }), loaders, fwCfg };
+}
+
 /** Kernel, initial file system and command line: as given, Debian's, or the bundled program. */
 async function bootFiles(command: RunCommand): Promise<Pick<MachineOptions, "kernel" | "initrd" | "append">> {
   const append = command.append === undefined ? {} : { append: command.append };
   const initrd = command.initrd === undefined ? {} : { initrd: command.initrd };
+  const { firmware } = command;
+  const inFlash = firmware?.bios !== undefined || firmware?.pflash[0] !== undefined;
+  if (command.kernel === undefined && inFlash) return { ...initrd, ...append };
   if (command.kernel === undefined) return { kernel: bundledImage(command.realm ? "realm-hello" : "hello") };
   const isFile = existsSync(command.kernel) || !command.kernel.startsWith("debian");
   const debian = isFile ? undefined : await (await import("./fetch.ts")).debianKernel(command.kernel);

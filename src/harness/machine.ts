@@ -36,9 +36,9 @@ export interface MachineOptions {
   /** Drives of just 64 MiB that are flash banks 0 and 1, and keep what the guest writes unless they are read-only. */
   pflash?: readonly (BlockBackend | undefined)[];
   /** With firmware: more that is in memory at power-on, as QEMU's -device loader. */
-  loaders?: readonly Loader[];
+  loaders?: readonly LoaderEntry[];
   /** Files in fw_cfg, named as firmware expects ("opt/..."). */
-  fwCfg?: readonly FwCfgFile[];
+  fwCfg?: readonly FwCfgEntry[];
   /** Run kernel, initrd and append in a realm of `memory` bytes with `smp` RECs. */
   realm?: RealmOptions;
   /** CPU profile and features ("max", "cortex-a76", "max,lse=off"); default "max". */
@@ -100,6 +100,13 @@ export function realmSetup(o: MachineOptions): Omit<RealmSetup, "memory"> {
   };
 }
 
+/** As QEMU's -device loader: a file or a number in memory, or a PE that starts there. */
+export type LoaderEntry = Loader;
+/** A file in fw_cfg, from a file of the host or with the contents given. */
+export type FwCfgEntry = { name: string } & ({ data: Uint8Array } | { file: string });
+
+const fwCfgFile = (e: FwCfgEntry): FwCfgFile => ({ name: e.name, data: "data" in e ? e.data : readInput("loader", e.file, 2 ** 31) });
+
 function flashContents(o: MachineOptions): readonly [FlashContents | undefined, FlashContents | undefined] {
   const [bank0, bank1] = o.pflash ?? [];
   if (o.bios !== undefined && bank0 !== undefined) throw usageError("two-firmwares", "bios and a drive both want to be flash bank 0");
@@ -153,7 +160,7 @@ export class Machine extends Inspector {
       output: (bytes) => consoles.main?.output(bytes),
       flash: flashContents(options),
       loaders: options.loaders,
-      fwCfg: options.fwCfg,
+      fwCfg: options.fwCfg?.map(fwCfgFile),
       secureOutput: (bytes) => consoles.secure?.output(bytes),
       virtioOutput: (bytes) => consoles.virtio?.output(bytes),
       inputRoom: () => {

@@ -8,6 +8,7 @@ import { addExplainCommands, type ExplainCommand, type GptCommand } from "../exp
 import { addLabCommand, type LabCommand } from "../lab-command.ts";
 import { addVerifyTokenCommand, type VerifyTokenCommand } from "../verify-token-command.ts";
 import { type Drive, parseDrives } from "./drives.ts";
+import { type FirmwareOptions, separateFirmware } from "./firmware.ts";
 import { allowKeys, parseKeyValues, parseSwitch } from "./keyval.ts";
 import { fromQemu } from "./qemu.ts";
 import { parseCount, parseMemory } from "./sizes.ts";
@@ -55,6 +56,8 @@ export interface RunCommand {
   readonly symbols: readonly string[];
   /** File that gets the state of the machine when it stops. */
   readonly save: string | undefined;
+  /** The machine starts in flash; or what firmware would get. */
+  readonly firmware?: FirmwareOptions | undefined;
   /** Run the guest in a realm. */
   readonly realm?: RealmOptions;
 }
@@ -114,10 +117,12 @@ function createProgram(version: string, choose: (command: AnyCommand) => void): 
     .option("--memory <size>", "memory of the machine, 2M to 8G", DEFAULT_MEMORY)
     .option("--smp <n>", `number of processors, 1 to ${MAX_PES}`, "1")
     .option("--cpu <name>", "processor type and features, such as max, cortex-a76 or max,lse=off")
-    .option("--machine <name>", "virt, or virt,secure=on: PEs start at EL3, in the ELF file that --kernel names", "virt")
+    .option("--machine <name>", "virt, or virt,secure=on: PEs start at EL3, in firmware or in the ELF file that --kernel names", "virt")
+    .option("--bios <file>", "firmware, in flash; --kernel, --initrd and --append are handed to it")
     .option("--dtb <file>", "device tree to use instead of the machine's own")
-    .option("--drive <spec>", "disk: file=NAME[,format=raw][,readonly=on]; may be repeated", collect)
-    .option("--device <spec>", "device: virtio-blk-device,drive=ID, virtio-rng-device; may be repeated", collect)
+    .option("--drive <spec>", "disk: file=NAME[,format=raw][,readonly=on]; flash: if=pflash,file=NAME[,unit=0|1]; may be repeated", collect)
+    .option("--device <spec>", "virtio-blk-device,drive=ID; virtio-rng-device; loader,file=NAME[,addr=A]; may be repeated", collect)
+    .option("--fw-cfg <spec>", "file for firmware: name=opt/NAME,string=TEXT or name=opt/NAME,file=FILE; may be repeated", collect)
     .option("--console <name>", "which of the guest's consoles to show: ttyAMA0 (serial) or hvc0 (virtio)", "ttyAMA0")
     .option("--serial <where>", "where to show it: stdio, none or file:NAME", "stdio")
     .option("--time <mode>", "wall: as the host's clock; deterministic: by instructions, equal in every run", "wall")
@@ -185,6 +190,8 @@ interface RawOptions {
   readonly dtb?: string;
   readonly drive?: string[];
   readonly device?: string[];
+  readonly bios?: string;
+  readonly fwCfg?: string[];
   readonly serial: string;
   readonly console: string;
   readonly time: string;
@@ -198,13 +205,15 @@ interface RawOptions {
 }
 
 function runCommand(raw: RawOptions): RunCommand {
-  if (raw.kernel === undefined) {
+  const { firmware, drives, devices } = separateFirmware(raw, raw.drive ?? [], raw.device ?? []);
+  const inFlash = firmware?.bios !== undefined || firmware?.pflash[0] !== undefined;
+  if (raw.kernel === undefined && !inFlash) {
     const needsKernel = (["initrd", "append", "dtb"] as const).find((option) => raw[option] !== undefined);
     if (needsKernel) throw usageError("kernel-not-given", `--${needsKernel} needs --kernel`);
   }
   const machine = parseMachine(raw.machine);
-  if (machine === "virt,secure=on" && raw.kernel === undefined)
-    throw usageError("kernel-not-given", "--machine virt,secure=on needs --kernel FILE: the program to enter at EL3");
+  if (machine === "virt,secure=on" && raw.kernel === undefined && !inFlash)
+    throw usageError("kernel-not-given", "--machine virt,secure=on needs --bios FILE, or --kernel FILE: the program to enter at EL3");
   return {
     kind: "run",
     machine,
@@ -215,7 +224,8 @@ function runCommand(raw: RawOptions): RunCommand {
     initrd: raw.initrd,
     dtb: raw.dtb,
     append: raw.append,
-    drives: parseDrives(raw.drive ?? [], raw.device ?? []),
+    drives: parseDrives(drives, devices),
+    firmware,
     serial: parseSerial(raw.serial),
     console: parseConsole(raw.console),
     time: parseTime(raw.time),

@@ -5,8 +5,9 @@ import { usageError } from "../../util/errors.ts";
 interface Spelling {
   /** Number of values that follow the option. */
   readonly values: 0 | 1;
-  /** Our option with the same meaning; the value is handed on. */
+  /** Our option with the same meaning; the value is handed on, behind `prefix`. */
   readonly to?: string;
+  readonly prefix?: string;
   /** Values (all, when empty) that ask for nothing we would not do anyway: the option is dropped. */
   readonly drop?: readonly string[];
   /** What to tell when neither applies. */
@@ -52,8 +53,9 @@ const SPELLINGS: Readonly<Record<string, Spelling>> = {
   "-icount":        { values: 1, tell: "type --time deterministic" },
   "-hda":           { values: 1, tell: "type --drive file=FILE,format=raw" },
   "-snapshot":      { values: 0, tell: "type --drive file=FILE,format=raw,readonly=on, or work on a copy of the file" },
-  "-bios":          { values: 1, tell: "boot firmware is not supported; type --kernel FILE (an arm64 Image or an ELF file)" },
-  "-pflash":        { values: 1, tell: "boot firmware is not supported; type --kernel FILE (an arm64 Image or an ELF file)" },
+  "-bios":          { values: 1, to: "--bios" },
+  "-pflash":        { values: 1, to: "--drive", prefix: "if=pflash,format=raw,file=" },
+  "-fw_cfg":        { values: 1, to: "--fw-cfg" },
   "-chardev":       { values: 1, tell: "type --serial stdio, --serial none or --serial file:NAME" },
   "-object":        { values: 1, tell: "objects are not supported; virtio-rng takes its numbers from the host without one" },
   "-s":             { values: 0, tell: "there is no gdb server" },
@@ -83,7 +85,7 @@ export function fromQemu(argv: readonly string[], takesValue: (option: string) =
 
 function translate(word: string, spelling: Spelling, value: string | undefined): string[] {
   // "--option=value" keeps a value that begins with a dash from being taken for an option
-  if (spelling.to) return [value === undefined ? spelling.to : `${spelling.to}=${value}`];
+  if (spelling.to) return [value === undefined ? spelling.to : `${spelling.to}=${spelling.prefix ?? ""}${value}`];
   if (spelling.drop && (spelling.drop.length === 0 || spelling.drop.includes(value ?? ""))) return [];
   throw usageError("qemu-option", `${word}${value === undefined ? "" : ` ${value}`}: ${spelling.tell}`);
 }

@@ -151,7 +151,7 @@ describe("what cannot be meant", () => {
     ["an unknown machine", ["--machine", "raspi3"], 'unknown machine "raspi3" (known: virt)'],
     ["a property of the machine that it does not have", ["-M", "virt,acpi=on"], "acpi=on"],
     ["a switch that is neither", ["-M", "virt,secure=maybe"], '"maybe" is neither on nor off'],
-    ["nothing to start at EL3", ["-M", "virt,secure=on"], "needs --kernel"],
+    ["nothing to start at EL3", ["-M", "virt,secure=on"], "needs --bios"],
     ["an unknown property of the machine", ["-M", "virt,colour=red"], 'unknown property "colour"'],
     ["no processors", ["--smp", "0"], "--smp"],
     ["too many processors", ["--smp", "9"], "1 to 8"],
@@ -168,7 +168,6 @@ describe("what cannot be meant", () => {
     ["a monitor on the console", ["-monitor", "stdio"], "there is no monitor"],
     ["a network", ["-netdev", "user,id=n"], "no network device"],
     ["a gdb server", ["-s"], "no gdb server"],
-    ["firmware", ["-bios", "QEMU_EFI.fd"], "type --kernel FILE"],
   ])("refuses %s", (_what, argv, message) => {
     const error = refusal(...argv);
     expect(error.exitCode).toBe(2);
