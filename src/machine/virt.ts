@@ -39,6 +39,7 @@ import { MachineClock, type TimeMode } from "./clock.ts";
 import { DmaPort } from "./dma.ts";
 import { loadFirmware } from "./firmware.ts";
 import { type Loader, loadFlashBoot } from "./flash-boot.ts";
+import type { HostSoftware } from "./host-software.ts";
 import type { BusHooks } from "./observe.ts";
 import type { HostSoftware } from "./host-software.ts";
 import type { RealmSoftware } from "./realms.ts";
@@ -118,7 +119,7 @@ export class VirtMachine {
   readonly executor: Executor;
   readonly el3: El3Agent;
   /** What runs a realm, on a machine made for one. */
-  readonly software: RealmSoftware | undefined;
+  readonly software: RealmSoftware | HostSoftware | undefined;
   /** Told of what bus masters do; see observe.ts. */
   readonly busHooks: BusHooks = {};
   /** Set when the machine has stopped by itself. */
