@@ -152,11 +152,11 @@ interface Profile {
   features: readonly FeatureName[];
 }
 
-const v80: readonly FeatureName[] = ["EL3", "GIC", "ASID16", "AES", "SHA256", "CRC32"];
+const v80: readonly FeatureName[] = ["EL3", "GIC", "ASID16", "AES", "SHA256", "CRC32", "PMUv3"];
 // biome-ignore format: table
 const v82: readonly FeatureName[] = [
   ...v80, "LSE", "RDM", "LOR", "PAN2", "VHE", "VMID16", "HAFDBS", "HPDS2", "XNX", "CnP", "UAO", "RAS", "IESB", "DPB", "FP16",
-  "DotProd", "LRCPC", "SSBS2", "CSV2", "CSV3", "GRAN16K", "Debugv8p2",
+  "DotProd", "LRCPC", "SSBS2", "CSV2", "CSV3", "GRAN16K", "Debugv8p2", "PMUv3p1",
 ];
 // biome-ignore format: table
 /** Everything the emulator implements for its newest profile. Features not here stay available by name ("max,rme=on"). */

@@ -53,6 +53,9 @@ describe("ID registers", () => {
     expect(field(id.ID_AA64MMFR0_EL1, 0)).toBe(2);
     expect(id.MIDR_EL1).toBe(0x410f_d034n);
     expect(field(id.ID_AA64MMFR0_EL1, 28)).toBe(0);
+    // Firmware that knows these cores sets up the PMU without asking.
+    expect(field(id.ID_AA64DFR0_EL1, 8)).toBe(1);
+    expect(field(idRegisters(cpuProfile("cortex-a76")).ID_AA64DFR0_EL1, 8)).toBe(4);
   });
 });
 
