@@ -14,6 +14,13 @@ export const BITMASKS = 0x1_0000;
 export const CRC_TABLES = 0x2_0000;
 /** A TLB table without entries. */
 export const EMPTY_TLB = 0x3_0000;
+/** How often branches led to a predecoded entry: 32-bit counters, shared by entries that are 64 pages apart. See cpu/jit. */
+export const VISITS = 0x4_0000;
+export const VISITS_MASK = 0x3_fffc;
+/** Count at which an entry is worth translating; 0: never. */
+export const VISITS_LIMIT = 0x3_8000;
+/** Handlers that translated entries had before, 32 bits each. */
+export const PLAIN_HANDLERS = 0x8_0000;
 export const PE_BASE = 0x10_0000;
 export const PE_STRIDE = 0x20_0000;
 export const PREDECODE_BASE = 0x200_0000;

@@ -34,6 +34,8 @@ export class CodePages {
   private readonly free: number[] = [];
   /** Dropped pages whose slot may still be the current page of a running PE. */
   private quarantine: CodePage[] = [];
+  /** Told of a page before its entries are reset. */
+  beforeChange: ((page: CodePage) => void) | undefined;
   private readonly entry: Entry = { handler: 0, operand: 0 };
 
   constructor(phys: PhysicalMemory, domain: TlbDomain, context: DecodeContext) {
@@ -115,6 +117,7 @@ export class CodePages {
         this.drop(page);
         continue;
       }
+      this.beforeChange?.(page);
       const from = Math.max(pa, page.pa);
       const to = Math.min(pa + length, page.pa + 4096);
       const first = (from - page.pa) >> 2;
@@ -125,6 +128,7 @@ export class CodePages {
   /** Forgets the page: it may be written at full speed until it is executed again. */
   drop(page: CodePage): void {
     if (page.dead) return;
+    this.beforeChange?.(page);
     page.dead = true;
     this.byPa.delete(page.pa / 4096);
     this.domain.dropFetch(page.offset);

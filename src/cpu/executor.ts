@@ -16,12 +16,16 @@ import { bitmaskTable, crcTables } from "./emit/tables.ts";
 import { branchAddress } from "./exceptions.ts";
 import { generateInterpreter } from "./interp/generate.ts";
 import type { DecodeContext } from "./interp/predecode.ts";
+import { REGION_LIMIT } from "./jit/blocks.ts";
+import { RegionEngine } from "./jit/engine.ts";
+import { JsEngine } from "./jit/js/engine.ts";
 import type { Pe } from "./pe.ts";
 import { SlowPath } from "./slow-path.ts";
 
 interface Exports {
   run(pe: number): number;
   step(pe: number): number;
+  plain(pe: number, ip: number): number;
   pac(pe: number, pointer: bigint, modifier: bigint, key: number): bigint;
   table: WebAssembly.Table;
 }
@@ -29,8 +33,8 @@ interface Exports {
 /** Tables that data accesses look into; while a watchpoint is armed they are replaced by one that always misses. */
 const DATA_TABLES = [Off.TLB_R, Off.TLB_W, Off.TLB_UR, Off.TLB_UW] as const;
 
-/** Straight-line code runs at most to the end of its page between two budget checks. */
-const SLACK = 1100;
+/** Between two budget checks a translated region runs forward, and then straight-line code to the end of its page. */
+const SLACK = 1100 + REGION_LIMIT;
 
 let compiled: WebAssembly.Module | undefined;
 const interpreterModule = (): WebAssembly.Module => {
@@ -39,7 +43,7 @@ const interpreterModule = (): WebAssembly.Module => {
 };
 
 /** What executes hot code. */
-export type Engine = "interp" | "wasm";
+export type Engine = "interp" | "wasm" | "js";
 
 /** Who writes memory: an instruction of the running PE, a table walk of it, the host; or a device or an agent, by name. */
 export type MemoryWriter = "pe" | "walk" | "host" | `device:${string}` | `agent:${string}`;
@@ -52,6 +56,9 @@ export class Executor {
    */
   writeObserver: ((pa: number, length: number, by: MemoryWriter) => void) | undefined;
   private readonly pes: readonly Pe[];
+  /** Translates hot code; undefined when the interpreter does everything. */
+  readonly engine: RegionEngine | undefined;
+  readonly blocks: JsEngine | undefined;
   private readonly phys: PhysicalMemory;
   private readonly domain: TlbDomain;
   private readonly slow: SlowPath;
@@ -69,7 +76,7 @@ export class Executor {
   /** 4 KiB pages that hold another PE's exclusive reservation: writes to them clear it. */
   private readonly watched = new Map<number, Set<Pe>>();
 
-  constructor(phys: PhysicalMemory, domain: TlbDomain, pes: readonly Pe[], context: DecodeContext) {
+  constructor(phys: PhysicalMemory, domain: TlbDomain, pes: readonly Pe[], context: DecodeContext, engine: Engine = "interp") {
     this.phys = phys;
     this.domain = domain;
     this.pes = pes;
@@ -91,10 +98,43 @@ export class Executor {
         decode: (_base: number, ip: number) => (this.code.decode(ip) ? 0 : 1),
         fetch: (base: number) => this.fetch(pe(base)),
         landing: (base: number, ip: number) => this.landing(pe(base), ip),
+        probe: (base: number, kind: number) => this.slow.probe(pe(base), kind, this.domain.allowWrite),
+        hot: (base: number, ip: number) => this.hot(pe(base), ip),
+        block: (base: number, ip: number) => (this.blocks as JsEngine).run(base, ip),
         helper: (base: number, index: number, insn: number) => (helpers[index] as (typeof helpers)[number])(pe(base).st, insn),
       },
     });
     this.exports = instance.exports as unknown as Exports;
+    if (engine === "wasm") {
+      const pages = phys.memory.buffer.byteLength / 65536;
+      const { code } = this;
+      this.engine = new RegionEngine({
+        code,
+        context,
+        memory: phys.memory,
+        pages: { initial: pages, maximum: pages },
+        exports: instance.exports,
+      });
+    }
+    if (engine === "js") {
+      const { code, exports } = this;
+      this.blocks = new JsEngine({
+        code,
+        context,
+        memory: phys.memory,
+        exports: instance.exports,
+        hooks: {
+          plain: exports.plain,
+          helper: (base, index, insn) => (helpers[index] as (typeof helpers)[number])(pe(base).st, insn),
+          probe: (base, kind) => this.slow.probe(pe(base), kind, domain.allowWrite),
+        },
+      });
+    }
+  }
+  /** Generated code reached the entry at `ip` often. */
+  private hot(pe: Pe, ip: number): void {
+    this.engine?.hot(ip);
+    this.blocks?.hot(ip, pe.st.get(Off.PCBASE) + BigInt(ip >>> 1));
   }
 
   /** Instructions retired in the slice that is under way; exact inside helpers, devices and agents. */
@@ -125,6 +165,8 @@ export class Executor {
   slice(pe: Pe, count: number, fresh = true): number {
     const { st } = pe;
     this.code.quiesce();
+    this.engine?.work();
+    this.blocks?.work();
     this.stopRequested = false;
     this.unwatch(pe);
     if (fresh) pe.pollInterrupts();

@@ -64,6 +64,27 @@ export class SlowPath {
     return second ? this.device(pe, kind, [first, second]) : REDIRECTED;
   }
 
+  /**
+   * Like access, but without any effect on the guest: for translated code, which leaves everything but plain RAM to the
+   * interpreter. REDIRECTED: not plain RAM, or a fault.
+   */
+  probe(pe: Pe, kind: number, allowWrite: (pa: number) => boolean): number {
+    const { st, mmu } = pe;
+    const lo = st.lo(Off.VA);
+    const hi = st.hi(Off.VA);
+    const bytes = accessBytes(kind);
+    const misaligned = this.misaligned(kind, lo, bytes);
+    if ((lo & 0xfff) + bytes > 4096) return REDIRECTED;
+    if (misaligned && (st.lo(Off.ALIGN) !== 0 || this.crossesUnit(pe, kind, lo, bytes))) return REDIRECTED;
+    const write = (kind & Kind.STORE) !== 0 || isAtomic(kind);
+    const access = isAtomic(kind) ? Access.ReadWrite : kind & Kind.STORE ? Access.Write : Access.Read;
+    if (!mmu.translate(lo, hi, access, (kind & Kind.UNPRIVILEGED) !== 0)) return REDIRECTED;
+    if (mmu.device && (misaligned || kind & Kind.ZVA)) return REDIRECTED;
+    const { pa, pas } = mmu;
+    const host = this.phys.hostIn(pa, pas, write);
+    return host === 0 || (write && !allowWrite(pa)) ? REDIRECTED : host;
+  }
+
   /** Watchpoints: true when the exception was taken. */
   private watched(pe: Pe, kind: number, bytes: number): boolean {
     const write = (kind & (Kind.STORE | Kind.ATOMIC | Kind.ZVA)) !== 0;

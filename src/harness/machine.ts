@@ -1,11 +1,13 @@
 // A machine as its user handles it.
 
-import type { BlockBackend } from "../devices/virtio/index.ts";
+import type { Engine } from "../cpu/executor.ts";
 import type { FwCfgFile } from "../devices/fw-cfg.ts";
+import type { BlockBackend } from "../devices/virtio/index.ts";
 import { type BoardName, planRealm, type RealmSetup } from "../host/index.ts";
-import { hostMemoryFor, RealmSoftware } from "../machine/realms.ts";
+import { readInput } from "../loader/files.ts";
 import type { FlashContents } from "../machine/boot-flash.ts";
 import type { Loader } from "../machine/flash-boot.ts";
+import { hostMemoryFor, RealmSoftware } from "../machine/realms.ts";
 import { type End, VirtMachine } from "../machine/virt.ts";
 import { HashAlgorithm } from "../rmm/status.ts";
 import type { Question } from "../teach/explain.ts";
@@ -16,7 +18,11 @@ import { type TraceEvent, type TraceKind, Tracer } from "../trace/events.ts";
 import { EmuError, usageError } from "../util/errors.ts";
 import { Console, type WaitOptions } from "./console.ts";
 import { Inspector } from "./inspect.ts";
+import { type ConsoleName, NamedConsoles, writerOf } from "./named-consoles.ts";
 import { readSnapshot, writeSnapshot } from "./snapshot.ts";
+
+/** The largest file that is looked at as an RMM: a whole flash image, to tell what it is. */
+const MAX_RMM_FILE = 64 * 2 ** 20;
 
 /** Boards. */
 const MACHINES = ["virt", "virt,secure=on"] as const;
@@ -57,6 +63,8 @@ export interface MachineOptions {
   drives?: readonly { backend: BlockBackend }[];
   /** "deterministic" (default): time is retired instructions. "wall": time follows the host. */
   time?: "deterministic" | "wall";
+  /** What executes hot code; results do not depend on it. Default: $RME_ENGINE, else "interp". */
+  engine?: Engine;
   /** Seed of everything random in the machine; default 1. */
   seed?: bigint;
   /** Real-time clock at power-on in seconds since 1970; default 2026-01-01 (deterministic) or now (wall). */
@@ -78,6 +86,8 @@ export interface RealmOptions {
   pmuCounters?: number;
   /** Destroy the realm and give back its memory when it has ended; default false. */
   teardown?: boolean;
+  /** An RMM (TF-RMM for qemu_virt: rmm.img, or an ELF file) that runs at R-EL2 in place of the built-in agent: path or contents. */
+  rmm?: string | Uint8Array;
 }
 
 /** What a realm is made of, from the options of its machine. */
@@ -114,6 +124,13 @@ function flashContents(o: MachineOptions): readonly [FlashContents | undefined, 
   return [o.bios === undefined ? drive(bank0) : { image: o.bios }, drive(bank1)];
 }
 
+const ENGINES: readonly string[] = ["interp", "wasm"] satisfies Engine[];
+function defaultEngine(): Engine {
+  const name = process.env.RME_ENGINE ?? "interp";
+  if (!ENGINES.includes(name)) throw usageError("bad-engine", `RME_ENGINE takes ${ENGINES.join(" or ")}, not ${name}`);
+  return name as Engine;
+}
+
 /** Why `run` returned. */
 export type StopReason = End | { kind: "halted" } | { kind: "stopped" };
 
@@ -131,6 +148,9 @@ export class Machine extends Inspector {
   readonly virtioConsole: Console;
   /** The second PL011 of virt,secure=on: what the Secure world prints. */
   readonly secureConsole: Console;
+  /** The consoles by the part that they play: see named-consoles.ts. */
+  readonly consoles: Readonly<Record<ConsoleName, Console>>;
+  private readonly inputs: readonly Console[];
   private stopWanted = false;
   private wake: (() => void) | undefined;
   /** Somebody may still type: idling for ever is no reason to stop. */
@@ -139,13 +159,15 @@ export class Machine extends Inspector {
   private constructor(options: MachineOptions) {
     const memory = options.memory ?? 2 ** 30;
     const realm = options.realm && planRealm({ ...realmSetup(options), memory });
+    const rmm = options.realm?.rmm === undefined ? undefined : readInput("rmm", options.realm.rmm, MAX_RMM_FILE);
     const drives = (options.drives ?? []).map((d) => d.backend);
-    const consoles: { main?: Console; virtio?: Console; secure?: Console } = {};
+    const consoles: { main?: Console; virtio?: Console; secure?: Console; named?: NamedConsoles } = {};
     const board = new VirtMachine({
       cpu: options.cpu ?? (realm ? "max,rme=on" : "max"),
       smp: options.smp ?? 1,
-      memory: realm ? hostMemoryFor(memory) : memory,
+      memory: realm ? hostMemoryFor(memory, rmm !== undefined) : memory,
       time: options.time ?? "deterministic",
+      engine: options.engine ?? defaultEngine(),
       seed: options.seed ?? 1n,
       epoch: options.epoch ?? (options.time === "wall" ? Math.floor(Date.now() / 1000) : DEFAULT_EPOCH),
       secure: options.machine === "virt,secure=on",
@@ -156,8 +178,14 @@ export class Machine extends Inspector {
       append: options.append,
       drives: realm ? [] : drives,
       software:
-        realm && ((board, entropy) => new RealmSoftware(board, { realm, drives, entropy, teardown: options.realm?.teardown ?? false })),
-      output: (bytes) => consoles.main?.output(bytes),
+        realm &&
+        ((board, entropy) => new RealmSoftware(board, { realm, drives, entropy, rmm, teardown: options.realm?.teardown ?? false })),
+      output: (bytes) => {
+        const writer = writerOf(board);
+        consoles.main?.output(bytes, writer);
+        consoles.named?.uart0(bytes, writer);
+      },
+      say: (who, line) => consoles.named?.say(who, line),
       flash: flashContents(options),
       loaders: options.loaders,
       fwCfg: options.fwCfg?.map(fwCfgFile),
@@ -165,6 +193,7 @@ export class Machine extends Inspector {
       virtioOutput: (bytes) => consoles.virtio?.output(bytes),
       inputRoom: () => {
         consoles.main?.pump();
+        for (const own of consoles.named?.own ?? []) own.pump();
         consoles.secure?.pump();
         consoles.virtio?.pump();
       },
@@ -176,7 +205,19 @@ export class Machine extends Inspector {
     this.console = consoles.main = new Console((bytes) => board.serialInput.receive(bytes), woken);
     this.virtioConsole = consoles.virtio = new Console((bytes) => board.hvcInput.receive(bytes), woken);
     this.secureConsole = consoles.secure = new Console((bytes) => board.secureUart.receive(bytes), woken);
-    for (const on of [this.console, this.virtioConsole, this.secureConsole]) on.run = (pattern, o) => this.waitFor(pattern, o, on);
+    const named = new NamedConsoles(
+      { main: this.console, secure: this.secureConsole, hvc0: this.virtioConsole },
+      {
+        realm: realm !== undefined,
+        secure: options.machine === "virt,secure=on",
+        receive: (bytes) => board.serialInput.receive(bytes),
+        sent: woken,
+      },
+    );
+    consoles.named = named;
+    this.consoles = named.all;
+    this.inputs = [...new Set([this.console, this.virtioConsole, this.secureConsole, ...named.own])];
+    for (const on of this.inputs) on.run = (pattern, o) => this.waitFor(pattern, o, on);
   }
 
   /** Builds the machine and loads what it boots. Throws EmuError for bad input. */
@@ -279,9 +320,7 @@ export class Machine extends Inspector {
     return undefined;
   }
   private pumpInput(): void {
-    this.console.pump();
-    this.secureConsole.pump();
-    this.virtioConsole.pump();
+    for (const on of this.inputs) on.pump();
   }
   private sleep(ms: number): Promise<void> {
     return new Promise((resolve) => {

@@ -3,13 +3,13 @@
 import { type Features, parseCpu } from "../arch/features.ts";
 import { Off, RAM_POOL } from "../arch/layout.ts";
 import { PeState } from "../arch/state.ts";
-import { Executor } from "../cpu/executor.ts";
+import { type Engine, Executor } from "../cpu/executor.ts";
 import { mmuFeatures, rowAvailable } from "../cpu/feature-use.ts";
 import { Pe, type PeHooks } from "../cpu/pe.ts";
 import { fastIndex } from "../cpu/sysreg-map.ts";
+import type { CfiFlash } from "../devices/cfi-flash.ts";
 import type { Receiver } from "../devices/device.ts";
 import type { FwCfg, FwCfgFile } from "../devices/fw-cfg.ts";
-import type { CfiFlash } from "../devices/cfi-flash.ts";
 import { Gic } from "../devices/gic/index.ts";
 import { Pl011Uart } from "../devices/pl011.ts";
 import { Pl031Rtc } from "../devices/pl031.ts";
@@ -27,6 +27,7 @@ import {
 } from "../devices/virtio/index.ts";
 import { El3Agent } from "../el3/agent.ts";
 import type { PowerControl } from "../el3/power.ts";
+import type { Row } from "../isa/table.ts";
 import { type Boot, loadBoot } from "../loader/boot.ts";
 import type { FdtTree } from "../loader/fdt.ts";
 import { PhysicalMemory, RAM_CHUNK, type RamChunk } from "../mem/physical.ts";
@@ -41,7 +42,6 @@ import { loadFirmware } from "./firmware.ts";
 import { type Loader, loadFlashBoot } from "./flash-boot.ts";
 import type { HostSoftware } from "./host-software.ts";
 import type { BusHooks } from "./observe.ts";
-import type { HostSoftware } from "./host-software.ts";
 import type { RealmSoftware } from "./realms.ts";
 import { secureOnly } from "./secure-device.ts";
 import { seedBytes, virtTree } from "./virt-dtb.ts";
@@ -79,6 +79,8 @@ export interface VirtConfig {
   /** RAM, a multiple of 1 MiB, at most 8 GiB. */
   memory: number;
   time: TimeMode;
+  /** What executes hot code; the guest cannot tell. Default: the interpreter. */
+  engine?: Engine | undefined;
   /** Seeds what is random in a machine: kaslr-seed, rng-seed, RNDR, the virtio rng. */
   seed: bigint;
   /** Real-time clock at power-on, seconds since 1970. */
@@ -92,6 +94,8 @@ export interface VirtConfig {
   output(bytes: Uint8Array): void;
   /** Console output of the second PL011, which is Secure. */
   secureOutput?: (bytes: Uint8Array) => void;
+  /** A line of the emulator's own firmware or host, in place of what real software would print. */
+  say?: (who: "firmware" | "host", line: string) => void;
   /** Output of the virtio console (hvc0). */
   virtioOutput(bytes: Uint8Array): void;
   /** A console that had refused input has room again. */
@@ -118,15 +122,13 @@ export class VirtMachine {
   readonly powerKey: GpioKey;
   readonly executor: Executor;
   readonly el3: El3Agent;
-  /** What runs a realm, on a machine made for one. */
-  readonly software: RealmSoftware | HostSoftware | undefined;
   /** Told of what bus masters do; see observe.ts. */
   readonly busHooks: BusHooks = {};
+  /** What runs a realm, on a machine made for one. */
+  readonly software: RealmSoftware | HostSoftware | undefined;
   /** Set when the machine has stopped by itself. */
   end: End | undefined;
   /** Instructions retired by all PEs since power-on. */
-  /** What runs a realm, on a machine made for one. */
-  readonly software: RealmSoftware | HostSoftware | undefined;
   retired = 0;
   private readonly rtc: Pl031Rtc;
   private readonly gpio: Pl061Gpio;
@@ -184,15 +186,16 @@ export class VirtMachine {
       has: (feature) => this.features.has(feature),
       frequency: this.clock.hz,
       entropy: (n) => this.random(n),
-      log: config.log,
+      log: (line) => {
+        config.log(line);
+        config.say?.("firmware", line);
+      },
     });
     for (let i = 0; i < config.smp; i++) this.pes.push(this.makePe(i));
-    this.executor = new Executor(this.phys, this.domain, this.pes, {
-      available: (row) => rowAvailable(this.features, row.features),
-      fastIndex,
-    });
+    const available = (row: Row) => rowAvailable(this.features, row.features);
+    this.executor = new Executor(this.phys, this.domain, this.pes, { available, fastIndex }, config.engine);
     this.clock.progress = () => this.executor.progress;
-    this.phys.onRomWrite = (pa, length) => this.executor.memoryWritten(pa, length, "device");
+    this.phys.onRomWrite = (pa, length) => this.executor.memoryWritten(pa, length, "device:flash");
     this.phys.onRomSwitch = () => {
       for (const pe of this.pes) pe.mmu.flushL1();
     };
@@ -275,10 +278,11 @@ export class VirtMachine {
    * monitors. The check in front of them is configured like that of PE 0: firmware gives all requesters the same table.
    */
   private dma(device: string): DmaPort {
+    const by = `device:${device}` as const;
     return new DmaPort(device, {
       phys: this.phys,
       check: () => this.pe(0).mmu.granuleCheck,
-      written: (pa, length) => this.executor.memoryWritten(pa, length, "device"),
+      written: (pa, length) => this.executor.memoryWritten(pa, length, by),
       refused: (transfer) => this.busHooks.refused?.(transfer),
     });
   }

@@ -41,7 +41,7 @@ export class BareInterpreter {
       throw new Error(`unexpected call of ${name}`);
     };
     const imports: Record<string, unknown> = { m: memory };
-    for (const name of ["decode", "fetch", "landing"]) imports[name] = unexpected(name);
+    for (const name of ["decode", "fetch", "landing", "probe", "hot", "block"]) imports[name] = unexpected(name);
     imports.systemJs = (_pe: number, op: number, insn: number) => {
       this.trapped = { op, insn };
       return 1;

@@ -2,7 +2,7 @@
 // address, the predecoded entry (ip) and the instruction word.
 
 import { BITMASKS, Off } from "../../arch/layout.ts";
-import { conditionOf, type Flags } from "../../ir/flags.ts";
+import { canonical, conditionOf, type Flags } from "../../ir/flags.ts";
 import { I32, I64, Op, state, type ValType, type Value } from "../../ir/value.ts";
 import { Bytes } from "../../wasm/bytes.ts";
 import type { Func } from "../../wasm/module.ts";
@@ -14,7 +14,7 @@ export const IP = 1;
 export const INSN = 2;
 
 /** The flags as they stand in the PE block. */
-const flagsInMemory = (): Flags => ({
+export const flagsInMemory = (): Flags => ({
   kind: "canonical",
   values: [state(Off.NF, I64), state(Off.ZF, I64), state(Off.CF, I32), state(Off.VF, I64)],
 });
@@ -109,6 +109,11 @@ export class Emitter {
     this.op(W.return, W.end);
   }
 
+  /** The flags before the instruction. */
+  protected flags(): Flags {
+    return flagsInMemory();
+  }
+
   // ---- values ----------------------------------------------------------------------------------------------------
   protected count(n: Value): void {
     if (n.uses++ > 0) return;
@@ -198,10 +203,10 @@ export class Emitter {
         this.loadState(n.imm, n.type === I64 ? W.i64Load : W.i32Load);
         return;
       case Op.Cond:
-        this.fresh(conditionOf(flagsInMemory(), n.imm));
+        this.fresh(conditionOf(this.flags(), n.imm));
         return;
       case Op.Flag:
-        this.fresh(flagsInMemory().values[n.imm] as Value);
+        this.fresh(canonical(this.flags())[n.imm] as Value);
         return;
       case Op.Pc:
         this.loadState(Off.PCBASE, W.i64Load);

@@ -2,7 +2,7 @@
 
 import { Off, TLB_ENTRIES } from "../../arch/layout.ts";
 import type { Effect } from "../../ir/builder.ts";
-import { canonical } from "../../ir/flags.ts";
+import { canonical, type Flags } from "../../ir/flags.ts";
 import { F32, F64, I32, I64, Op, V128, Value } from "../../ir/value.ts";
 import { Kind } from "./access.ts";
 import { Emitter, flagSlots, INSN, IP, loadOp, PE } from "./emitter.ts";
@@ -21,7 +21,7 @@ export class Lowering extends Emitter {
    * that hit the L1 TLB; the rest goes to the slow path, which answers an address or -1 (redirect).
    * For stores the address may be the PE's VAL buffer: then `commit` must follow (see store).
    */
-  private address(va: number, kind: number): number {
+  protected address(va: number, kind: number): number {
     const host = this.local(I32);
     const table =
       kind & (Kind.STORE | Kind.ATOMIC | Kind.ZVA)
@@ -141,7 +141,7 @@ export class Lowering extends Emitter {
     this.commit(host, kind);
   }
   /** A store that landed in the VAL buffer is completed by the slow path (device, page crossing). */
-  private commit(host: number, kind: number): void {
+  protected commit(host: number, kind: number): void {
     this.get(host);
     this.get(PE);
     this.i32(Off.VAL);
@@ -176,6 +176,8 @@ export class Lowering extends Emitter {
     const values = e.values.map((value) => ({ value, local: this.toLocal(value) }));
     const host = this.address(va, kind);
     e.status.local = this.local(I32);
+    this.i32(0);
+    this.set(e.status.local);
     this.loadState(Off.EXSIZE);
     this.i32(size);
     this.op(W.i32Eq);
@@ -241,17 +243,23 @@ export class Lowering extends Emitter {
       return -1;
     });
     // Flags may read register values and old flags: computed before any write, stored last.
-    const flags = list.flatMap((e) => (e.e === "setFlags" ? [canonical(e.f).map((n) => this.toLocal(n))] : []));
+    const flags = list.flatMap((e) => (e.e === "setFlags" ? [e.f.values.map((n) => this.toLocal(n))] : []));
     for (const [i, e] of list.entries()) this.write(e, ready[i] as number);
-    for (const f of flags) {
-      flagSlots.forEach((slot, i) => {
-        this.get(PE);
-        this.get(f[i] as number);
-        this.mem(i === 2 ? W.i32Store : W.i64Store, slot);
-      });
-    }
+    for (const f of flags) this.writeFlags(f);
   }
-  private write(e: Effect, ready: number): void {
+  /** What is kept of new flags: their canonical form. */
+  protected flagsToKeep(f: Flags): Flags {
+    return { kind: "canonical", values: canonical(f) };
+  }
+  /** Stores flags whose values (as flagsToKeep gave them) stand in `locals`. */
+  protected writeFlags(locals: readonly number[]): void {
+    flagSlots.forEach((slot, i) => {
+      this.get(PE);
+      this.get(locals[i] as number);
+      this.mem(i === 2 ? W.i32Store : W.i64Store, slot);
+    });
+  }
+  protected write(e: Effect, ready: number): void {
     switch (e.e) {
       case "setX": {
         if (e.r.op === Op.Const && e.r.imm === 31) return;
@@ -379,8 +387,8 @@ export class Lowering extends Emitter {
         this.count(e.index);
         break;
       case "setFlags":
-        // The canonical form is what gets written: share its nodes by replacing the flags.
-        e.f = { kind: "canonical", values: canonical(e.f) };
+        // What gets written shares its nodes with the rest: it replaces the flags.
+        e.f = this.flagsToKeep(e.f);
         for (const v of e.f.values) this.count(v);
         break;
       case "setState":

@@ -17,7 +17,8 @@ export const Sig = {
   miss: 7,
   systemJs: 8,
   helper: 9,
-  none: 10,
+  refill: 10,
+  visit: 11,
 } as const;
 
 export const signatures: readonly Signature[] = [
@@ -28,10 +29,11 @@ export const signatures: readonly Signature[] = [
   sig([i, i, i, i], [i]), // system(pe, ip, insn, op) -> nonzero: redirect
   sig([i, I64, I64, i], [I64]), // pac(pe, pointer, modifier, offset of the key)
   sig([i, I64, i], [i]), // crc32(accumulator, value, bytes | castagnoli << 8)
-  sig([i, i], [i]), // miss(pe, kind), commitJs(pe, kind), decode(pe, ip), landing(pe, ip)
+  sig([i, i], [i]), // miss(pe, kind), probe(pe, kind), commitJs(pe, kind), decode(pe, ip), landing(pe, ip), plain(pe, ip), block(pe, ip)
   sig([i, i, i], [i]), // systemJs(pe, op, insn)
   sig([i, i, i], []), // helper(pe, index, insn)
-  sig([], []),
+  sig([i, I64, i], [i]), // near(pe, va, kind), refill(pe, va, kind) -> address, or -1
+  sig([i, i], []), // visit(pe, ip), hot(pe, ip)
 ];
 
 /** JavaScript functions that the module imports, in order. */
@@ -43,9 +45,27 @@ export const runtimeImports = [
   ["fetch", Sig.jump],
   ["landing", Sig.miss],
   ["helper", Sig.helper],
+  ["probe", Sig.miss],
+  ["hot", Sig.visit],
+  ["block", Sig.miss],
 ] as const;
 
 /** Functions generated at the start of the runtime module, in order. */
-export const runtimeFuncs = ["slow", "commit", "system", "pac", "crc32", "jump", "run", "step"] as const;
+export const runtimeFuncs = [
+  "near",
+  "slow",
+  "refill",
+  "commit",
+  "system",
+  "pac",
+  "crc32",
+  "jump",
+  "run",
+  "step",
+  "plain",
+  "visit",
+  "help",
+  "enterBlock",
+] as const;
 
 export type RuntimeFn = (typeof runtimeImports)[number][0] | (typeof runtimeFuncs)[number];

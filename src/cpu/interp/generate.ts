@@ -9,7 +9,7 @@ import { IP, type Lowering, PE } from "../emit/lower.ts";
 import { W } from "../emit/opcodes.ts";
 import { runtimeFuncs, runtimeImports, Sig, signatures } from "../emit/runtime-abi.ts";
 import { build, handlerCount, variants } from "./handlers.ts";
-import { lowering, nextEntry, retire } from "./page.ts";
+import { countVisit, lowering, nextEntry, retire } from "./page.ts";
 import { runtimeFunctions } from "./runtime.ts";
 import { specialHandlers } from "./special.ts";
 
@@ -48,6 +48,7 @@ function takeBranch(l: Lowering, off: Value): void {
   l.get(PE);
   l.call("jump");
   l.op(W.return, W.end);
+  countVisit(l, target);
   l.get(PE);
   l.get(left);
   l.get(target);
@@ -103,7 +104,7 @@ export function generateInterpreter(memory: ModuleSpec["memory"]): Uint8Array {
   const handlers = specialHandlers();
   for (let i = 0; i < variants.length; i++) handlers.push(rowHandler(i));
   if (handlers.length !== handlerCount) throw new Error("interp: handler count");
-  const exported = ["run", "step", "pac"] as const;
+  const exported = ["run", "step", "refill", "plain", "visit", "pac", "crc32", "help", "enterBlock"] as const;
   return assemble({
     memory,
     signatures,

@@ -2,7 +2,7 @@
 // {handler index, operand word}, 8 bytes per instruction; ip is the address of an entry. While a page runs, Off.BUDGET =
 // remaining + (ip >> 3), so straight-line code costs nothing; between pages and in JavaScript it holds `remaining`.
 
-import { Off } from "../../arch/layout.ts";
+import { Off, VISITS, VISITS_LIMIT, VISITS_MASK } from "../../arch/layout.ts";
 import { I32 } from "../../ir/value.ts";
 import { IP, Lowering, PE } from "../emit/lower.ts";
 import { W } from "../emit/opcodes.ts";
@@ -73,4 +73,29 @@ export function retire(l: Lowering): number {
   return r;
 }
 
-/** The taken branch: within the page to its entry, otherwise by PC. */
+/** Counts a way to the entry in local `ip`; tells JavaScript when it becomes worth translating. */
+export function countVisit(l: Lowering, ip: number): void {
+  const at = l.local(I32);
+  const count = l.local(I32);
+  l.get(ip);
+  l.i32(1);
+  l.op(W.i32ShrU);
+  l.i32(VISITS_MASK);
+  l.op(W.i32And);
+  l.tee(at);
+  l.get(at);
+  l.mem(W.i32Load, VISITS);
+  l.i32(1);
+  l.op(W.i32Add);
+  l.tee(count);
+  l.mem(W.i32Store, VISITS);
+  l.get(count);
+  l.i32(0);
+  l.mem(W.i32Load, VISITS_LIMIT);
+  l.op(W.i32Eq);
+  l.block(W.if);
+  l.get(PE);
+  l.get(ip);
+  l.call("hot");
+  l.op(W.end);
+}

@@ -1,20 +1,21 @@
 // The functions around the handlers: slow paths into JavaScript, pointer authentication, CRC32, jump and the central loop.
 
-import { CRC_TABLES, Off, TLB_ENTRIES } from "../../arch/layout.ts";
+import { CRC_TABLES, Off, PLAIN_HANDLERS, TLB_ENTRIES } from "../../arch/layout.ts";
 import { I32, I64 } from "../../ir/value.ts";
 import type { Func } from "../../wasm/module.ts";
 import { Kind } from "../emit/access.ts";
-import { type Lowering, PE } from "../emit/lower.ts";
+import { IP, type Lowering, PE } from "../emit/lower.ts";
 import { W } from "../emit/opcodes.ts";
 import { runtimeFuncs, Sig } from "../emit/runtime-abi.ts";
-import { EXIT_BUDGET, leavePage, lowering, REDIRECT, resumePage } from "./page.ts";
+import { handlerCount } from "./handlers.ts";
+import { countVisit, EXIT_BUDGET, leavePage, lowering, REDIRECT, resumePage } from "./page.ts";
 
 type FuncBuilder = () => Func;
 
-/** slow(pe, ip, va, kind): misaligned accesses that stay in a page of the L1 TLB; everything else by JavaScript. */
-const slow: FuncBuilder = () => {
-  const l = lowering(4);
-  const [VA, KIND] = [2, 3];
+/** near(pe, va, kind): address of a misaligned plain access that stays in a page of the L1 TLB, or -1. */
+const near: FuncBuilder = () => {
+  const l = lowering(3);
+  const [VA, KIND] = [1, 2];
   const entry = l.local(I32);
   // Plain kinds only: no atomic, exclusive, ordered or ZVA flag, and no alignment checking.
   l.get(KIND);
@@ -69,6 +70,16 @@ const slow: FuncBuilder = () => {
   l.mem(W.i32Load, 8);
   l.get(VA);
   l.op(W.wrap, W.i32Add, W.return, W.end, W.end, W.end);
+  l.i32(-1);
+  return l.func(Sig.refill);
+};
+
+/** slow(pe, ip, va, kind): what `near` does not find is answered by JavaScript; -1: an exception was taken. */
+const slow: FuncBuilder = () => {
+  const l = lowering(4);
+  const [VA, KIND] = [2, 3];
+  const host = l.local(I32);
+  tryNear(l, VA, KIND, host);
   l.get(PE);
   l.get(VA);
   l.mem(W.i64Store, Off.VA);
@@ -76,15 +87,99 @@ const slow: FuncBuilder = () => {
   l.get(PE);
   l.get(KIND);
   l.call("miss");
-  l.tee(entry);
+  l.tee(host);
   l.i32(-1);
   l.op(W.i32Eq);
   l.block(W.if);
   l.i32(-1);
   l.op(W.return, W.end);
   resumePage(l);
-  l.get(entry);
+  l.get(host);
   return l.func(Sig.slow);
+};
+function tryNear(l: Lowering, va: number, kind: number, host: number): void {
+  l.get(PE);
+  l.get(va);
+  l.get(kind);
+  l.call("near");
+  l.tee(host);
+  l.i32(-1);
+  l.op(W.i32Ne);
+  l.block(W.if);
+  l.get(host);
+  l.op(W.return, W.end);
+}
+
+/** refill(pe, va, kind): like slow without any effect but a filled TLB; -1: the interpreter must do the access. */
+const refill: FuncBuilder = () => {
+  const l = lowering(3);
+  const [VA, KIND] = [1, 2];
+  tryNear(l, VA, KIND, l.local(I32));
+  l.get(PE);
+  l.get(VA);
+  l.mem(W.i64Store, Off.VA);
+  l.get(PE);
+  l.get(KIND);
+  l.call("probe");
+  return l.func(Sig.refill);
+};
+
+/** Handler of the entry on the stack as it was before the entry was translated; `handler`: local that takes it. */
+function plainHandler(l: Lowering, handler: number): void {
+  l.mem(W.i32Load, 0);
+  l.tee(handler);
+  l.i32(handlerCount);
+  l.op(W.i32GeU);
+  l.block(W.if, I32);
+  l.get(handler);
+  l.i32(handlerCount);
+  l.op(W.i32Sub);
+  l.i32(2);
+  l.op(W.i32Shl);
+  l.mem(W.i32Load, PLAIN_HANDLERS);
+  l.op(W.else);
+  l.get(handler);
+  l.op(W.end);
+}
+
+/** plain(pe, ip): executes one instruction in the interpreter, whatever stands in its entry. */
+const plain: FuncBuilder = () => {
+  const l = lowering(2);
+  const handler = l.local(I32);
+  l.get(PE);
+  l.get(IP);
+  l.get(IP);
+  l.mem(W.i32Load, 4);
+  l.get(IP);
+  plainHandler(l, handler);
+  l.op(W.callIndirect);
+  l.out.uleb(Sig.handler);
+  l.out.uleb(0);
+  return l.func(Sig.miss);
+};
+
+/** visit(pe, ip): counts a way to the entry. */
+const visit: FuncBuilder = () => {
+  const l = lowering(2);
+  countVisit(l, IP);
+  return l.func(Sig.visit);
+};
+
+/** help(pe, index, insn): for translated code, which imports no JavaScript. */
+const help: FuncBuilder = () => {
+  const l = lowering(3);
+  for (const p of [0, 1, 2]) l.get(p);
+  l.call("helper");
+  return l.func(Sig.helper);
+};
+
+/** A handler: the entry is a translated block in JavaScript (jit/js). */
+const enterBlock: FuncBuilder = () => {
+  const l = lowering();
+  l.get(PE);
+  l.get(IP);
+  l.call("block");
+  return l.func(Sig.handler);
 };
 
 /** commit(pe, ip, kind): completes a store whose data stand in VAL. */
@@ -286,6 +381,7 @@ const jump: FuncBuilder = () => {
   l.i32(0);
   l.mem(W.i32Store, Off.BTYPE);
   l.op(W.end);
+  countVisit(l, ip);
   l.get(PE);
   l.get(left);
   l.get(ip);
@@ -316,7 +412,8 @@ const loop =
     l.get(ip);
     l.mem(W.i32Load, 4);
     l.get(ip);
-    l.mem(W.i32Load, 0);
+    if (exact) plainHandler(l, l.local(I32));
+    else l.mem(W.i32Load, 0);
     l.op(W.callIndirect);
     l.out.uleb(Sig.handler);
     l.out.uleb(0);
@@ -364,7 +461,9 @@ function stopWhenSpent(l: Lowering, ip: number): void {
 }
 
 const builders: Record<(typeof runtimeFuncs)[number], FuncBuilder> = {
+  near,
   slow,
+  refill,
   commit,
   system,
   pac,
@@ -372,8 +471,11 @@ const builders: Record<(typeof runtimeFuncs)[number], FuncBuilder> = {
   jump,
   run: loop(false),
   step: loop(true),
+  plain,
+  visit,
+  help,
+  enterBlock,
 };
 
-/** Size of the handler table: handlers, and room for compiled code. */
 /** The runtime functions, in the order of runtimeFuncs. */
 export const runtimeFunctions = (): Func[] => runtimeFuncs.map((name) => builders[name]());

@@ -1,0 +1,343 @@
+// A region becomes one Wasm function with the signature of a handler. Structured control flow comes from the dominator tree (Ramsey,
+// "Beyond Relooper"). Off.BUDGET keeps its page form (interp/page.ts) in a local; back edges look at it.
+
+import { Off } from "../../arch/layout.ts";
+import type { Effect } from "../../ir/builder.ts";
+import { I32 } from "../../ir/value.ts";
+import { Bytes } from "../../wasm/bytes.ts";
+import { assemble, type Func, type ModuleSpec } from "../../wasm/module.ts";
+import { flagSlots, PE } from "../emit/emitter.ts";
+import { W } from "../emit/opcodes.ts";
+import { type RuntimeFn, Sig, signatures } from "../emit/runtime-abi.ts";
+import { REDIRECT } from "../interp/page.ts";
+import type { Block, Edge, Region } from "./blocks.ts";
+import { analyse, dirtyAfter, type FlagForm, type Flow } from "./flow.ts";
+import type { Instruction, Registers } from "./instruction.ts";
+import { definesSp, keepsSpAligned, RegionLowering } from "./region-lowering.ts";
+
+/** Functions of the runtime module that translated code calls, in import order. */
+export const jitImports = [
+  ["refill", Sig.refill],
+  ["plain", Sig.miss],
+  ["visit", Sig.visit],
+  ["pac", Sig.pac],
+  ["crc32", Sig.crc32],
+  ["help", Sig.helper],
+] as const satisfies readonly (readonly [RuntimeFn, number])[];
+
+const importIndex = (fn: RuntimeFn): number => {
+  // A helper is JavaScript: translated code reaches it through a function of the runtime module.
+  const i = jitImports.findIndex(([name]) => name === (fn === "helper" ? "help" : fn));
+  if (i < 0) throw new Error(`jit: translated code cannot call ${fn}`);
+  return i;
+};
+
+interface Label {
+  block: Block;
+  kind: "loop" | "follow";
+  depth: number;
+}
+
+class Compiler {
+  private readonly region: Region;
+  private readonly flow: Flow;
+  private readonly l: RegionLowering;
+  private readonly labels: Label[] = [];
+  private readonly budget: number;
+  /** Entry at which a way out continues, the entry that it makes warmer (0: none), and the form of the flags. */
+  private readonly at: number;
+  private readonly warm: number;
+  private readonly form: number;
+  /** Labels of the shared ways out. */
+  private bailLabel = 0;
+  private exitLabel = 0;
+  /** Forms in which flags stand where a bail is possible. */
+  private readonly bailForms: FlagForm[] = [];
+  private dirty: Registers = 0;
+  /** Checks that were made on every path to the end of a block. */
+  private readonly checked = new Map<Block, RegionLowering["checked"]>();
+
+  constructor(region: Region, page: number) {
+    this.region = region;
+    this.flow = analyse(region);
+    this.l = new RegionLowering(importIndex, page);
+    this.budget = this.l.permanent(I32);
+    this.at = this.l.permanent(I32);
+    this.warm = this.l.permanent(I32);
+    this.form = this.l.permanent(I32);
+    this.l.bail = () => this.bail();
+    const moves = region.blocks.flatMap((b) => b.code.filter(definesSp));
+    this.l.spStable = moves.every(keepsSpAligned);
+  }
+
+  compile(): Func {
+    const { l } = this;
+    l.block(W.block);
+    this.bailLabel = l.depth;
+    l.block(W.block);
+    this.exitLabel = l.depth;
+    this.tree(this.region.entry);
+    l.op(0x00, W.end); // unreachable
+    this.exitTail();
+    l.op(W.end);
+    this.bailTail();
+    const body = l.out.view().slice();
+    const code = new Bytes();
+    this.prologue(code);
+    code.bytes(body);
+    return { type: Sig.handler, locals: l.locals, code };
+  }
+
+  // ---- structure ---------------------------------------------------------------------------------------------------
+  private tree(b: Block): void {
+    const { l } = this;
+    const merges = b.children.filter((c) => c.merge).sort((x, y) => y.order - x.order);
+    if (b.loop) {
+      l.block(W.loop);
+      this.labels.push({ block: b, kind: "loop", depth: l.depth });
+    }
+    this.within(b, merges, 0);
+    if (b.loop) {
+      l.op(W.end);
+      this.labels.pop();
+    }
+  }
+  /** The merge points that `b` dominates follow its code, the last in order outermost. */
+  private within(b: Block, merges: readonly Block[], n: number): void {
+    const { l } = this;
+    const next = merges[n];
+    if (!next) {
+      this.block(b);
+      return;
+    }
+    l.block(W.block);
+    this.labels.push({ block: next, kind: "follow", depth: l.depth });
+    this.within(b, merges, n + 1);
+    l.op(W.end);
+    this.labels.pop();
+    this.tree(next);
+  }
+  private block(b: Block): void {
+    const { l } = this;
+    l.form = this.flow.formIn.get(b) as FlagForm;
+    this.dirty = this.flow.dirtyIn.get(b) as Registers;
+    l.checked = this.checked.get(b.dominator as Block) ?? { fp: false, sp: false };
+    let last: Effect | undefined;
+    for (const i of b.code) {
+      l.dirty = this.dirty;
+      last = l.translate(i);
+      this.dirty = dirtyAfter(i, this.dirty);
+      if (!last) l.freeTemporaries();
+    }
+    this.checked.set(b, l.checked);
+    this.leave(b, last);
+  }
+  private leave(b: Block, last: Effect | undefined): void {
+    const { l } = this;
+    const i = b.code.at(-1) as Instruction;
+    if (last?.e === "jump") {
+      l.get(PE);
+      l.value(last.pc);
+      l.mem(W.i64Store, Off.PC);
+      if (last.btype) {
+        l.get(PE);
+        l.value(last.btype);
+        l.mem(W.i32Store, Off.BTYPE);
+      }
+      l.freeTemporaries();
+      this.redirect(i);
+      return;
+    }
+    if (last?.e === "branch" && last.cond) {
+      l.value(last.cond);
+      l.freeTemporaries();
+      l.block(W.if);
+      const { form } = l;
+      const { dirty } = this;
+      this.edge(b, i, b.taken as Edge);
+      l.op(W.end);
+      l.form = form;
+      this.dirty = dirty;
+      this.edge(b, i, b.fall as Edge);
+      return;
+    }
+    l.freeTemporaries();
+    this.edge(b, i, (b.taken ?? b.fall) as Edge);
+  }
+
+  // ---- edges -------------------------------------------------------------------------------------------------------
+  private edge(from: Block, last: Instruction, e: Edge): void {
+    const { l } = this;
+    const { to } = e;
+    const inPage = e.index >= 0 && e.index < 1024;
+    if (e.taken && inPage) this.spend(e.index - last.index - 1);
+    if (!to) {
+      this.exit(from, last, e);
+      return;
+    }
+    if (to.order <= from.order) this.backEdge(from, to);
+    l.convertFlags(this.flow.formIn.get(to) as FlagForm);
+    const label = this.labels.find((x) => x.block === to && x.kind === (to.order <= from.order ? "loop" : "follow"));
+    if (label) l.branchTo(label.depth);
+    else this.tree(to);
+  }
+  /** Off.BUDGET changes by `delta` when an edge is taken: page form minus the branch itself. */
+  private spend(delta: number): void {
+    const { l } = this;
+    if (delta === 0) return;
+    l.get(this.budget);
+    l.i32(delta);
+    l.op(W.i32Add);
+    l.set(this.budget);
+  }
+  /** A loop goes on while there is budget: interrupts are taken between slices. */
+  private backEdge(_from: Block, to: Block): void {
+    const { l } = this;
+    l.get(this.budget);
+    l.i32(l.ip(to.index) >>> 3);
+    l.op(W.i32LeS);
+    l.block(W.if);
+    this.leaveAt(to.index, 0);
+    l.op(W.end);
+  }
+  private exit(from: Block, last: Instruction, e: Edge): void {
+    const { l } = this;
+    // Straight-line code may run into the entry behind the page, which leads to the next one.
+    if ((e.index >= 0 && e.index < 1024) || (e.index === 1024 && !e.taken)) {
+      // Behind an instruction that only the interpreter executes, code may become a region of its own.
+      const warm = from.stop && !e.taken ? e.index + 1 : e.index;
+      this.leaveAt(e.index, warm < 1024 ? warm : 0);
+      return;
+    }
+    l.get(PE);
+    l.pc(last);
+    l.i64((e.index - last.index) * 4);
+    l.op(W.i64Add);
+    l.mem(W.i64Store, Off.PC);
+    this.redirect(last);
+  }
+  /** Continues at an entry of this page. `warm`: index of the entry to count, 0 for none. */
+  private leaveAt(index: number, warm: number): void {
+    const { l } = this;
+    l.storeFlags(l.form);
+    l.storeRegisters(this.dirty);
+    l.i32(l.ip(index));
+    l.set(this.at);
+    l.i32(warm === 0 ? 0 : l.ip(warm));
+    l.set(this.warm);
+    l.branchTo(this.exitLabel);
+  }
+  /** Off.PC is set: `last` retires, and the loop goes on there. */
+  private redirect(last: Instruction): void {
+    const { l } = this;
+    l.storeFlags(l.form);
+    l.storeRegisters(this.dirty);
+    l.get(PE);
+    l.get(this.budget);
+    l.i32((l.ip(last.index) >>> 3) + 1);
+    l.op(W.i32Sub);
+    l.mem(W.i32Store, Off.BUDGET);
+    l.i32(REDIRECT);
+    l.op(W.return);
+  }
+  private bail(): void {
+    const { l } = this;
+    if (!this.bailForms.includes(l.form)) this.bailForms.push(l.form);
+    l.i32(this.bailForms.indexOf(l.form));
+    l.set(this.form);
+    l.i32(l.ip(l.index));
+    l.set(this.at);
+    l.branchTo(this.bailLabel);
+  }
+
+  // ---- shared code -------------------------------------------------------------------------------------------------
+  private exitTail(): void {
+    const { l } = this;
+    const left = l.permanent(I32);
+    l.get(this.budget);
+    l.get(this.at);
+    l.i32(3);
+    l.op(W.i32ShrU, W.i32Sub);
+    l.tee(left);
+    l.i32(0);
+    l.op(W.i32LeS);
+    l.block(W.if);
+    l.get(PE);
+    l.loadState(Off.PCBASE, W.i64Load);
+    l.get(this.at);
+    l.i32(1);
+    l.op(W.i32ShrU, W.extendU, W.i64Add);
+    l.mem(W.i64Store, Off.PC);
+    l.get(PE);
+    l.get(left);
+    l.mem(W.i32Store, Off.BUDGET);
+    l.i32(REDIRECT);
+    l.op(W.return, W.end);
+    l.get(PE);
+    l.get(this.budget);
+    l.mem(W.i32Store, Off.BUDGET);
+    l.get(this.warm);
+    l.block(W.if);
+    l.get(PE);
+    l.get(this.warm);
+    l.call("visit");
+    l.op(W.end);
+    l.get(this.at);
+    l.op(W.return);
+  }
+  private bailTail(): void {
+    const { l } = this;
+    this.bailForms.forEach((form, n) => {
+      if (form === "memory") return;
+      l.get(this.form);
+      l.i32(n);
+      l.op(W.i32Eq);
+      l.block(W.if);
+      l.storeFlags(form);
+      l.op(W.end);
+    });
+    l.storeRegisters(this.flow.bail);
+    l.get(PE);
+    l.get(this.budget);
+    l.mem(W.i32Store, Off.BUDGET);
+    l.get(PE);
+    l.get(this.at);
+    l.call("plain");
+  }
+  private prologue(code: Bytes): void {
+    const { l } = this;
+    const load = (off: number, op: number, local: number) => {
+      code.u8(0x20);
+      code.uleb(PE);
+      code.u8(op);
+      code.uleb(0);
+      code.uleb(off);
+      code.u8(0x21);
+      code.uleb(local);
+    };
+    load(Off.BUDGET, W.i32Load, this.budget);
+    for (const [off, local] of l.tables) load(off, W.i32Load, local);
+    for (let bit = 0; bit < 32; bit++) {
+      const index = bit === 31 ? 32 : bit;
+      if ((this.flow.entry >>> bit) & 1) load(Off.X + 8 * index, W.i64Load, l.register(index));
+    }
+    if (this.flow.formIn.get(this.region.entry) === "canonical") {
+      const locals = l.canonicalLocals();
+      flagSlots.forEach((off, i) => {
+        load(off, i === 2 ? W.i32Load : W.i64Load, locals[i] as number);
+      });
+    }
+  }
+}
+
+/** Compiles the regions into one module; its exports are "0", "1", ... in order. `page`: address of the predecoded entries. */
+export function compileRegions(regions: readonly { region: Region; page: number }[], memory: ModuleSpec["memory"]): Uint8Array {
+  const funcs = regions.map(({ region, page }) => new Compiler(region, page).compile());
+  return assemble({
+    memory,
+    signatures,
+    imports: jitImports.map(([name, type]) => ({ name, type })),
+    funcs,
+    exports: funcs.map((_, i) => [String(i), i] as const),
+  });
+}

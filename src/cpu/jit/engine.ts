@@ -1,0 +1,196 @@
+// Decides what is translated and keeps the books: entries that became hot, translated regions by page, table slots, memory bound.
+//
+// A translated region replaces the handler index of its entry; PLAIN_HANDLERS keeps the one it had. Entries change only between
+// slices, or when memory of the page is about to be written: then all regions of the page go.
+
+import { PLAIN_HANDLERS, VISITS, VISITS_LIMIT, VISITS_MASK } from "../../arch/layout.ts";
+import type { CodePage, CodePages } from "../code-pages.ts";
+import { handlerCount, Special } from "../interp/handlers.ts";
+import type { DecodeContext } from "../interp/predecode.ts";
+import { discover, type Region } from "./blocks.ts";
+import { compileRegions, jitImports } from "./compile.ts";
+import { type Instruction, instructionAt } from "./instruction.ts";
+
+/** Ways to an entry that make it worth translating, regions per module, and how long hot entries wait for others (slices). */
+export interface Tuning {
+  readonly threshold: number;
+  readonly batch: number;
+  readonly patience: number;
+  /** Bytes of WebAssembly code kept; more drops all translations. */
+  readonly bound: number;
+}
+export const defaultTuning: Tuning = { threshold: 2000, batch: 32, patience: 20, bound: 48 << 20 };
+
+interface Translation {
+  readonly ip: number;
+  readonly slot: number;
+  readonly bytes: number;
+}
+
+export interface JitStatistics {
+  regions: number;
+  modules: number;
+  instructions: number;
+  bytes: number;
+  dropped: number;
+  /** Milliseconds spent in translation and in the host's compiler. */
+  translateMs: number;
+  compileMs: number;
+}
+
+/** PLAIN_HANDLERS has room for this many. */
+const MAX_SLOTS = 0x1_f000;
+
+export class RegionEngine {
+  readonly statistics: JitStatistics = {
+    regions: 0,
+    modules: 0,
+    instructions: 0,
+    bytes: 0,
+    dropped: 0,
+    translateMs: 0,
+    compileMs: 0,
+  };
+  private readonly code: CodePages;
+  private readonly context: DecodeContext;
+  private readonly memory: WebAssembly.Memory;
+  private readonly pages: { readonly initial: number; readonly maximum: number };
+  private readonly exports: WebAssembly.Exports;
+  private readonly table: WebAssembly.Table;
+  private readonly tuning: Tuning;
+  private readonly i32: Int32Array;
+  private hotEntries: number[] = [];
+  private waited = 0;
+  private readonly translations = new Map<CodePage, Translation[]>();
+  private readonly freeSlots: number[] = [];
+  private nextSlot = handlerCount;
+  /** Slots of dropped regions, one of which may still be running. */
+  private retired: number[] = [];
+  private kept = 0;
+
+  constructor(o: {
+    code: CodePages;
+    context: DecodeContext;
+    memory: WebAssembly.Memory;
+    pages: { initial: number; maximum: number };
+    exports: WebAssembly.Exports;
+    tuning?: Tuning;
+  }) {
+    this.code = o.code;
+    this.context = o.context;
+    this.memory = o.memory;
+    this.pages = o.pages;
+    this.exports = o.exports;
+    this.table = o.exports.table as WebAssembly.Table;
+    this.tuning = o.tuning ?? defaultTuning;
+    this.i32 = new Int32Array(o.memory.buffer);
+    this.i32[VISITS_LIMIT >> 2] = this.tuning.threshold;
+    this.code.beforeChange = (page) => this.drop(page);
+  }
+
+  /** The entry at `ip` was reached often. Called from generated code. */
+  hot(ip: number): void {
+    this.hotEntries.push(ip);
+  }
+
+  /** Between slices: translates what has become hot, once enough came together or waited long enough. */
+  work(): void {
+    if (this.retired.length > 0) {
+      for (const slot of this.retired) this.table.set(slot, null);
+      this.freeSlots.push(...this.retired);
+      this.retired = [];
+    }
+    if (this.hotEntries.length === 0) return;
+    if (this.hotEntries.length < this.tuning.batch && ++this.waited < this.tuning.patience) return;
+    this.waited = 0;
+    const entries = this.hotEntries;
+    this.hotEntries = [];
+    this.translate(entries);
+  }
+
+  private translate(entries: readonly number[]): void {
+    const start = performance.now();
+    const found: { region: Region; page: number; ip: number; owner: CodePage }[] = [];
+    for (const ip of new Set(entries)) {
+      const owner = this.code.at(ip);
+      if (!owner || owner.dead || (this.i32[ip >> 2] as number) >= handlerCount) continue;
+      const index = (ip - owner.offset) >> 3;
+      if (index > 1023) continue;
+      const region = discover(index, this.reader(owner));
+      if (region && this.pays(region)) found.push({ region, page: owner.offset, ip, owner });
+    }
+    if (found.length === 0) return;
+    const memory = { min: this.pages.initial, max: this.pages.maximum, shared: false };
+    const bytes = compileRegions(found, memory);
+    const translated = performance.now();
+    const e: Record<string, WebAssembly.ImportValue> = { m: this.memory };
+    for (const [name] of jitImports) e[name] = this.exports[name] as WebAssembly.ImportValue;
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes as BufferSource), { e });
+    const each = bytes.length / found.length;
+    found.forEach(({ ip, owner }, i) => {
+      this.install(owner, ip, instance.exports[String(i)] as () => number, each);
+    });
+    const s = this.statistics;
+    s.modules++;
+    s.regions += found.length;
+    s.bytes += bytes.length;
+    for (const { region } of found) s.instructions += region.size;
+    s.translateMs += translated - start;
+    s.compileMs += performance.now() - translated;
+    if (this.kept > this.tuning.bound) this.dropAll();
+  }
+  /** A few instructions without a loop run as fast in the interpreter. */
+  private pays(region: Region): boolean {
+    return region.size >= 3 || region.blocks.some((b) => b.loop);
+  }
+  private reader(page: CodePage): (index: number) => Instruction {
+    const decoded = new Map<number, Instruction>();
+    return (index) => {
+      let i = decoded.get(index);
+      if (!i) {
+        i = instructionAt(index, this.code.word(page.offset + 8 * index), this.context);
+        decoded.set(index, i);
+      }
+      return i;
+    };
+  }
+
+  private install(page: CodePage, ip: number, run: () => number, bytes: number): void {
+    const slot = this.takeSlot();
+    if (slot === undefined) return;
+    this.table.set(slot, run);
+    // The plain handler of an entry that is not decoded yet would be DECODE, which resets it: decode first.
+    if (this.i32[ip >> 2] === Special.DECODE) this.code.decode(ip);
+    this.i32[(PLAIN_HANDLERS >> 2) + slot - handlerCount] = this.i32[ip >> 2] as number;
+    this.i32[ip >> 2] = slot;
+    const list = this.translations.get(page);
+    const translation = { ip, slot, bytes };
+    if (list) list.push(translation);
+    else this.translations.set(page, [translation]);
+    this.kept += bytes;
+  }
+  private takeSlot(): number | undefined {
+    const free = this.freeSlots.pop();
+    if (free !== undefined) return free;
+    if (this.nextSlot - handlerCount >= MAX_SLOTS) return undefined;
+    if (this.nextSlot >= this.table.length) this.table.grow(1024);
+    return this.nextSlot++;
+  }
+
+  /** The page is about to change or to be forgotten. Its entries get their handlers back. */
+  private drop(page: CodePage): void {
+    const list = this.translations.get(page);
+    if (!list) return;
+    this.translations.delete(page);
+    for (const { ip, slot, bytes } of list) {
+      this.i32[ip >> 2] = this.i32[(PLAIN_HANDLERS >> 2) + slot - handlerCount] as number;
+      this.i32[(VISITS + ((ip >>> 1) & VISITS_MASK)) >> 2] = 0;
+      this.retired.push(slot);
+      this.kept -= bytes;
+      this.statistics.dropped++;
+    }
+  }
+  private dropAll(): void {
+    for (const page of [...this.translations.keys()]) this.drop(page);
+  }
+}

@@ -1,0 +1,320 @@
+// Lowers instructions of a region: general registers and flags stand in Wasm locals, the rest in the PE block.
+
+import { BITMASKS, Off, TLB_ENTRIES } from "../../arch/layout.ts";
+import type { Effect } from "../../ir/builder.ts";
+import { canonical, type Flags } from "../../ir/flags.ts";
+import { I32, I64, Op, type ValType, Value } from "../../ir/value.ts";
+import { bitmaskImmediate } from "../../isa/bitmask.ts";
+import { SysOp } from "../../isa/sysops.ts";
+import { Kind } from "../emit/access.ts";
+import { flagSlots, flagsInMemory, PE } from "../emit/emitter.ts";
+import { Lowering } from "../emit/lower.ts";
+import { W } from "../emit/opcodes.ts";
+import type { RuntimeFn } from "../emit/runtime-abi.ts";
+import { type FlagForm, formOf } from "./flow.ts";
+import { bitOf, type Instruction, indexOf, type Registers } from "./instruction.ts";
+import { translateSpecial } from "./special.ts";
+
+const localOf = (type: ValType, index: number) => new Value(Op.Local, type, undefined, undefined, undefined, index);
+const canonicalTypes: readonly ValType[] = [I64, I64, I32, I64];
+
+/** Values that a form keeps: operands and result, the result alone, or the four components. */
+function typesOf(form: FlagForm): readonly ValType[] {
+  if (form === "memory") return [];
+  if (form === "canonical") return canonicalTypes;
+  const type = form.endsWith("64") ? I64 : I32;
+  return form.startsWith("logic") ? [type] : [type, type, type];
+}
+
+export class RegionLowering extends Lowering {
+  /** Open blocks; a label is the depth just after its block was opened. */
+  depth = 0;
+  form: FlagForm = "memory";
+  /** The instruction that is being lowered. */
+  private current: Instruction | undefined;
+  /** Absolute address of the page's predecoded entries. */
+  protected readonly page: number;
+  /** Index of the instruction that is being lowered. */
+  get index(): number {
+    return (this.current as Instruction).index;
+  }
+  /** Leaves for the interpreter at the current instruction. */
+  bail: () => void = () => undefined;
+  private readonly registers = new Map<number, number>();
+  private readonly forms = new Map<FlagForm, number[]>();
+  private readonly pool = new Map<ValType, number[]>();
+  private used: [ValType, number][] = [];
+  private readonly tlb = new Map<number, number>();
+
+  constructor(runtime: (fn: RuntimeFn) => number, page: number) {
+    super(runtime, 3);
+    this.page = page;
+  }
+
+  // ---- locals and labels -------------------------------------------------------------------------------------------
+  override block(op: number, type?: number): void {
+    super.block(op, type);
+    this.depth++;
+  }
+  override op(...ops: number[]): void {
+    for (const o of ops) if (o === W.end) this.depth--;
+    super.op(...ops);
+  }
+  branchTo(label: number, op?: number): void {
+    this.br(this.depth - label, op);
+  }
+  /** A temporary: reused after freeTemporaries. */
+  override local(type: ValType): number {
+    const local = this.pool.get(type)?.pop() ?? this.permanent(type);
+    this.used.push([type, local]);
+    return local;
+  }
+  permanent(type: ValType): number {
+    return super.local(type);
+  }
+  freeTemporaries(): void {
+    for (const [type, local] of this.used) {
+      const list = this.pool.get(type);
+      if (list) list.push(local);
+      else this.pool.set(type, [local]);
+    }
+    this.used = [];
+  }
+  /** The local of a general register (32: SP). */
+  register(index: number): number {
+    let local = this.registers.get(index);
+    if (local === undefined) {
+      local = this.permanent(I64);
+      this.registers.set(index, local);
+    }
+    return local;
+  }
+  /** The locals that hold the current L1 TLB tables' addresses; a region cannot change which tables are current. */
+  get tables(): ReadonlyMap<number, number> {
+    return this.tlb;
+  }
+  private table(off: number): number {
+    let local = this.tlb.get(off);
+    if (local === undefined) {
+      local = this.permanent(I32);
+      this.tlb.set(off, local);
+    }
+    return local;
+  }
+
+  // ---- registers ---------------------------------------------------------------------------------------------------
+  storeRegisters(set: Registers): void {
+    this.eachRegister(set, (index, local) => {
+      this.get(PE);
+      this.get(local);
+      this.mem(W.i64Store, Off.X + 8 * index);
+    });
+  }
+  loadRegisters(set: Registers): void {
+    this.eachRegister(set, (index, local) => {
+      this.loadState(Off.X + 8 * index, W.i64Load);
+      this.set(local);
+    });
+  }
+  private eachRegister(set: Registers, act: (index: number, local: number) => void): void {
+    for (let bit = 0; bit < 32; bit++) if ((set >>> bit) & 1) act(indexOf(bit), this.register(indexOf(bit)));
+  }
+  protected override compute(n: Value): void {
+    if (n.op === Op.X) {
+      this.get(this.register(n.imm));
+      return;
+    }
+    if (n.op === Op.Pc) {
+      this.pc(this.current as Instruction);
+      return;
+    }
+    if (n.op === Op.BitMask && n.a?.op === Op.Const) {
+      const mask = bitmaskImmediate(n.a.imm);
+      this.i64(Number(BigInt.asIntN(32, mask)), Number(BigInt.asIntN(32, mask >> 32n)));
+      return;
+    }
+    if (n.op === Op.BitMask) throw new Error(`jit: logical immediate at ${BITMASKS} with a field that is no constant`);
+    super.compute(n);
+  }
+  /** Virtual address of an instruction, on the stack. */
+  pc(i: Pick<Instruction, "index">): void {
+    this.loadState(Off.PCBASE, W.i64Load);
+    this.i64(this.ip(i.index) >>> 1, 0);
+    this.op(W.i64Add);
+  }
+  /** Address of the predecoded entry with this index. */
+  ip(index: number): number {
+    return this.page + 8 * index;
+  }
+  protected override write(e: Effect, ready: number): void {
+    if (e.e !== "setX") {
+      super.write(e, ready);
+      return;
+    }
+    if (e.r.imm === 31) return;
+    if (ready >= 0) this.get(ready);
+    else this.value(e.v);
+    this.set(this.register(e.r.imm));
+  }
+
+  // ---- flags -------------------------------------------------------------------------------------------------------
+  canonicalLocals(): readonly number[] {
+    return this.formLocals("canonical");
+  }
+  private formLocals(form: FlagForm): number[] {
+    let locals = this.forms.get(form);
+    if (!locals) {
+      locals = typesOf(form).map((t) => this.permanent(t));
+      this.forms.set(form, locals);
+    }
+    return locals;
+  }
+  protected override flags(): Flags {
+    return this.flagsIn(this.form);
+  }
+  private flagsIn(form: FlagForm): Flags {
+    if (form === "memory") return flagsInMemory();
+    const types = typesOf(form);
+    const values = this.formLocals(form).map((l, i) => localOf(types[i] as ValType, l));
+    return { kind: form.replace(/\d+$/, "") as Flags["kind"], values };
+  }
+  protected override flagsToKeep(f: Flags): Flags {
+    return f;
+  }
+  private nextForm: FlagForm = "memory";
+  protected override writeFlags(locals: readonly number[]): void {
+    this.form = this.nextForm;
+    const kept = this.formLocals(this.form);
+    locals.forEach((l, i) => {
+      this.get(l);
+      this.set(kept[i] as number);
+    });
+  }
+  /** Stores the flags, which stand in `form`, in the PE block. */
+  storeFlags(form: FlagForm): void {
+    if (form === "memory") return;
+    const values = canonical(this.flagsIn(form));
+    for (const v of values) this.count(v);
+    flagSlots.forEach((slot, i) => {
+      this.get(PE);
+      this.value(values[i] as Value);
+      this.mem(i === 2 ? W.i32Store : W.i64Store, slot);
+    });
+  }
+  /** Brings the flags from the current form into `form`. */
+  convertFlags(form: FlagForm): void {
+    if (form === this.form) return;
+    if (form !== "canonical") throw new Error(`jit: flags cannot go from ${this.form} to ${form}`);
+    const values = canonical(this.flags());
+    for (const v of values) this.count(v);
+    for (const v of values) this.value(v);
+    const kept = this.formLocals(form);
+    for (let i = values.length - 1; i >= 0; i--) this.set(kept[i] as number);
+  }
+
+  // ---- memory ------------------------------------------------------------------------------------------------------
+  /** As in the interpreter, but what does not hit the L1 TLB even after a refill is left to the interpreter. */
+  protected override address(va: number, kind: number): number {
+    const host = this.local(I32);
+    const single = kind & (Kind.EXCLUSIVE | Kind.ATOMIC);
+    const element = kind & Kind.ZVA ? 64 : (1 << (kind & Kind.LG)) << (kind & Kind.PAIR && single ? 1 : 0);
+    const write = (kind & (Kind.STORE | Kind.ATOMIC | Kind.ZVA)) !== 0;
+    const unprivileged = (kind & Kind.UNPRIVILEGED) !== 0;
+    this.get(this.table(write ? (unprivileged ? Off.TLB_UW : Off.TLB_W) : unprivileged ? Off.TLB_UR : Off.TLB_R));
+    this.get(va);
+    this.i64(8);
+    this.op(W.i64ShrU, W.wrap);
+    this.i32((TLB_ENTRIES - 1) << 4);
+    this.op(W.i32And, W.i32Add);
+    this.tee(host);
+    this.mem(W.i64Load, 0);
+    this.get(va);
+    if (kind & Kind.PAIR && !single) {
+      this.i64(element);
+      this.op(W.i64Add);
+    }
+    this.i64(-4096 | (element - 1));
+    this.op(W.i64And, W.i64Ne);
+    this.block(W.if);
+    this.get(PE);
+    this.get(va);
+    this.i32(kind);
+    this.call("refill");
+    this.tee(host);
+    this.i32(-1);
+    this.op(W.i32Eq);
+    this.block(W.if);
+    this.bail();
+    this.op(W.end, W.else);
+    this.get(host);
+    this.mem(W.i32Load, 8);
+    this.get(va);
+    this.op(W.wrap, W.i32Add);
+    this.set(host);
+    this.op(W.end);
+    return host;
+  }
+  /** What a refill finds is RAM: nothing is left to complete. */
+  protected override commit(): void {}
+
+  // ---- instructions ------------------------------------------------------------------------------------------------
+  /** Conditional forms only (discovery ends a region before the others): the interpreter takes the trap. */
+  override system(): void {
+    this.bail();
+  }
+  /** Checks that hold from here on along every path: they are not made twice. */
+  checked = { fp: false, sp: false };
+
+  translate(i: Instruction): Effect | undefined {
+    this.current = i;
+    if (translateSpecial(this, i)) return undefined;
+    const flags = i.effects.find((e) => e.e === "setFlags");
+    if (flags) this.nextForm = formOf(flags.f);
+    const effects = i.effects.filter((e) => !this.known(e));
+    if (!i.helper) return this.instruction(effects);
+    this.helperCall(i, effects);
+    return undefined;
+  }
+  /** The check is known to pass; or will be, once it has been made here. */
+  private known(e: Effect): boolean {
+    if (e.e !== "system") return false;
+    const { checked } = this;
+    const kind = e.op === SysOp.FPTRAP ? "fp" : e.op === SysOp.SP_ALIGNMENT && this.spStable ? "sp" : undefined;
+    if (!kind) return false;
+    if (checked[kind]) return true;
+    this.checked = { ...checked, [kind]: true };
+    return false;
+  }
+  /** SP moves only by multiples of 16 in this region: one alignment check serves all accesses. */
+  spStable = false;
+
+  /** A helper works on the PE block: what it may read goes there before, what it may write comes back. */
+  dirty: Registers = 0;
+  private helperCall(i: Instruction, effects: readonly Effect[]): void {
+    this.instruction(effects.filter((e) => e.e !== "helper"));
+    this.storeRegisters(this.dirty & (i.uses | i.defs));
+    if (i.readsFlags) this.storeFlags(this.form);
+    for (const e of effects) {
+      if (e.e !== "helper") continue;
+      this.get(PE);
+      this.i32(e.index);
+      this.i32(i.word);
+      this.call("helper");
+    }
+    this.loadRegisters(i.defs);
+    if (i.setsFlags) this.form = "memory";
+  }
+}
+
+export const definesSp = (i: Instruction): boolean => (i.defs & bitOf(32)) !== 0;
+
+/** SP = SP plus or minus a multiple of 16. */
+export function keepsSpAligned(i: Instruction): boolean {
+  for (const e of i.effects) {
+    if (e.e !== "setX" || e.r.imm !== 32) continue;
+    const { op, a, b } = e.v;
+    const isSum = op === 0x7c || op === 0x7d; // i64.add, i64.sub
+    if (!isSum || a?.op !== Op.X || a.imm !== 32 || b?.op !== Op.Const || (b.imm & 15) !== 0) return false;
+  }
+  return true;
+}
