@@ -63,6 +63,10 @@ export class RealmSoftware implements Stateful {
   constructor(m: VirtMachine, o: RealmsOptions) {
     const { config, phys, pes } = m;
     const dram = { base: virtMap.ram.base, size: config.memory };
+    const written = (who: string) => {
+      const by = `agent:built-in ${who}` as const;
+      return (pa: number, bytes: number): void => m.executor.memoryWritten(pa, bytes, by);
+    };
     this.monitor = new MonitorAgent({
       el3: m.el3,
       phys,
@@ -78,14 +82,14 @@ export class RealmSoftware implements Stateful {
           { ...dram, gpi: Gpi.NonSecure },
         ],
       },
+      written: written("EL3 monitor"),
       log: config.log,
     });
-    const written = (pa: number, bytes: number): void => m.executor.memoryWritten(pa, bytes);
     const resources = { eventCounters: EVENT_COUNTERS, listRegisters: LIST_REGISTERS };
-    this.rmm = new RmmAgent({ phys, pes, banks: [dram], monitor: this.monitor, resources, written, log: config.log });
+    this.rmm = new RmmAgent({ phys, pes, banks: [dram], monitor: this.monitor, resources, written: written("RMM"), log: config.log });
     this.monitor.useAgent(this.rmm);
 
-    this.memory = new HostMemory({ phys, check: () => pes[0]?.mmu.granuleCheck, written }, dram);
+    this.memory = new HostMemory({ phys, check: () => pes[0]?.mmu.granuleCheck, written: written("host") }, dram);
     const entry = this.memory.take();
     const { map, ipaBits } = o.realm;
     const shared = new SharedMemory(this.memory, { base: map.ram, size: o.realm.memory }, ipaBits);

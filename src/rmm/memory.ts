@@ -58,6 +58,18 @@ export class GuardedMemory {
     const at = this.own(pa);
     return this.phys.u8.subarray(at, at + GRANULE);
   }
+  /** Writes one entry of a table, 8 bytes. */
+  putEntry(pa: number, offset: number, value: bigint): void {
+    const at = this.own(pa);
+    this.written(pa + offset, 8);
+    this.phys.view.setBigUint64(at + offset, value, true);
+  }
+  /** All entries of a table, to be changed. */
+  table(pa: number): BigUint64Array {
+    const at = this.own(pa);
+    this.written(pa, GRANULE);
+    return new BigUint64Array(this.phys.view.buffer, at, GRANULE / 8);
+  }
   wipe(pa: number): void {
     const bytes = this.bytes(pa);
     this.written(pa, GRANULE);

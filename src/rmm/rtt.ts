@@ -77,7 +77,7 @@ export class Rtt {
     return new BigUint64Array(this.memory.phys.view.buffer, this.memory.own(table), ENTRIES);
   }
   write(table: number, index: number, entry: bigint): void {
-    this.memory.phys.view.setBigUint64(this.memory.own(table) + 8 * index, entry, true);
+    this.memory.putEntry(table, 8 * index, entry);
   }
 
   /** The end of what holds nothing from `ipa` on: `ipa` itself when its entry is live, else the next live entry or the table's end. */
@@ -95,7 +95,7 @@ export class Rtt {
   initStart(s2: Stage2): void {
     const total = 2 ** (s2.ipaBits - levelShift(s2.startLevel));
     for (let first = 0; first < total; first += ENTRIES) {
-      const entries = this.entries(s2.base + (first / ENTRIES) * GRANULE);
+      const entries = this.memory.table(s2.base + (first / ENTRIES) * GRANULE);
       for (let i = 0; i < Math.min(ENTRIES, total - first); i++) {
         entries[i] = first + i < total / 2 ? unassigned(Ripas.EMPTY) : UNASSIGNED_NS;
       }
@@ -110,7 +110,7 @@ export class Rtt {
     const ripas = ripasOf(kind);
     const block = isAssigned(kind) || kind === Kind.AssignedNs ? entryAddress(parent, level - 1, kind) : 0;
     const attributes = kind === Kind.AssignedNs ? hostBits(parent, level - 1) - BigInt(block) : 0n;
-    const entries = this.entries(table);
+    const entries = this.memory.table(table);
     if (isUnassigned(kind)) entries.fill(unassigned(ripas as Ripas));
     else if (kind === Kind.UnassignedNs) entries.fill(UNASSIGNED_NS);
     else {

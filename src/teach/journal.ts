@@ -1,5 +1,10 @@
-// Who wrote table entries last: translation tables from their first use on, and the granule protection table as GPTBR_EL3 names it.
-// While it runs, stores to these pages take the slow path; everything else runs at full speed.
+// Who wrote table entries last. It knows of writes to
+//
+//   the granule protection table as GPTBR_EL3 names it, and translation tables from their first use on;
+//   whatever software of EL3 stores (tables are built before they are switched on), up to a limit;
+//   single entries that agents store.
+//
+// While it runs, these stores take the slow path; everything else runs at full speed.
 
 import { securityName } from "../arch/security.ts";
 import { slot } from "../arch/state.ts";
@@ -19,12 +24,18 @@ interface Note {
   readonly call: string | undefined;
   readonly at: number;
   readonly before: bigint;
+  /** What was written, known at the next look. */
+  after?: bigint;
 }
 
 /** Entries remembered, pages of translation tables watched, level 1 granule protection tables looked for. */
 const MAX_NOTES = 200_000;
 const MAX_PAGES = 65_536;
 const MAX_L0 = 65_536;
+/** Stores of EL3 that are followed: firmware that copies images makes millions. */
+const MAX_EL3_STORES = 4_000_000;
+/** Bytes of a table entry. */
+const ENTRY = 8;
 
 /** Told before a granule protection table entry is written by (or while) PE `pe` runs. */
 export type GptListener = (entry: number, before: bigint, by: string, pe: number) => void;
@@ -42,7 +53,12 @@ const journals = new WeakMap<Board, { journal: TableJournal; users: number }>();
 export class TableJournal {
   private readonly board: Board;
   private readonly calls = new CallStack();
-  private readonly notes = new Map<number, Note>();
+  private readonly notes = new Notes();
+  /** Of memory that is in no known table: it may become one. Others may write there unseen, so a note holds while its value does. */
+  private readonly others = new Notes();
+  /** Notes of the last write there, whose values are still to be looked at. */
+  private unsettled: [at: number, note: Note][] = [];
+  private el3Stores = MAX_EL3_STORES;
   private readonly pages = new Set<number>();
   /** The granule protection table: [first, last) byte addresses, what the first entry covers. Level 0 first. */
   private gpt: (readonly [number, number, GptCover])[] = [];
@@ -75,7 +91,7 @@ export class TableJournal {
     this.board = board;
     const { domain, executor } = board;
     const allowed = domain.allowWrite;
-    domain.allowWrite = (pa) => allowed(pa) && !this.pages.has(Math.floor(pa / 4096)) && !this.inGpt(pa, 4096);
+    domain.allowWrite = (pa) => allowed(pa) && !this.pages.has(Math.floor(pa / 4096)) && !this.inGpt(pa, 4096) && !this.followsEl3();
     executor.writeObserver = (pa, length, by) => this.written(pa, length, by);
     for (const pe of board.pes) {
       pe.mmu.walkObserver = { descriptor: (_stage, _level, pa) => this.watch(pa) };
@@ -99,16 +115,18 @@ export class TableJournal {
         },
         returned: (pe) => {
           this.acting = pe;
+          this.settle();
           this.calls.returned(pe);
         },
       }),
     );
     this.findGpt();
+    for (const p of board.pes) p.mmu.flushL1();
   }
 
-  /** Last writer of the 8-byte entry at `pa`; undefined: it was not written since its page is watched. */
+  /** Last writer of the 8-byte entry at `pa`; undefined: it was not written since somebody looks. */
   writer(pa: number): WriterInfo | undefined {
-    const n = this.notes.get(pa);
+    const n = this.notes.get(pa) ?? this.holding(pa);
     if (n === undefined) return undefined;
     return {
       by: n.by,
@@ -117,6 +135,20 @@ export class TableJournal {
       at: n.at,
       before: hex64(n.before),
     };
+  }
+
+  private holding(pa: number): Note | undefined {
+    this.settle();
+    const n = this.others.get(pa);
+    return n?.after === this.entry(pa) ? n : undefined;
+  }
+  private settle(): void {
+    for (const [at, note] of this.unsettled.splice(0)) note.after = this.entry(at) as bigint;
+  }
+  /** The 8 bytes at `pa`; undefined: no memory. */
+  private entry(pa: number): bigint | undefined {
+    const host = this.board.phys.host(pa);
+    return host === 0 ? undefined : this.board.phys.view.getBigUint64(host, true);
   }
 
   /** A translation table was used. */
@@ -162,41 +194,67 @@ export class TableJournal {
     for (const p of this.board.pes) p.mmu.flushL1();
   }
 
+  /** Is EL3's software running whose stores are followed? */
+  private followsEl3(): boolean {
+    return this.el3Stores > 0 && this.board.executor.running?.st.el === 3;
+  }
+  /** Where a write is remembered; undefined: nowhere. */
+  private notesFor(pa: number, length: number, by: MemoryWriter): Notes | undefined {
+    const table = this.inGpt(pa, length) || this.pages.has(Math.floor(pa / 4096)) || this.pages.has(Math.floor((pa + length - 1) / 4096));
+    if (table) return this.notes;
+    if (by.startsWith("agent:") && length === ENTRY) return this.others;
+    if (by !== "pe" || !this.followsEl3()) return undefined;
+    if (--this.el3Stores === 0) for (const p of this.board.pes) p.mmu.flushL1();
+    return this.others;
+  }
+
   /** Memory is written that is not in anybody's L1 TLB. */
   private written(pa: number, length: number, by: MemoryWriter): void {
+    const notes = this.notesFor(pa, length, by);
+    if (notes === undefined) return;
     const gpt = this.inGpt(pa, length);
-    if (!gpt && !this.pages.has(Math.floor(pa / 4096)) && !this.pages.has(Math.floor((pa + length - 1) / 4096))) return;
-    // Agents that call each other (a host, the EL3 monitor, the RMM) do so while no instruction is executed.
-    const pe = this.board.executor.running ?? (by === "host" && this.acting?.st.el === 3 ? this.acting : undefined);
-    const st = pe?.st;
-    const agent = by === "host" && pe?.agents[pe.st.el] !== undefined;
-    const note = {
-      by:
-        by === "pe"
-          ? `PE ${pe?.index}`
-          : by === "walk"
-            ? `hardware table update of PE ${pe?.index}`
-            : agent
-              ? `built-in firmware of EL${pe?.st.el}`
-              : by,
-      pc: by === "pe" ? st?.pc : undefined,
-      el: st?.el ?? 0,
-      security: pe?.security ?? 0,
-      call: pe && (by === "pe" || agent) ? this.calls.text(pe) : undefined,
-      at: instructionsOf(this.board),
-    };
-    for (let at = pa - (pa % 8); at < pa + length; at += 8) {
-      const host = this.board.phys.host(at);
-      if (host === 0) continue;
-      const before = this.board.phys.view.getBigUint64(host, true);
-      this.remember(at, { ...note, before });
-      if (gpt && this.inGpt(at, 8)) for (const l of this.listeners) l(at, before, note.by, pe?.index ?? 0);
+    const { note: common, pe } = this.noteOf(by);
+    this.settle();
+    for (let at = pa - (pa % ENTRY); at < pa + length; at += ENTRY) {
+      const before = this.entry(at);
+      if (before === undefined) continue;
+      const note: Note = { ...common, before };
+      notes.add(at, note);
+      if (notes === this.others) this.unsettled.push([at, note]);
+      if (gpt && this.inGpt(at, ENTRY)) for (const l of this.listeners) l(at, before, note.by, pe?.index ?? 0);
     }
     // A level 0 entry may name another table.
     const l0 = this.gpt[0];
     if (gpt && l0 && pa < l0[1] && pa + length > l0[0]) this.gptKey = "";
   }
-  private remember(at: number, note: Note): void {
+
+  private noteOf(by: MemoryWriter): { note: Omit<Note, "before">; pe: Pe | undefined } {
+    // Agents that call each other (a host, the EL3 monitor, the RMM) do so while no instruction is executed.
+    const agent = by.startsWith("agent:");
+    const pe = this.board.executor.running ?? (agent ? this.acting : undefined);
+    const name = by === "pe" ? `PE ${pe?.index}` : by === "walk" ? `hardware table update of PE ${pe?.index}` : by.replace(/^\w+:/, "");
+    return {
+      note: {
+        by: name,
+        pc: by === "pe" ? pe?.st.pc : undefined,
+        el: pe?.st.el ?? 0,
+        security: pe?.security ?? 0,
+        call: pe && (by === "pe" || agent) ? this.calls.text(pe) : undefined,
+        at: instructionsOf(this.board),
+      },
+      pe,
+    };
+  }
+}
+
+/** Notes by address of the entry; the oldest go when there are too many. */
+class Notes {
+  private readonly notes = new Map<number, Note>();
+
+  get(at: number): Note | undefined {
+    return this.notes.get(at);
+  }
+  add(at: number, note: Note): void {
     this.notes.delete(at);
     if (this.notes.size >= MAX_NOTES) this.notes.delete(this.notes.keys().next().value as number);
     this.notes.set(at, note);

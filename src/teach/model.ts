@@ -58,7 +58,7 @@ export interface FieldInfo {
 
 /** Who wrote a table entry last. */
 export interface WriterInfo {
-  /** "PE 0", "device", "hardware table update", "host", or the name of an agent. */
+  /** "PE 0", "hardware table update of PE 0", the name of a device, "built-in RMM" and its like, or "host". */
   by: string;
   el?: number;
   security?: string;

@@ -79,6 +79,7 @@ const TABLE = 0x4100_0000;
 const LEVEL1 = 0x4120_0000;
 const ENTRY = LEVEL1 + 0x2_0000 + 8 * (0x200_0000 / 0x1_0000); // for VICTIM, in the table of the second GiB
 const VICTIM = 0x4200_0000;
+const EL2_TABLE = 0x41c0_0000;
 
 const gpt = buildGpt({
   pps: 36,
@@ -93,9 +94,9 @@ const gpt = buildGpt({
 });
 const setup = [...mov(0, gpt.gptbr), msr("GPTBR_EL3", 0), ...mov(0, gpt.gpccr), msr("GPCCR_EL3", 0), ISB, TLBI_PAALL];
 
-/** Firmware at EL3 that switches a granule protection table on and then does `code`. */
-async function at3(code: readonly number[], handler: readonly number[] = []): Promise<Machine> {
-  const program = [...setup, ...code];
+/** Firmware at EL3 that does `first`, switches a granule protection table on, and then does `code`. */
+async function at3(code: readonly number[], handler: readonly number[] = [], first: readonly number[] = []): Promise<Machine> {
+  const program = [...first, ...setup, ...code];
   const kernel = new Uint8Array(4096);
   const view = new DataView(kernel.buffer);
   for (const [i, w] of program.entries()) view.setUint32(4 * i, w, true);
@@ -155,6 +156,42 @@ describe("the journal of table writers", () => {
       el: 3,
       call: "RMI_GRANULE_DELEGATE (0xc4000151) from Non-secure EL2",
     });
+  });
+
+  it("names who wrote a granule protection entry before the check was switched on", async () => {
+    const first = store.slice(0, -1); // no TLBI
+    const next = ORIGIN + 4 * (first.length + setup.length + toEl2(ORIGIN + 4).length);
+    const machine = await at3([...toEl2(next), ...access], [], first);
+    const [f] = await faultsOf(machine);
+    const writer = f?.gpt?.entries.at(-1)?.writer;
+    expect(writer).toMatchObject({ by: "PE 0", el: 3, security: "Root", before: "0xffffffffffffffff" });
+    expect(machine.readMemory(Number(writer?.pc), 4)).toEqual(new Uint8Array(Uint32Array.of(str64(2, 1)).buffer));
+  });
+
+  /** EL3 writes the level 1 table of EL2, which is then used for the first time: its entry for the second GiB is 0x600. */
+  const stage1 = [...mov(1, EL2_TABLE), ...mov(2, 0x4000_0701), str64(2, 1, 8), ...mov(2, 0x600), str64(2, 1, 16)];
+  const useStage1 = [
+    ...[...mov(0, 0xff), msr("MAIR_EL2", 0), ...mov(0, 0x8082_3519), msr("TCR_EL2", 0), ...mov(0, EL2_TABLE), msr("TTBR0_EL2", 0)],
+    ...[ISB, ...mov(0, 0x30c5_0831), msr("SCTLR_EL2", 0), ISB, ...mov(3, 2 ** 31), ldr64(4, 3), ...HALT],
+  ];
+  const firstUse = async (before: readonly number[]): Promise<Explanation | undefined> => {
+    const next = ORIGIN + 4 * (setup.length + [...stage1, ...toEl2(ORIGIN + 4)].length);
+    return (await faultsOf(await at3([...stage1, ...toEl2(next), ...before, ...useStage1])))[0];
+  };
+
+  it("names who wrote an entry of a table that nobody had walked", async () => {
+    const f = await firstUse([]);
+    expect(f?.failure?.rule).toBe("S1-INVALID");
+    expect(f?.descriptors.at(-1)).toMatchObject({
+      value: "0x0000000000000600",
+      writer: { by: "PE 0", el: 3, before: "0x0000000000000000" },
+    });
+  });
+
+  it("names nobody when the entry was changed since, unseen", async () => {
+    const f = await firstUse([...mov(1, EL2_TABLE), ...mov(2, 0x800), str64(2, 1, 16)]);
+    expect(f?.descriptors.at(-1)).toMatchObject({ value: "0x0000000000000800" });
+    expect(f?.descriptors.at(-1)?.writer).toBeUndefined();
   });
 
   it("names who wrote a translation table entry that is in use", async () => {
