@@ -63,11 +63,11 @@ export function bootManifest(base: number, m: ManifestContents): Uint8Array {
 /** What an RMM says when its boot fails (RMM_BOOT_COMPLETE, x1). */
 const bootErrors: Readonly<Record<string, string>> = {
   "-1": "unknown error",
-  "-2": "it does not support this version of the RMM-EL3 interface",
+  "-2": "it does not support version 0.8 of the RMM-EL3 interface (TF-RMM v0.9 and later need 2.0: run those under their TF-A)",
   "-3": "too many CPUs",
   "-4": "CPU number out of range",
   "-5": "invalid shared buffer",
-  "-6": "it does not support this version of the boot manifest",
+  "-6": "it does not support version 0.5 of the boot manifest",
   "-7": "invalid data in the boot manifest",
 };
 export const bootError = (code: bigint): string => bootErrors[BigInt.asIntN(64, code).toString()] ?? `code ${BigInt.asIntN(64, code)}`;

@@ -52,6 +52,8 @@ export interface MonitorOptions {
   /** The granule protection table is about to change. */
   written?: (pa: number, bytes: number) => void;
   log?: (line: string) => void;
+  /** An RMM image did not boot on the first PE: RMI calls will all return -1. */
+  rmmFailed?: (why: string) => void;
 }
 
 /** What a PE with an RMM image is at. */
@@ -150,9 +152,12 @@ export class MonitorAgent implements Agent, Stateful, MonitorPort {
   private bootComplete(pe: Pe, code: bigint): void {
     const done = code === 0n;
     this.boots[pe.index] = done ? Boot.DONE : Boot.FAILED;
-    if (!done && this.cold) this.failed = true;
-    this.cold = false;
     this.o.log?.(`EL3: PE ${pe.index}: RMM boot ${done ? "complete" : `failed: ${bootError(code)}`}`);
+    if (!done && this.cold) {
+      this.failed = true;
+      this.o.rmmFailed?.(bootError(code));
+    }
+    this.cold = false;
     this.toNonSecure(pe);
   }
 

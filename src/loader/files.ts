@@ -4,7 +4,7 @@ import { readFileSync, statSync } from "node:fs";
 import { EmuError } from "../util/errors.ts";
 
 /** What a file is to the boot: the prefix of error codes ("kernel-missing", "initrd-empty", "dtb-unreadable", "kernel-too-large"). */
-export type Role = "kernel" | "initrd" | "bios" | "loader" | "dtb";
+export type Role = "kernel" | "initrd" | "bios" | "loader" | "dtb" | "rmm";
 
 /** The contents of a file, or the bytes given instead of a path. `limit`: the most bytes that could ever be of use. */
 export function readInput(role: Role, source: string | Uint8Array, limit: number): Uint8Array {

@@ -2,7 +2,7 @@
 // memory of the machine; the realm's guest is the only code that PEs execute.
 //
 //   0x0E00_0000   Root memory: granule protection table
-//   0x4000_0000   DRAM: all of it is the host's, to use or to give to the realm
+//   0x4000_0000   DRAM: all of it is the host's, to use or to give to the realm; with an RMM image, what follows the image's memory
 
 import { Security } from "../arch/security.ts";
 import type { Pe } from "../cpu/pe.ts";
@@ -12,6 +12,8 @@ import { LIST_REGISTERS } from "../devices/gic/constants.ts";
 import type { TimedDevice } from "../devices/timed.ts";
 import type { BlockBackend, SeededEntropy } from "../devices/virtio/index.ts";
 import { MonitorAgent } from "../el3/monitor.ts";
+import { SHARED_BUFFER } from "../el3/monitor-boot.ts";
+import { RMM_REGION, readRmmImage } from "../el3/rmm-image.ts";
 import { Gpi } from "../gpt/format.ts";
 import { HostAgent } from "../host/agent.ts";
 import { GuestBoard } from "../host/board.ts";
@@ -35,8 +37,18 @@ const GPT_L1_SIZE = 0x1f_e000;
 /** Protected physical address space, bits. */
 const PPS = 40;
 
+/** Memory of an RMM image, as TF-A lays it out: image, data and stacks, then the shared buffer. Behind it what RMM_RESERVE_MEMORY hands out. */
+const RMM_SHARED = RMM_REGION.base + RMM_REGION.size - SHARED_BUFFER;
+const RMM_RESERVE = { base: RMM_REGION.base + RMM_REGION.size, size: 31 * MiB };
+/** Of DRAM, from its start: not the host's. */
+const RMM_CARVE_OUT = RMM_RESERVE.base + RMM_RESERVE.size - virtMap.ram.base;
+/** An RMM image keeps more for each REC and realm than the agent, and knows no sharing of granules. */
+const IMAGE_OVERHEAD = 2 * OVERHEAD + RMM_CARVE_OUT;
+/** As TF-A describes the console to an RMM on this board. */
+const RMM_CONSOLE = { base: virtMap.uart0.base, pages: 1, clockHz: 1, baud: 115200 };
+
 /** Bytes of memory that a machine needs for a realm of `memory` bytes. */
-export const hostMemoryFor = (memory: number): number => memory + OVERHEAD;
+export const hostMemoryFor = (memory: number, rmmImage = false): number => memory + (rmmImage ? IMAGE_OVERHEAD : OVERHEAD);
 
 export interface RealmsOptions {
   /** The realm, planned by src/host/plan.ts. */
@@ -45,12 +57,15 @@ export interface RealmsOptions {
   entropy: SeededEntropy;
   /** Destroy the realm after it has ended, before power goes off. */
   teardown: boolean;
+  /** An RMM to run at R-EL2 (flat binary or ELF file) instead of the agent. */
+  rmm?: Uint8Array | undefined;
 }
 
 /** Software of a machine in place of a kernel. */
 export class RealmSoftware implements Stateful {
   readonly monitor: MonitorAgent;
-  readonly rmm: RmmAgent;
+  /** The agent; undefined: an image plays its part. */
+  readonly rmm: RmmAgent | undefined;
   readonly host: HostAgent;
   readonly rmi = new RmiClient();
   readonly vmm: Vmm;
@@ -62,7 +77,9 @@ export class RealmSoftware implements Stateful {
 
   constructor(m: VirtMachine, o: RealmsOptions) {
     const { config, phys, pes } = m;
-    const dram = { base: virtMap.ram.base, size: config.memory };
+    const image = o.rmm && readRmmImage(o.rmm);
+    const taken = image ? RMM_CARVE_OUT : 0;
+    const dram = { base: virtMap.ram.base + taken, size: config.memory - taken };
     const written = (who: string) => {
       const by = `agent:built-in ${who}` as const;
       return (pa: number, bytes: number): void => m.executor.memoryWritten(pa, bytes, by);
@@ -79,15 +96,22 @@ export class RealmSoftware implements Stateful {
         pps: PPS,
         regions: [
           { ...virtMap.secureRam, gpi: Gpi.Root },
-          { ...dram, gpi: Gpi.NonSecure },
+          { base: virtMap.ram.base, size: config.memory, gpi: Gpi.NonSecure },
+          ...(image ? [RMM_REGION, RMM_RESERVE].map((r) => ({ ...r, gpi: Gpi.Realm })) : []),
         ],
       },
       written: written("EL3 monitor"),
       log: config.log,
+      rmmFailed: (why) => pes[0]?.hooks.requestStop(`the RMM image did not boot: ${why}`),
     });
     const resources = { eventCounters: EVENT_COUNTERS, listRegisters: LIST_REGISTERS };
-    this.rmm = new RmmAgent({ phys, pes, banks: [dram], monitor: this.monitor, resources, written: written("RMM"), log: config.log });
-    this.monitor.useAgent(this.rmm);
+    if (image === undefined) {
+      this.rmm = new RmmAgent({ phys, pes, banks: [dram], monitor: this.monitor, resources, written: written("RMM"), log: config.log });
+      this.monitor.useAgent(this.rmm);
+    } else {
+      const manifest = { banks: [dram], consoles: [RMM_CONSOLE] };
+      this.monitor.useImage({ base: RMM_REGION.base, image, shared: RMM_SHARED, reserve: RMM_RESERVE, manifest });
+    }
 
     this.memory = new HostMemory({ phys, check: () => pes[0]?.mmu.granuleCheck, written: written("host") }, dram);
     const entry = this.memory.take();
@@ -116,7 +140,7 @@ export class RealmSoftware implements Stateful {
     this.host = new HostAgent((pe) => this.vmm.program(pe));
     for (const pe of pes) {
       pe.agents[3] = this.monitor;
-      pe.setAgent(2, Security.Realm, this.rmm);
+      if (this.rmm) pe.setAgent(2, Security.Realm, this.rmm);
       pe.setAgent(2, Security.NonSecure, this.host);
     }
   }

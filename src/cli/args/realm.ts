@@ -43,6 +43,7 @@ interface RawOptions {
   readonly symbols?: string[];
   readonly teardown?: true;
   readonly normal?: true;
+  readonly rmm?: string;
   readonly measurementAlgorithm?: string;
   readonly personalizationValue?: string;
   readonly realmPv?: string;
@@ -113,6 +114,7 @@ function createProgram(name: string, choose: (options: RawOptions) => void): Com
     .option("--symbols <file>", "names for traces and explanations: ELF file or System.map, FILE[@OFFSET]; may be repeated", collect)
     .option("--no-reboot", "end when the guest asks for a reset")
     .option("--teardown", "destroy the realm when it has ended, before power goes off")
+    .option("--rmm <file>", "RMM to run instead of the built-in one: TF-RMM for its qemu_virt platform (rmm.img), or an ELF file")
     .option("--normal", "run the guest as an ordinary virtual machine instead")
     .allowExcessArguments(false)
     .action(choose);
@@ -245,6 +247,7 @@ function realmOptions(raw: RawOptions, object: GuestObject): RealmOptions {
   return {
     board,
     teardown: raw.teardown === true,
+    ...(raw.rmm === undefined ? {} : { rmm: raw.rmm }),
     ...(algorithm === undefined ? {} : { measurementAlgorithm: oneOf("--measurement-algorithm", algorithm, ALGORITHMS) }),
     ...(value === undefined ? {} : { personalizationValue: value }),
     ...count("breakpoints", "--num-breakpoints", raw.numBreakpoints, 2, 64),
