@@ -1,13 +1,12 @@
 // Runs a machine at the terminal. The only file of the command line that talks to the harness.
 
-import { closeSync, existsSync, writeFileSync, writeSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Machine, type MachineOptions, type StopReason } from "../harness/index.ts";
 import { EmuError } from "../util/errors.ts";
 import type { RunCommand } from "./args/options.ts";
 import { type FileBlockBackend, openDrives } from "./block-file.ts";
-import { openOutput } from "./output-file.ts";
-import { Terminal } from "./terminal.ts";
+import { openConsoles } from "./consoles/index.ts";
 import { type LogOutput, openLog } from "./tracing.ts";
 
 /** Creates the machine, runs it until it ends, and returns the exit code. */
@@ -35,16 +34,13 @@ async function runLives(command: RunCommand, options: MachineOptions, log: LogOu
   let machine = await Machine.create(options);
   let unwatch = log.watch(machine);
   let quit = false;
-  const console = openConsole(command, {
-    onInput: (bytes) => guestConsole(command, machine).send(bytes),
-    onQuit: () => {
-      quit = true;
-      machine.stop();
-    },
+  const consoles = await openConsoles(command, () => {
+    quit = true;
+    machine.stop();
   });
   try {
     for (;;) {
-      guestConsole(command, machine).onData((bytes) => console.write(bytes));
+      consoles.attach(machine);
       const reason = await machine.run();
       unwatch();
       if (command.save !== undefined) saveTo(command.save, machine);
@@ -54,12 +50,9 @@ async function runLives(command: RunCommand, options: MachineOptions, log: LogOu
       unwatch = log.watch(machine);
     }
   } finally {
-    console.close();
+    consoles.close();
   }
 }
-
-const guestConsole = (command: RunCommand, machine: Machine): Machine["console"] =>
-  command.console === "hvc0" ? machine.virtioConsole : machine.console;
 
 function saveTo(path: string, machine: Machine): void {
   try {
@@ -115,28 +108,6 @@ function bundledImage(name: "hello" | "realm-hello"): string {
   const path = fileURLToPath(new URL(`../../firmware/${name}/${name}.img`, import.meta.url));
   if (existsSync(path)) return path;
   throw new EmuError("hello-missing", `the bundled program firmware/${name}/${name}.img is missing; give a kernel with --kernel`);
-}
-
-interface Console {
-  write(bytes: Uint8Array): void;
-  close(): void;
-}
-
-function openConsole(command: RunCommand, handlers: { onInput(bytes: Uint8Array): void; onQuit(): void }): Console {
-  const { serial } = command;
-  const terminal = new Terminal(serial.kind === "stdio" ? handlers : { ...handlers, onInput: () => {} });
-  terminal.open();
-  if (serial.kind === "stdio") return terminal;
-  const file = serial.kind === "file" ? openOutput(serial.path) : undefined;
-  return {
-    write: (bytes) => {
-      if (file !== undefined) writeSync(file, bytes);
-    },
-    close: () => {
-      terminal.close();
-      if (file !== undefined) closeSync(file);
-    },
-  };
 }
 
 /** Power-off is the normal end; everything else that ends a machine by itself is told and counts as a failure. */

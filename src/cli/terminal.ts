@@ -5,11 +5,21 @@ import { spawnSync } from "node:child_process";
 const CTRL_A = 0x01;
 
 /** What a byte typed by the person means. */
-export type Key = { readonly kind: "data"; readonly bytes: Uint8Array } | { readonly kind: "quit" } | { readonly kind: "help" };
+export type Key =
+  | { readonly kind: "data"; readonly bytes: Uint8Array }
+  | { readonly kind: "quit" }
+  | { readonly kind: "help" }
+  | { readonly kind: "key"; readonly key: string };
 
 /** Splits typed bytes into data for the guest and commands that begin with Ctrl-A, as on QEMU. Remembers a Ctrl-A at the end. */
 export class EscapeKeys {
   private escaped = false;
+  private readonly more: (key: string) => boolean;
+
+  /** `more`: keys after Ctrl-A, in lower case, that mean something beside quit and help. */
+  constructor(more: (key: string) => boolean = () => false) {
+    this.more = more;
+  }
 
   feed(input: Uint8Array): Key[] {
     const keys: Key[] = [];
@@ -30,6 +40,9 @@ export class EscapeKeys {
       else if (key === "x" || key === "h" || key === "?") {
         flush();
         keys.push({ kind: key === "x" ? "quit" : "help" });
+      } else if (this.more(key)) {
+        flush();
+        keys.push({ kind: "key", key });
       } // any other key after Ctrl-A means nothing, as on QEMU
     }
     flush();
@@ -37,18 +50,31 @@ export class EscapeKeys {
   }
 }
 
-const HELP = ["", "Ctrl-A H  this help", "Ctrl-A X  quit the emulator", "Ctrl-A A  send Ctrl-A to the guest", ""].join("\r\n");
+const HELP = [
+  ["H", "this help"],
+  ["X", "quit the emulator"],
+  ["A", "send Ctrl-A to the guest"],
+] as const;
+type KeyHelp = readonly (readonly [keys: string, what: string])[];
+
+/** Is `key` one of these: "C", "[ ]", "1..4"? */
+const isOneOf = (more: KeyHelp, key: string): boolean =>
+  more.some(([keys]) => (keys === "1..4" ? /^[1-4]$/.test(key) : keys.toLowerCase().split(" ").includes(key)));
 
 export interface TerminalHandlers {
   /** Bytes for the guest. */
   onInput(bytes: Uint8Array): void;
   /** The person quit with Ctrl-A X. */
   onQuit(): void;
+  /** More keys after Ctrl-A, with what they do; "1..4" stands for four. */
+  keys?: KeyHelp;
+  /** One of them, in lower case. */
+  onKey?(key: string): void;
 }
 
 /** Standard input and output connected to a guest's serial console. */
 export class Terminal {
-  private readonly keys = new EscapeKeys();
+  private readonly keys: EscapeKeys;
   private readonly handlers: TerminalHandlers;
   private raw = false;
   private readonly restore = (): void => this.leaveRaw();
@@ -63,6 +89,7 @@ export class Terminal {
 
   constructor(handlers: TerminalHandlers) {
     this.handlers = handlers;
+    this.keys = new EscapeKeys((key) => isOneOf(handlers.keys ?? [], key));
   }
 
   /** Takes over standard input. A terminal goes to raw mode; anything else is read as it comes, without escape keys. */
@@ -103,8 +130,14 @@ export class Terminal {
     for (const key of this.keys.feed(chunk)) {
       if (key.kind === "data") this.handlers.onInput(key.bytes);
       else if (key.kind === "quit") this.handlers.onQuit();
-      else process.stdout.write(HELP);
+      else if (key.kind === "key") this.handlers.onKey?.(key.key);
+      else this.help();
     }
+  }
+
+  private help(): void {
+    const lines = [...HELP, ...(this.handlers.keys ?? [])].map(([keys, what]) => `Ctrl-A ${keys.padEnd(4)} ${what}\r\n`);
+    process.stdout.write(`\r\n${lines.join("")}`);
   }
 
   private leaveRaw(): void {

@@ -5,6 +5,14 @@ import { EmuError, usageError } from "../util/errors.ts";
 /** Takes input as far as there is room; returns how many bytes it took. */
 export type Receiver = (bytes: Uint8Array) => number;
 
+/** Exception level and Security state (arch/security.ts) of the software that wrote something. */
+export interface Writer {
+  readonly el: number;
+  readonly security: number;
+}
+/** Gets each piece of output, with who wrote it where that is known. */
+export type OutputListener = (bytes: Uint8Array, writer?: Writer) => void;
+
 /** How much output is kept for waitFor and `text`, in characters. */
 const KEEP = 4 * 2 ** 20;
 /** Matches that begin in the last NEAR characters are seen as soon as their last byte is printed, others when a turn ends. */
@@ -22,7 +30,7 @@ interface Waiter {
 
 export class Console {
   private readonly decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-  private readonly listeners: ((bytes: Uint8Array) => void)[] = [];
+  private readonly listeners: OutputListener[] = [];
   private readonly receive: Receiver;
   private readonly sent: () => void;
   private queue: Uint8Array[] = [];
@@ -58,7 +66,7 @@ export class Console {
   run: ((pattern: RegExp, options: WaitOptions) => Promise<RegExpExecArray>) | undefined;
 
   /** Calls `listener` with each piece of output. */
-  onData(listener: (bytes: Uint8Array) => void): void {
+  onData(listener: OutputListener): void {
     this.listeners.push(listener);
   }
   /** Types `data`; what the device has no room for follows later. */
@@ -69,8 +77,8 @@ export class Console {
   }
 
   /** Output from the device. */
-  output(bytes: Uint8Array): void {
-    for (const listener of this.listeners) listener(bytes);
+  output(bytes: Uint8Array, writer?: Writer): void {
+    for (const listener of this.listeners) listener(bytes, writer);
     const text = this.decoder.decode(bytes, { stream: true });
     this.all = (this.all + text).slice(-KEEP);
     this.unread = (this.unread + text).slice(-KEEP);

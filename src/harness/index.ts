@@ -18,10 +18,19 @@ export {
   type TokenReport,
   verifyToken,
 } from "./attestation.ts";
-export { Console, type WaitOptions } from "./console.ts";
+export { Console, type OutputListener, type WaitOptions, type Writer } from "./console.ts";
 export type { Try, TryKind } from "./host-tries.ts";
 export type { EnterOptions, HostedRealm, HostedRealmOptions, RealmContent, RealmExit } from "./hosted-realm.ts";
-export { Machine, type MachineName, type MachineOptions, type RealmOptions, type StopReason } from "./machine.ts";
+export {
+  type FwCfgEntry,
+  type LoaderEntry,
+  Machine,
+  type MachineName,
+  type MachineOptions,
+  type RealmOptions,
+  type StopReason,
+} from "./machine.ts";
+export { type ConsoleName, consoleNames } from "./named-consoles.ts";
 export {
   type ExitName,
   type GranuleName,

@@ -25,17 +25,14 @@ import { Vmm } from "../host/run.ts";
 import { SharedMemory } from "../host/shared-memory.ts";
 import { RmmAgent } from "../rmm/agent.ts";
 import type { Saved, Stateful } from "../util/stateful.ts";
+import { hostLog } from "./host-log.ts";
+import { rootMemory } from "./root-memory.ts";
 import type { VirtMachine } from "./virt.ts";
 import { virtMap } from "./virt-map.ts";
 
 const MiB = 2 ** 20;
 /** What a host needs beside its guest's memory: tables, RECs, run pages, shared pages not yet taken back. */
 const OVERHEAD = 64 * MiB;
-const GPT_L0 = 0x0eef_e000;
-const GPT_L1 = 0x0ed0_0000;
-const GPT_L1_SIZE = 0x1f_e000;
-/** Protected physical address space, bits. */
-const PPS = 40;
 
 /** Memory of an RMM image, as TF-A lays it out: image, data and stacks, then the shared buffer. Behind it what RMM_RESERVE_MEMORY hands out. */
 const RMM_SHARED = RMM_REGION.base + RMM_REGION.size - SHARED_BUFFER;
@@ -84,16 +81,17 @@ export class RealmSoftware implements Stateful {
       const by = `agent:built-in ${who}` as const;
       return (pa: number, bytes: number): void => m.executor.memoryWritten(pa, bytes, by);
     };
+    const tell = (who: "firmware" | "host") => (line: string) => {
+      config.log(line);
+      config.say?.(who, line);
+    };
     this.monitor = new MonitorAgent({
       el3: m.el3,
       phys,
       pes,
       seed: config.seed,
       gpt: {
-        l0: GPT_L0,
-        l1: GPT_L1,
-        l1Size: GPT_L1_SIZE,
-        pps: PPS,
+        ...rootMemory,
         regions: [
           { ...virtMap.secureRam, gpi: Gpi.Root },
           { base: virtMap.ram.base, size: config.memory, gpi: Gpi.NonSecure },
@@ -101,12 +99,20 @@ export class RealmSoftware implements Stateful {
         ],
       },
       written: written("EL3 monitor"),
-      log: config.log,
+      log: tell("firmware"),
       rmmFailed: (why) => pes[0]?.hooks.requestStop(`the RMM image did not boot: ${why}`),
     });
     const resources = { eventCounters: EVENT_COUNTERS, listRegisters: LIST_REGISTERS };
     if (image === undefined) {
-      this.rmm = new RmmAgent({ phys, pes, banks: [dram], monitor: this.monitor, resources, written: written("RMM"), log: config.log });
+      this.rmm = new RmmAgent({
+        phys,
+        pes,
+        banks: [dram],
+        monitor: this.monitor,
+        resources,
+        written: written("RMM"),
+        log: tell("firmware"),
+      });
       this.monitor.useAgent(this.rmm);
     } else {
       const manifest = { banks: [dram], consoles: [RMM_CONSOLE] };
@@ -130,13 +136,14 @@ export class RealmSoftware implements Stateful {
       virtioConsole: { write: (bytes) => config.virtioOutput(bytes) },
       onRoom: () => config.inputRoom?.(),
       changed: (rec) => this.vmm?.changed(rec),
-      log: config.log,
+      log: tell("host"),
     });
     this.timed = this.board.timed;
     this.realm = new HostRealm(this.rmi, this.memory, shared, o.realm);
     const gic = new HostGic(this.memory, { distributor: virtMap.gicDistributor.base, redistributors: virtMap.gicRedistributor.base });
     const { rmi, memory, realm, board } = this;
-    this.vmm = new Vmm({ rmi, memory, gic, realm, board, entry, teardown: o.teardown, log: config.log });
+    this.vmm = new Vmm({ rmi, memory, gic, realm, board, entry, teardown: o.teardown, log: tell("host") });
+    if (config.say) hostLog(rmi, (line) => config.say?.("host", line));
     this.host = new HostAgent((pe) => this.vmm.program(pe));
     for (const pe of pes) {
       pe.agents[3] = this.monitor;

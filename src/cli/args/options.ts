@@ -7,14 +7,12 @@ import { EmuError, usageError } from "../../util/errors.ts";
 import { addExplainCommands, type ExplainCommand, type GptCommand } from "../explain-command.ts";
 import { addLabCommand, type LabCommand } from "../lab-command.ts";
 import { addVerifyTokenCommand, type VerifyTokenCommand } from "../verify-token-command.ts";
+import { type ConsolePlan, parseConsoles } from "./consoles.ts";
 import { type Drive, parseDrives } from "./drives.ts";
 import { type FirmwareOptions, separateFirmware } from "./firmware.ts";
 import { allowKeys, parseKeyValues, parseSwitch } from "./keyval.ts";
 import { fromQemu } from "./qemu.ts";
 import { parseCount, parseMemory } from "./sizes.ts";
-
-/** Where the guest's serial port goes. */
-export type Serial = { readonly kind: "stdio" } | { readonly kind: "none" } | { readonly kind: "file"; readonly path: string };
 
 /** The guest's consoles, by the names that Linux gives them. */
 const CONSOLES = ["ttyAMA0", "hvc0"] as const;
@@ -39,8 +37,8 @@ export interface RunCommand {
   readonly dtb: string | undefined;
   readonly append: string | undefined;
   readonly drives: readonly Drive[];
-  readonly serial: Serial;
-  /** Which of the guest's consoles the serial option is about: the PL011 or the virtio console. */
+  readonly consoles: ConsolePlan;
+  /** Which of the guest's consoles is shown as its own: the PL011 or the virtio console. */
   readonly console: GuestConsole;
   readonly time: "deterministic" | "wall";
   /** Events to write: see TRACE_EVENTS. */
@@ -124,7 +122,8 @@ function createProgram(version: string, choose: (command: AnyCommand) => void): 
     .option("--device <spec>", "virtio-blk-device,drive=ID; virtio-rng-device; loader,file=NAME[,addr=A]; may be repeated", collect)
     .option("--fw-cfg <spec>", "file for firmware: name=opt/NAME,string=TEXT or name=opt/NAME,file=FILE; may be repeated", collect)
     .option("--console <name>", "which of the guest's consoles to show: ttyAMA0 (serial) or hvc0 (virtio)", "ttyAMA0")
-    .option("--serial <where>", "where to show it: stdio, none or file:NAME", "stdio")
+    .option("--serial <where>", "where it goes: stdio, none, file:NAME, tcp:[HOST]:PORT[,server=on], pty; again: the second port", collect)
+    .option("--consoles <what>", CONSOLES_HELP, collect)
     .option("--time <mode>", "wall: as the host's clock; deterministic: by instructions, equal in every run", "wall")
     .option("--trace <what>", `events to write, by commas: ${TRACE_HELP}`)
     .option("--trace-file <file>", "where traced events and explanations go (default: standard error)")
@@ -166,6 +165,9 @@ function refuseWord(word: string | undefined): void {
   if (word !== undefined) throw usageError("unknown-word", `unknown word "${word}" (a kernel is given with --kernel, a disk with --drive)`);
 }
 
+/** Firmware, Secure, Host, Realm. */
+export const CONSOLES_HELP = "split (panes), marked (one stream), or firmware=WHERE,secure=WHERE,host=WHERE,realm=WHERE as for --serial";
+
 const HELP_AFTER = `
 QEMU's spellings (-kernel, -m, -smp, -append, -initrd, -drive, -nographic, ...) are understood.
 At the console, Ctrl-A X quits and Ctrl-A H lists the other keys.
@@ -192,7 +194,8 @@ interface RawOptions {
   readonly device?: string[];
   readonly bios?: string;
   readonly fwCfg?: string[];
-  readonly serial: string;
+  readonly serial?: string[];
+  readonly consoles?: string[];
   readonly console: string;
   readonly time: string;
   readonly trace?: string;
@@ -226,7 +229,7 @@ function runCommand(raw: RawOptions): RunCommand {
     append: raw.append,
     drives: parseDrives(drives, devices),
     firmware,
-    serial: parseSerial(raw.serial),
+    consoles: parseConsoles(raw.serial, raw.consoles, machine === "virt,secure=on"),
     console: parseConsole(raw.console),
     time: parseTime(raw.time),
     trace: raw.trace === undefined ? [] : parseTrace(raw.trace),
@@ -279,13 +282,6 @@ function memoryText(text: string): string {
   const { head, values } = parseKeyValues(text, "--memory");
   allowKeys(values, ["size"], "--memory");
   return head ?? values.get("size") ?? text;
-}
-
-export function parseSerial(text: string): Serial {
-  if (text === "stdio" || text === "mon:stdio") return { kind: "stdio" };
-  if (text === "none" || text === "null") return { kind: "none" };
-  if (text.startsWith("file:") && text.length > 5) return { kind: "file", path: text.slice(5) };
-  throw usageError("bad-serial", `--serial: "${text}" is not supported (stdio, none, file:NAME)`);
 }
 
 export function parseConsole(text: string): GuestConsole {

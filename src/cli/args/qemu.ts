@@ -56,7 +56,7 @@ const SPELLINGS: Readonly<Record<string, Spelling>> = {
   "-bios":          { values: 1, to: "--bios" },
   "-pflash":        { values: 1, to: "--drive", prefix: "if=pflash,format=raw,file=" },
   "-fw_cfg":        { values: 1, to: "--fw-cfg" },
-  "-chardev":       { values: 1, tell: "type --serial stdio, --serial none or --serial file:NAME" },
+  "-chardev":       { values: 1, tell: "type the place itself, as in --serial file:NAME, or --consoles host=tcp:127.0.0.1:5000,server=on" },
   "-object":        { values: 1, tell: "objects are not supported; virtio-rng takes its numbers from the host without one" },
   "-s":             { values: 0, tell: "there is no gdb server" },
   "-S":             { values: 0, tell: "there is no gdb server" },

@@ -3,9 +3,10 @@
 import { Command, CommanderError } from "commander";
 import type { RealmOptions } from "../../harness/index.ts";
 import { EmuError, usageError } from "../../util/errors.ts";
+import { parseConsoles } from "./consoles.ts";
 import { parseDrives } from "./drives.ts";
 import { allowKeys, parseKeyValues } from "./keyval.ts";
-import { type PrintCommand, parseConsole, parseSerial, parseTime, parseTrace, type RunCommand } from "./options.ts";
+import { CONSOLES_HELP, type PrintCommand, parseConsole, parseTime, parseTrace, type RunCommand } from "./options.ts";
 import { fromQemu } from "./qemu.ts";
 import { parseCount, parseMemory } from "./sizes.ts";
 
@@ -32,7 +33,8 @@ interface RawOptions {
   readonly machine?: string;
   readonly drive?: string[];
   readonly device?: string[];
-  readonly serial: string;
+  readonly serial?: string[];
+  readonly consoles?: string[];
   readonly console: string;
   readonly time: string;
   readonly trace?: string;
@@ -105,12 +107,13 @@ function createProgram(name: string, choose: (options: RawOptions) => void): Com
     .option("--drive <spec>", "disk: file=NAME[,format=raw][,readonly=on]; may be repeated", collect)
     .option("--device <spec>", "device: virtio-blk-device,drive=ID; may be repeated", collect)
     .option("--console <name>", "which of the guest's consoles to show: serial (ttyAMA0, ttyS0) or virtio (hvc0)", "serial")
-    .option("--serial <where>", "where to show it: stdio, none or file:NAME", "stdio")
+    .option("--serial <where>", "where it goes: stdio, none, file:NAME, tcp:[HOST]:PORT[,server=on], pty", collect)
+    .option("--consoles <what>", CONSOLES_HELP, collect)
     .option("--time <mode>", "wall: as the host's clock; deterministic: by instructions, equal in every run", "wall")
     .option("--trace <what>", "events to write, by commas: log (RMI and RSI calls, what is unknown or wrong) and those of rme-emu --help")
     .option("--trace-file <file>", "where traced events go (default: standard error)")
-    .option("--explain-faults", "explain each abort and granule protection exception: the tables, the rule, what to do")
     .option("--trace-json <file>", "file that gets the traced events as JSON as well, one in a line")
+    .option("--explain-faults", "explain each abort and granule protection exception: the tables, the rule, what to do")
     .option("--symbols <file>", "names for traces and explanations: ELF file or System.map, FILE[@OFFSET]; may be repeated", collect)
     .option("--no-reboot", "end when the guest asks for a reset")
     .option("--teardown", "destroy the realm when it has ended, before power goes off")
@@ -191,14 +194,14 @@ function realmCommand(raw: RawOptions): RunCommand {
     dtb: undefined,
     append: raw.append,
     drives: parseDrives(raw.drive ?? [], raw.device ?? []),
-    serial: parseSerial(raw.serial),
+    consoles: parseConsoles(raw.serial, raw.consoles, false),
     console: virtio ? "hvc0" : serial ? "ttyAMA0" : parseConsole(raw.console),
     time: parseTime(raw.time),
     trace: raw.trace === undefined ? [] : parseTrace(raw.trace),
     traceFile: raw.traceFile,
+    traceJson: raw.traceJson,
     noReboot: !raw.reboot,
     explainFaults: raw.explainFaults === true,
-    traceJson: raw.traceJson,
     symbols: raw.symbols ?? [],
     save: undefined,
   };

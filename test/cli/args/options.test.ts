@@ -33,7 +33,7 @@ describe("a machine to run", () => {
       dtb: undefined,
       append: undefined,
       drives: [],
-      serial: { kind: "stdio" },
+      consoles: { kind: "serial", ports: [{ kind: "stdio" }] },
       console: "ttyAMA0",
       time: "wall",
       trace: [],
@@ -49,7 +49,21 @@ describe("a machine to run", () => {
   it("takes the options of its own", () => {
     const command = run(
       ...["--kernel", "Image", "--initrd", "i.gz", "--append", "console=ttyAMA0 -x --y", "--memory", "2G", "--smp", "2", "--cpu", "max"],
-      ...["--dtb", "t.dtb", "--serial", "none", "--time", "deterministic", "--no-reboot", "--trace", "log", "--trace-file", "t.log", "--trace-json", "t.jsonl"],
+      ...[
+        "--dtb",
+        "t.dtb",
+        "--serial",
+        "none",
+        "--time",
+        "deterministic",
+        "--no-reboot",
+        "--trace",
+        "log",
+        "--trace-file",
+        "t.log",
+        "--trace-json",
+        "t.jsonl",
+      ],
     );
     expect(command).toMatchObject({
       kernel: "Image",
@@ -61,7 +75,7 @@ describe("a machine to run", () => {
     });
     expect(command).toMatchObject({
       dtb: "t.dtb",
-      serial: { kind: "none" },
+      consoles: { kind: "serial", ports: [{ kind: "none" }] },
       time: "deterministic",
       noReboot: true,
       trace: ["log"],
@@ -86,7 +100,12 @@ describe("a machine to run", () => {
       initrd: "initrd",
       append: "-dash first",
     });
-    expect(command).toMatchObject({ dtb: "x.dtb", serial: { kind: "stdio" }, trace: ["guest_errors", "unimp"], traceFile: "log" });
+    expect(command).toMatchObject({
+      dtb: "x.dtb",
+      consoles: { kind: "serial", ports: [{ kind: "stdio" }] },
+      trace: ["guest_errors", "unimp"],
+      traceFile: "log",
+    });
     expect(command.drives).toEqual([{ file: "d.img", readonly: false, probe: false }]);
   });
 
@@ -106,7 +125,7 @@ describe("a machine to run", () => {
   });
 
   it("sends the console to a file", () => {
-    expect(run("--serial", "file:out.log").serial).toEqual({ kind: "file", path: "out.log" });
+    expect(run("--serial", "file:out.log").consoles).toEqual({ kind: "serial", ports: [{ kind: "file", path: "out.log" }] });
   });
 });
 
@@ -161,7 +180,7 @@ describe("what cannot be meant", () => {
     ["an event that is not traced", ["-d", "in_asm"], 'unknown event "in_asm"'],
     ["a console that does not exist", ["--console", "tty1"], "--console"],
     ["the virtio console in QEMU's spelling", ["-device", "virtconsole"], "type --console hvc0"],
-    ["a serial port elsewhere", ["--serial", "tcp::1234"], "--serial"],
+    ["a serial port elsewhere", ["--serial", "unix:/s"], "--serial"],
     ["an unknown time", ["--time", "slow"], "--time"],
     ["an initrd without a kernel", ["--initrd", "x"], "--initrd needs --kernel"],
     ["KVM", ["-enable-kvm"], "always emulated"],
