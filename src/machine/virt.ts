@@ -344,6 +344,7 @@ export class VirtMachine {
     const pe = this.pe(i);
     pe.reset();
     pe.st.setLo(Off.HALT, 0);
+    if (!this.software) this.gic.wake(i);
     (this.software ?? this.el3).coldBoot(pe, entry, context);
   }
 

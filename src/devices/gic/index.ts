@@ -92,6 +92,11 @@ export class Gic implements Stateful {
     this.recompute();
   }
 
+  /** Wakes the redistributor of PE `index` up (GICR_WAKER), as firmware does before it starts software that leaves this to it. */
+  wake(index: number): void {
+    this.targets[index]?.redistributor.wake();
+  }
+
   private target(index: number, st: PeState, o: GicOptions): Target {
     const cpu = new GicCpu({
       st,

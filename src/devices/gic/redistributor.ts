@@ -68,7 +68,12 @@ export class Redistributor {
   }
   writeControl(offset: number, size: 1 | 2 | 4, value: number, view: View): void {
     if (size !== 4 || offset !== Reg.WAKER || view === View.NonSecure) return;
-    const awake = (value & PROCESSOR_SLEEP) === 0;
+    this.setAwake((value & PROCESSOR_SLEEP) === 0);
+  }
+  wake(): void {
+    this.setAwake(true);
+  }
+  private setAwake(awake: boolean): void {
     if (awake === this.awake) return;
     this.awake = awake;
     this.wakeChanged();
