@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { beforeEach, describe, expect, it } from "vitest";
 import { CfiFlash, FlashCommand as Cmd, FLASH_BLOCK, FLASH_BUFFER, FlashStatus } from "../../src/devices/cfi-flash.ts";
-import { read, WHO, write } from "./support.ts";
+import { read, write } from "./support.ts";
 
 const SIZE = 64 * 2 ** 20;
 const BOTH = 0x0001_0001;
@@ -43,9 +43,9 @@ describe("identification", () => {
   });
 
   it("has the CFI structure as U-Boot reads it: by bytes, at 0x55, with resets before", () => {
-    for (const reset of [0xf0, 0xff]) flash.write(0, 1, reset, WHO);
-    flash.write(0x55 * 4, 1, Cmd.CFI_QUERY, WHO);
-    const query = (index: number): number => flash.read(index * 4, 1, WHO);
+    for (const reset of [0xf0, 0xff]) flash.write(0, 1, reset);
+    flash.write(0x55 * 4, 1, Cmd.CFI_QUERY);
+    const query = (index: number): number => flash.read(index * 4, 1);
     expect([0x10, 0x11, 0x12].map(query)).toEqual([..."QRY"].map((c) => c.charCodeAt(0)));
     expect(query(0x13) | (query(0x14) << 8)).toBe(1);
     const extended = query(0x15) | (query(0x16) << 8);
@@ -56,8 +56,8 @@ describe("identification", () => {
     expect([blocks, blockBytes]).toEqual([256, FLASH_BLOCK]);
     expect(2 ** query(0x2a) * 2).toBe(FLASH_BUFFER);
     expect(read(flash, 0x10 * 4)).toBe(0x51 * BOTH);
-    expect(flash.read(0x10 * 4, 2, WHO)).toBe(0x51);
-    flash.write(0, 1, 0xff, WHO);
+    expect(flash.read(0x10 * 4, 2)).toBe(0x51);
+    flash.write(0, 1, 0xff);
     expect(array.direct_).toBe(true);
   });
 });
@@ -82,10 +82,10 @@ describe("programming", () => {
   });
 
   it.each([1, 2, 4] as const)("takes data of %d bytes", (size) => {
-    flash.write(9 * size, size, Cmd.PROGRAM_ALTERNATE, WHO);
-    flash.write(9 * size, size, 0x8765_4321, WHO);
+    flash.write(9 * size, size, Cmd.PROGRAM_ALTERNATE);
+    flash.write(9 * size, size, 0x8765_4321);
     expect([...array.read(9 * size, size + 1)]).toEqual([0x21, 0x43, 0x65, 0x87].slice(0, size).concat(0));
-    flash.write(0, size, 0xff, WHO);
+    flash.write(0, size, 0xff);
     expect(array.direct_).toBe(true);
   });
 
@@ -202,8 +202,8 @@ it("survives any writes, and 0xFF four times always leads back to the array", ()
   fc.assert(
     fc.property(fc.array(fc.oneof(known, access), { maxLength: 40 }), (accesses) => {
       for (const [at, size, value] of accesses) {
-        flash.write(at * 4, size, value, WHO);
-        const seen = flash.read(at * 4, size, WHO);
+        flash.write(at * 4, size, value);
+        const seen = flash.read(at * 4, size);
         expect(seen >= 0 && seen < 2 ** (8 * size)).toBe(true);
       }
       // A buffer that is open swallows what its count says.
