@@ -136,7 +136,9 @@ export class Terminal {
   }
 
   private help(): void {
-    const lines = [...HELP, ...(this.handlers.keys ?? [])].map(([keys, what]) => `Ctrl-A ${keys.padEnd(4)} ${what}\r\n`);
+    const all = [...HELP, ...(this.handlers.keys ?? [])];
+    const width = Math.max(...all.map(([keys]) => keys.length));
+    const lines = all.map(([keys, what]) => `Ctrl-A ${keys.padEnd(width)}  ${what}\r\n`);
     process.stdout.write(`\r\n${lines.join("")}`);
   }
 
