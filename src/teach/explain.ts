@@ -44,7 +44,7 @@ import { rule } from "./rules.ts";
 export interface Sources {
   readonly symbol?: SymbolLookup | undefined;
   /** Who last wrote the 8 bytes at a physical address. */
-  readonly writer?: ((pa: number) => WriterInfo | undefined) | undefined;
+  readonly writer?: ((pa: number, granule?: number) => WriterInfo | undefined) | undefined;
   /** Physical memory as ranges, when the explanation is to hold it. */
   readonly memory?: (() => MemoryRange[]) | undefined;
   /** Instructions that the PE has retired. */
@@ -293,7 +293,8 @@ function describeStep(subject: Subject, walk: RecordedWalk, s: RecordedStep, sou
 
 export function withWriters(gpt: GptInfo | undefined, sources: Sources): GptInfo | undefined {
   for (const e of gpt?.entries ?? []) {
-    const writer = sources.writer?.(Number(e.address));
+    const granule = e.kind === "granules" ? Math.floor(Number(gpt?.address) / 2 ** (gpt?.granule ?? 12)) % 16 : undefined;
+    const writer = sources.writer?.(Number(e.address), granule);
     if (writer) e.writer = writer;
   }
   return gpt;

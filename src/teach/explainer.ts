@@ -71,7 +71,7 @@ export class FaultExplainer {
     const symbol = this.options.symbols?.lookup;
     return {
       symbol,
-      writer: this.journal && ((pa) => this.named(this.journal?.writer(pa))),
+      writer: this.journal && ((pa, granule) => this.named(this.journal?.writer(pa, granule))),
       ...(pe === undefined ? {} : { instructions: Number(this.board.executor.retired(pe)) }),
     };
   }

@@ -57,6 +57,8 @@ export class TableJournal {
   /** Of memory that is in no known table: it may become one. Others may write there unseen, so a note holds while its value does. */
   private readonly others = new Notes();
   /** Notes of the last write there, whose values are still to be looked at. */
+  /** Of level 1 entries of the granule protection table, by granule: earlier writers, as far as a later one left their field alone. */
+  private readonly granules = new Map<number, (Note | undefined)[]>();
   private unsettled: [at: number, note: Note][] = [];
   private el3Stores = MAX_EL3_STORES;
   private readonly pages = new Set<number>();
@@ -124,9 +126,12 @@ export class TableJournal {
     for (const p of board.pes) p.mmu.flushL1();
   }
 
-  /** Last writer of the 8-byte entry at `pa`; undefined: it was not written since somebody looks. */
-  writer(pa: number): WriterInfo | undefined {
-    const n = this.notes.get(pa) ?? this.holding(pa);
+  /**
+   * Last writer of the 8-byte entry at `pa`; undefined: it was not written since somebody looks. `granule`, 0..15: of this field of a
+   * level 1 entry of the granule protection table.
+   */
+  writer(pa: number, granule?: number): WriterInfo | undefined {
+    const n = (granule === undefined ? undefined : this.writerOfGranule(pa, granule)) ?? this.notes.get(pa) ?? this.holding(pa);
     if (n === undefined) return undefined;
     return {
       by: n.by,
@@ -135,6 +140,23 @@ export class TableJournal {
       at: n.at,
       before: hex64(n.before),
     };
+  }
+
+  private writerOfGranule(pa: number, granule: number): Note | undefined {
+    const last = this.notes.get(pa);
+    const now = this.entry(pa);
+    if (last && now !== undefined && fieldOf(last.before ^ now, granule) !== 0n) return last;
+    return this.granules.get(pa)?.[granule];
+  }
+  /** A level 1 entry that was `value` until now is written again: what the write before has changed stays known. */
+  private keepGranules(at: number, value: bigint): void {
+    const last = this.notes.get(at);
+    if (last === undefined) return;
+    const fields = this.granules.get(at) ?? [];
+    for (let i = 0; i < 16; i++) if (fieldOf(last.before ^ value, i) !== 0n) fields[i] = last;
+    this.granules.delete(at);
+    if (this.granules.size >= MAX_NOTES) this.granules.delete(this.granules.keys().next().value as number);
+    this.granules.set(at, fields);
   }
 
   private holding(pa: number): Note | undefined {
@@ -219,6 +241,7 @@ export class TableJournal {
       const before = this.entry(at);
       if (before === undefined) continue;
       const note: Note = { ...common, before };
+      if (gpt) this.keepGranules(at, before);
       notes.add(at, note);
       if (notes === this.others) this.unsettled.push([at, note]);
       if (gpt && this.inGpt(at, ENTRY)) for (const l of this.listeners) l(at, before, note.by, pe?.index ?? 0);
@@ -246,6 +269,8 @@ export class TableJournal {
     };
   }
 }
+
+const fieldOf = (entry: bigint, granule: number): bigint => (entry >> BigInt(4 * granule)) & 15n;
 
 /** Notes by address of the entry; the oldest go when there are too many. */
 class Notes {
