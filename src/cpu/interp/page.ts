@@ -7,6 +7,7 @@ import { I32 } from "../../ir/value.ts";
 import { IP, Lowering, PE } from "../emit/lower.ts";
 import { W } from "../emit/opcodes.ts";
 import { type RuntimeFn, runtimeFuncs, runtimeImports } from "../emit/runtime-abi.ts";
+import { handlerCount } from "./handlers.ts";
 
 /** Answers of a handler that are not the next ip. */
 export const REDIRECT = -1;
@@ -73,10 +74,15 @@ export function retire(l: Lowering): number {
   return r;
 }
 
-/** Counts a way to the entry in local `ip`; tells JavaScript when it becomes worth translating. */
+/** Counts a way to the entry in local `ip`, unless it is translated; tells JavaScript when it becomes worth translating. */
 export function countVisit(l: Lowering, ip: number): void {
   const at = l.local(I32);
   const count = l.local(I32);
+  l.get(ip);
+  l.mem(W.i32Load, 0);
+  l.i32(handlerCount);
+  l.op(W.i32LtU);
+  l.block(W.if);
   l.get(ip);
   l.i32(1);
   l.op(W.i32ShrU);
@@ -97,5 +103,5 @@ export function countVisit(l: Lowering, ip: number): void {
   l.get(PE);
   l.get(ip);
   l.call("hot");
-  l.op(W.end);
+  l.op(W.end, W.end);
 }
