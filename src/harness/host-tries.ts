@@ -13,6 +13,7 @@ import type { VirtMachine } from "../machine/virt.ts";
 import { VIRTIO_MMIO_SLOTS, virtioWindow } from "../machine/virt-map.ts";
 import { restorePe, savePe } from "../machine/virt-state.ts";
 import { FaultExplainer } from "../teach/explainer.ts";
+import { TableJournal } from "../teach/journal.ts";
 import type { Explanation } from "../teach/model.ts";
 import { EmuError, hex } from "../util/errors.ts";
 
@@ -59,23 +60,31 @@ class Catcher implements Agent {
 export class HostTries {
   private readonly board: VirtMachine;
   private readonly memory: HostMemory;
-  private readonly explainer: FaultExplainer;
+  private readonly journal: TableJournal;
+  /** Explain tries (the default): it takes many times the time of the try. */
+  explaining = true;
   private explanation: Explanation | undefined;
   /** A granule with one instruction of each kind; rings of virtio queues. Taken when needed. */
   private code = 0;
   private rings = 0;
 
-  /** `journal`: record who writes table entries from now on. */
+  /** Records from now on who writes table entries: explanations name the writer. */
   constructor(board: VirtMachine, memory: HostMemory) {
     this.board = board;
     this.memory = memory;
-    this.explainer = new FaultExplainer(board, { every: true });
-    this.explainer.onFault((e) => {
-      this.explanation = e;
-    });
+    this.journal = TableJournal.of(board);
   }
   stop(): void {
-    this.explainer.stop();
+    this.journal.release();
+  }
+  /** Collects explanations; the function that is returned ends it. */
+  private listen(): () => void {
+    if (!this.explaining) return () => {};
+    const explainer = new FaultExplainer(this.board, { every: true });
+    explainer.onFault((e) => {
+      this.explanation = e;
+    });
+    return () => explainer.stop();
   }
 
   // ---- by a PE -------------------------------------------------------------------------------------------------------------
@@ -99,9 +108,11 @@ export class HostTries {
     pe.setAgent(1, Security.NonSecure, el === 1 ? catcher : undefined);
     pe.setAgent(2, Security.NonSecure, new Catcher(2));
     if (el === 2) pe.setAgent(2, Security.NonSecure, catcher);
+    const ignore = this.listen();
     try {
       for (const [pa, kind] of accesses) yield this.one(pe, catcher, pa, kind, value);
     } finally {
+      ignore();
       for (const n of [1, 2] as const) pe.setAgent(n, Security.NonSecure, agents[n - 1]);
       restorePe(pe, saved, this.board.phys);
     }
@@ -163,7 +174,9 @@ export class HostTries {
    */
   byDevice(pa: number, kind: "read" | "write", length = 64): Try {
     this.explanation = undefined;
+    const ignore = this.listen();
     const ok = kind === "read" ? this.transfer(CONSOLE, pa, length, 0) : this.transfer(ENTROPY, pa, length, DESC_WRITE);
+    ignore();
     return { pa, kind, by: "device", ok, ...(this.explanation === undefined ? {} : { explanation: this.explanation }) };
   }
 

@@ -182,6 +182,7 @@ export class RealmHost extends Inspector {
   begin(values: readonly bigint[], pe = this.idlePe()): void {
     const target = this.peOf(pe);
     if (!this.atHost(pe)) throw new EmuError("pe-busy", `PE ${pe} does not run the host now`);
+    this.software.gic.acknowledge(target); // what made the last realm leave
     for (let n = 0; n < 18; n++) target.st.setX(n, BigInt.asUintN(64, values[n] ?? 0n));
     target.st.setLo(Off.HALT, 0);
     target.st.pc = HOST_PC;
