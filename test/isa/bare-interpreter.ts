@@ -1,11 +1,17 @@
-// Runs single instructions in the generated interpreter without a machine: code anywhere, one page of data memory.
+// Runs single instructions without a machine, in the generated interpreter or translated: code anywhere, one page of data memory.
 
-import { BITMASKS, CRC_TABLES, Off, PREDECODE_BASE, RAM_POOL, TLB_EMPTY, TLB_TABLE_BYTES } from "../../src/arch/layout.ts";
+import { BITMASKS, CRC_TABLES, Off, PLAIN_HANDLERS, PREDECODE_BASE, RAM_POOL, TLB_EMPTY, TLB_TABLE_BYTES } from "../../src/arch/layout.ts";
 import { PeState } from "../../src/arch/state.ts";
 import type { CodePages } from "../../src/cpu/code-pages.ts";
 import { bitmaskTable, crcTables } from "../../src/cpu/emit/tables.ts";
 import { generateInterpreter } from "../../src/cpu/interp/generate.ts";
-import { handlerOf, Special } from "../../src/cpu/interp/handlers.ts";
+import { handlerCount, handlerOf, Special } from "../../src/cpu/interp/handlers.ts";
+import type { DecodeContext } from "../../src/cpu/interp/predecode.ts";
+import { discover } from "../../src/cpu/jit/blocks.ts";
+import { compileRegions, jitImports } from "../../src/cpu/jit/compile.ts";
+import { type Instruction, instructionAt } from "../../src/cpu/jit/instruction.ts";
+import { translateBlock } from "../../src/cpu/jit/js/block.ts";
+import { type BlockFunction, createRuntime, instantiate, type Runtime } from "../../src/cpu/jit/js/runtime.ts";
 import type { Pe } from "../../src/cpu/pe.ts";
 import { SlowPath } from "../../src/cpu/slow-path.ts";
 import { helpers } from "../../src/isa/semantics/index.ts";
@@ -18,20 +24,36 @@ import { DATA_PAGE } from "./oracle/program.ts";
 const tables = [Off.TLB_R, Off.TLB_W, Off.TLB_X, Off.TLB_UR, Off.TLB_UW] as const;
 const CODE = 2;
 
+/** What executes the instructions. */
+export type TestEngine = "interp" | "wasm" | "js";
+/** The engines that tests run on: $RME_TEST_ENGINES, by commas. */
+export const testEngines = (process.env.RME_TEST_ENGINES ?? "interp,wasm,js").split(",") as TestEngine[];
+
+/** Every row exists; system registers take the slow form. */
+export const bareContext: DecodeContext = { available: () => true, fastIndex: () => 0 };
+
 export class BareInterpreter {
+  readonly engine: TestEngine;
   readonly st: PeState;
   /** The 4 KiB at DATA_PAGE. */
   readonly data: Uint8Array;
   private readonly i32: Int32Array;
-  private readonly step: (pe: number) => number;
+  protected readonly exports: WebAssembly.Exports;
+  private readonly memory: WebAssembly.Memory;
+  private readonly runtime: Runtime;
+  private block: BlockFunction | undefined;
+  /** Translations by what they are of. */
+  private readonly translated = new Map<string, (() => number) | BlockFunction | undefined>();
   /** Pe.system was called: operation and word. */
   trapped: { op: number; insn: number } | undefined;
   /** A data access faulted. */
   fault: Fault | undefined;
 
-  constructor() {
+  constructor(engine: TestEngine = "interp") {
+    this.engine = engine;
     const pages = RAM_POOL / 65536 + 1;
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+    this.memory = memory;
     this.st = new PeState(memory, 0);
     this.i32 = new Int32Array(memory.buffer);
     this.data = new Uint8Array(memory.buffer, RAM_POOL, 4096);
@@ -41,7 +63,7 @@ export class BareInterpreter {
       throw new Error(`unexpected call of ${name}`);
     };
     const imports: Record<string, unknown> = { m: memory };
-    for (const name of ["decode", "fetch", "landing", "probe", "hot", "block"]) imports[name] = unexpected(name);
+    for (const name of ["decode", "fetch", "landing", "hot"]) imports[name] = unexpected(name);
     imports.systemJs = (_pe: number, op: number, insn: number) => {
       this.trapped = { op, insn };
       return 1;
@@ -49,9 +71,17 @@ export class BareInterpreter {
     imports.helper = (_pe: number, index: number, insn: number) => helpers[index]?.(this.st, insn);
     const slow = this.slowPath();
     imports.miss = (_pe: number, kind: number) => slow.path.access(slow.pe, kind);
+    const probe = (_pe: number, kind: number) => slow.path.probe(slow.pe, kind, () => true);
+    imports.probe = probe;
+    imports.block = (pe: number, ip: number) => (this.block as BlockFunction)(pe, ip);
     imports.commitJs = (_pe: number, kind: number) => slow.path.commit(slow.pe, kind);
     const module = new WebAssembly.Module(generateInterpreter({ min: 1, max: 65536, shared: false }) as BufferSource);
-    this.step = new WebAssembly.Instance(module, { e: imports as WebAssembly.ModuleImports }).exports.step as (pe: number) => number;
+    this.exports = new WebAssembly.Instance(module, { e: imports as WebAssembly.ModuleImports }).exports;
+    this.runtime = createRuntime(memory, {
+      plain: this.exports.plain as BlockFunction,
+      helper: imports.helper as (pe: number, index: number, insn: number) => void,
+      probe,
+    });
     tables.forEach((off, i) => {
       const table = this.st.base + Off.TLBS + i * TLB_TABLE_BYTES;
       this.st.setLo(off, table);
@@ -121,7 +151,56 @@ export class BareInterpreter {
     this.st.setLo(Off.BUDGET, 1);
     this.trapped = undefined;
     this.fault = undefined;
-    this.step(this.st.base);
+    if (this.engine === "interp" || !this.install([insn], (pc & 0xfff) >> 2, at)) {
+      (this.exports.step as (pe: number) => number)(this.st.base);
+      return true;
+    }
+    this.translations++;
+    // Straight-line code looks at the budget no earlier than at the end of its page: here that is the next entry.
+    const next = [this.i32[at + 2], this.i32[at + 3]] as [number, number];
+    this.i32[at + 2] = Special.CROSS;
+    (this.exports.run as (pe: number) => number)(this.st.base);
+    [this.i32[at + 2], this.i32[at + 3]] = next;
     return true;
   }
+  /** How many executions were translated ones. */
+  translations = 0;
+
+  /** Translates the words at index `first` of the page and puts the translation into the entry at `at` (in words). */
+  protected install(words: readonly number[], first: number, at: number): boolean {
+    const key = `${first} ${words.join(" ")}`;
+    if (!this.translated.has(key)) this.translated.set(key, this.translate(words, first));
+    const run = this.translated.get(key);
+    if (!run) return false;
+    const table = this.exports.table as WebAssembly.Table;
+    if (table.length === handlerCount) table.grow(1);
+    if (this.engine === "js") this.block = run as BlockFunction;
+    table.set(handlerCount, this.engine === "js" ? this.exports.enterBlock : run);
+    this.i32[PLAIN_HANDLERS >> 2] = this.i32[at] as number;
+    this.i32[at] = handlerCount;
+    return true;
+  }
+  /** Words of zeros around the code: UDF, which is nobody's to translate. */
+  private translate(words: readonly number[], first: number): (() => number) | BlockFunction | undefined {
+    const read = (index: number): Instruction => instructionAt(index, words[index - first] ?? 0, bareContext);
+    if (this.engine === "js") {
+      const block = translateBlock(first, { at: read, describe: () => "" });
+      return block && instantiate(this.runtime, [block.source])[0];
+    }
+    const region = discover(first, read);
+    if (!region) return undefined;
+    const pages = this.memory.buffer.byteLength / 65536;
+    const bytes = compileRegions([{ region, page: PREDECODE_BASE }], { min: pages, max: pages, shared: false });
+    const e: Record<string, WebAssembly.ImportValue> = { m: this.memory };
+    for (const [name] of jitImports) e[name] = this.exports[name] as WebAssembly.ImportValue;
+    return new WebAssembly.Instance(new WebAssembly.Module(bytes as BufferSource), { e }).exports["0"] as () => number;
+  }
+}
+
+const made = new Map<TestEngine, BareInterpreter>();
+/** The one of an engine: they are costly to make. */
+export function bare(engine: TestEngine): BareInterpreter {
+  const existing = made.get(engine) ?? new BareInterpreter(engine);
+  made.set(engine, existing);
+  return existing;
 }

@@ -1,21 +1,21 @@
-// Branches: target, link register and condition in the generated interpreter against qemu-aarch64.
+// Branches: target, link register and condition in interpreter and translators against qemu-aarch64.
 // RME_ORACLE_STATES sets the states per row, RME_ORACLE_ROWS a pattern of row names.
 
 import { describe, expect, it } from "vitest";
 import { type Semantics, semantics } from "../../src/isa/semantics/index.ts";
-import { BareInterpreter } from "./bare-interpreter.ts";
+import { bare, type TestEngine, testEngines } from "./bare-interpreter.ts";
 import { branchCases, jumpsToZero } from "./oracle/branch.ts";
 import { differences, fromPe, qemu, runOracle, toPe, wordOf } from "./oracle/oracle.ts";
 import { Random } from "./oracle/random.ts";
 import { chosen, states, statesPerWord } from "./oracle/suite.ts";
 
 const rows = ["B_UNCOND", "BL", "B_COND", "CBZ", "CBNZ", "TBZ", "TBNZ", "BR", "BLR", "RET"].filter(chosen);
-const interpreter = new BareInterpreter();
 
 /** PSTATE.BTYPE after an indirect branch (Arm ARM, BranchTo and BTypeNext), code not being in a guarded page. */
 const btypeAfter = (name: string): number => ({ BLR: 2, BR: 1 })[name] ?? 0;
 
-function compare(name: string): { wrong: string[]; taken: number; total: number } {
+function compare(name: string, engine: TestEngine): { wrong: string[]; taken: number; total: number } {
+  const interpreter = bare(engine);
   const { row } = semantics.get(name) as Semantics;
   const cases = branchCases(row, new Random(row.index * 7919 + 1), states, statesPerWord).filter((c) => !jumpsToZero(row, c.insn));
   const wrong: string[] = [];
@@ -37,11 +37,11 @@ function compare(name: string): { wrong: string[]; taken: number; total: number 
   return { wrong, taken, total: cases.length };
 }
 
-describe.skipIf(qemu === undefined)("branches against qemu-aarch64", () => {
+describe.skipIf(qemu === undefined).each(testEngines)("branches on %s against qemu-aarch64", (engine) => {
   it.each(rows)(
     "%s",
     (name) => {
-      const { wrong, taken, total } = compare(name);
+      const { wrong, taken, total } = compare(name, engine);
       expect(wrong.slice(0, 12), `${wrong.length} differences`).toEqual([]);
       // The cases are worth something only if they branch, and conditional ones also do not.
       expect(taken).toBeGreaterThan(total / 10);

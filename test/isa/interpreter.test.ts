@@ -1,11 +1,11 @@
-// Every implemented row without memory, branch and system effects: the generated interpreter against qemu-aarch64.
+// Every implemented row without memory, branch and system effects: interpreter and translators against qemu-aarch64.
 // RME_ORACLE_STATES sets the states per row, RME_ORACLE_ROWS a pattern of row names.
 
 import { describe, expect, it } from "vitest";
 import { build } from "../../src/cpu/interp/handlers.ts";
 import { Builder } from "../../src/ir/builder.ts";
 import { type Semantics, semantics, variantCount, variantsFrom } from "../../src/isa/semantics/index.ts";
-import { BareInterpreter } from "./bare-interpreter.ts";
+import { bare, type TestEngine, testEngines } from "./bare-interpreter.ts";
 import { type Case, differences, fromPe, qemu, runOracle, toPe } from "./oracle/oracle.ts";
 import { Random, randomRegisters, randomWord } from "./oracle/random.ts";
 import { batches, chosen, states, statesPerWord } from "./oracle/suite.ts";
@@ -32,8 +32,8 @@ function registersOnly(s: Semantics): boolean {
 }
 const isPauth = (name: string) => /^(PAC|AUT|XPAC)/.test(name);
 
-const interpreter = new BareInterpreter();
-function compare(names: readonly string[]): string[] {
+function compare(names: readonly string[], engine: TestEngine): string[] {
+  const interpreter = bare(engine);
   const cases: (Case & { name: string })[] = [];
   for (const name of names) {
     const { row } = semantics.get(name) as Semantics;
@@ -61,13 +61,13 @@ function compare(names: readonly string[]): string[] {
   return wrong;
 }
 
-describe.skipIf(qemu === undefined)("interpreter against qemu-aarch64", () => {
+describe.skipIf(qemu === undefined).each(testEngines)("%s against qemu-aarch64", (engine) => {
   const names = [...semantics.values()]
     .filter((s) => chosen(s.row.name) && !skipped[s.row.name] && !isPauth(s.row.name) && registersOnly(s))
     .map((s) => s.row.name);
   for (const part of batches(names)) {
     it(`${part[0]} .. ${part.at(-1)}`, () => {
-      const wrong = compare(part);
+      const wrong = compare(part, engine);
       expect(wrong.slice(0, 12), `${wrong.length} differences`).toEqual([]);
     }, 600_000);
   }

@@ -1,4 +1,4 @@
-// Loads, stores, exclusives, atomics and structures: the generated interpreter and the slow path against qemu-aarch64.
+// Loads, stores, exclusives, atomics and structures: interpreter, translators and the slow path against qemu-aarch64.
 // RME_ORACLE_STATES sets the states per row, RME_ORACLE_ROWS a pattern of row names.
 
 import { describe, expect, it } from "vitest";
@@ -6,7 +6,7 @@ import { build } from "../../src/cpu/interp/handlers.ts";
 import { Builder } from "../../src/ir/builder.ts";
 import { type Semantics, semantics, variantCount, variantsFrom } from "../../src/isa/semantics/index.ts";
 import { FaultType } from "../../src/mmu/fault.ts";
-import { BareInterpreter } from "./bare-interpreter.ts";
+import { type BareInterpreter, bare, type TestEngine, testEngines } from "./bare-interpreter.ts";
 import { memoryCases } from "./oracle/memory.ts";
 import { type Case, differences, fromPe, qemu, type Registers, runOracle, toPe, wordOf } from "./oracle/oracle.ts";
 import { DATA_PAGE, Rec, WINDOW } from "./oracle/program.ts";
@@ -32,7 +32,7 @@ const SIGBUS = 7;
 const isExclusive = (word: number | undefined): boolean => word !== undefined && (word & 0x3f80_0000) === 0x0800_0000;
 const isPairOfWords = (word: number | undefined): boolean => word !== undefined && (word & 0xffa0_0000) >>> 0 === 0x8820_0000;
 /** Where the architecture leaves a choice, or qemu is stricter than it; each by the oracle's and our outcome. */
-function accepted(c: Case, expected: Registers): boolean {
+function accepted(interpreter: BareInterpreter, c: Case, expected: Registers): boolean {
   const fault = interpreter.fault?.type;
   // LDXP, STXP of words: qemu wants 8-byte alignment; with FEAT_LSE2 within 16 bytes is enough (UnalignedAccessFaults).
   if (expected.pc <= expected.address && fault === undefined) return isPairOfWords(c.insn) || isPairOfWords(c.prefix);
@@ -40,13 +40,11 @@ function accepted(c: Case, expected: Registers): boolean {
   const status = (c.insn >>> 16) & 31;
   return expected.signal === 0 && fault === FaultType.Alignment && isExclusive(c.insn) && (status === 31 || expected.x(status) === 1n);
 }
-const interpreter = new BareInterpreter();
-const window = interpreter.data.subarray(WINDOW - DATA_PAGE, WINDOW - DATA_PAGE + Rec.WINDOW_BYTES);
-
 const zeroPage = new Uint8Array(4096);
 
-/** Runs one case in the interpreter; answers what differs from the oracle's result. */
-function compareOne(c: Case, expected: Registers): string[] {
+/** Runs one case; answers what differs from the oracle's result. */
+function compareOne(interpreter: BareInterpreter, c: Case, expected: Registers): string[] {
+  const window = interpreter.data.subarray(WINDOW - DATA_PAGE, WINDOW - DATA_PAGE + Rec.WINDOW_BYTES);
   toPe(c.before, interpreter.st);
   window.set(c.window as Uint8Array);
   interpreter.reset();
@@ -67,7 +65,8 @@ function compareOne(c: Case, expected: Registers): string[] {
   return out;
 }
 
-function compare(names: readonly string[]): string[] {
+function compare(names: readonly string[], engine: TestEngine): string[] {
+  const interpreter = bare(engine);
   const cases = names.flatMap((name) => {
     const { row } = semantics.get(name) as Semantics;
     return memoryCases(row, new Random(row.index * 7919 + 1), states, statesPerWord).map((c) => ({ ...c, name }));
@@ -75,19 +74,20 @@ function compare(names: readonly string[]): string[] {
   const wrong: string[] = [];
   runOracle(cases).forEach((expected, i) => {
     const c = cases[i] as Case & { name: string };
-    const diff = compareOne(c, expected);
-    if (diff.length > 0 && !accepted(c, expected)) wrong.push(`${c.name} ${wordOf(c, expected.address).toString(16)}: ${diff.join("; ")}`);
+    const diff = compareOne(interpreter, c, expected);
+    if (diff.length > 0 && !accepted(interpreter, c, expected))
+      wrong.push(`${c.name} ${wordOf(c, expected.address).toString(16)}: ${diff.join("; ")}`);
   });
   return wrong;
 }
 
-describe.skipIf(qemu === undefined)("memory rows against qemu-aarch64", () => {
+describe.skipIf(qemu === undefined).each(testEngines)("memory rows on %s against qemu-aarch64", (engine) => {
   const names = [...semantics.values()]
     .filter((s) => chosen(s.row.name) && !skipped[s.row.name] && accessesMemory(s))
     .map((s) => s.row.name);
   for (const part of batches(names)) {
     it(`${part[0]} .. ${part.at(-1)}`, () => {
-      const wrong = compare(part);
+      const wrong = compare(part, engine);
       expect(wrong.slice(0, 12), `${wrong.length} differences`).toEqual([]);
     }, 600_000);
   }

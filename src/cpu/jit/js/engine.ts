@@ -1,0 +1,184 @@
+// Hot code as JavaScript blocks: decides what is translated, and runs chains of blocks. The bookkeeping of entries is that of the region
+// engine (jit/engine.ts): a translated entry has a table slot in place of its handler; the slot holds the handler `enterBlock`.
+
+import { PLAIN_HANDLERS, VISITS, VISITS_LIMIT, VISITS_MASK } from "../../../arch/layout.ts";
+import { disassemble } from "../../../isa/disasm/index.ts";
+import type { CodePage, CodePages } from "../../code-pages.ts";
+import { handlerCount, Special } from "../../interp/handlers.ts";
+import type { DecodeContext } from "../../interp/predecode.ts";
+import { type Instruction, instructionAt } from "../instruction.ts";
+import { type JsBlock, translateBlock } from "./block.ts";
+import { type BlockFunction, createRuntime, type Hooks, instantiate, type Runtime } from "./runtime.ts";
+
+export interface JsTuning {
+  /** Ways to an entry that make it worth translating. */
+  readonly threshold: number;
+  /** Blocks per compilation, and how long hot entries wait for others (slices). */
+  readonly batch: number;
+  readonly patience: number;
+  /** Characters of source kept; more drops all translations. */
+  readonly bound: number;
+}
+export const defaultJsTuning: JsTuning = { threshold: 1000, batch: 32, patience: 20, bound: 32 << 20 };
+
+/** Receives the source of each translated block: a name that is unique, and the text. */
+export type DumpSource = (name: string, source: string) => void;
+
+interface Translation {
+  readonly ip: number;
+  readonly slot: number;
+  readonly size: number;
+}
+/** PLAIN_HANDLERS has room for this many. */
+const MAX_SLOTS = 0x1_f000;
+
+export class JsEngine {
+  readonly statistics = { regions: 0, modules: 0, instructions: 0, bytes: 0, dropped: 0, translateMs: 0, compileMs: 0 };
+  /** Told of each translation. */
+  dump: DumpSource | undefined;
+  private readonly code: CodePages;
+  private readonly context: DecodeContext;
+  private readonly runtime: Runtime;
+  private readonly enter: () => number;
+  private readonly table: WebAssembly.Table;
+  private readonly tuning: JsTuning;
+  private readonly i32: Int32Array;
+  /** By slot. */
+  private readonly functions: (BlockFunction | undefined)[] = [];
+  private hotEntries: { ip: number; address: bigint }[] = [];
+  private waited = 0;
+  private readonly translations = new Map<CodePage, Translation[]>();
+  private freeSlots: number[] = [];
+  private nextSlot = handlerCount;
+  private kept = 0;
+
+  constructor(o: {
+    code: CodePages;
+    context: DecodeContext;
+    memory: WebAssembly.Memory;
+    exports: WebAssembly.Exports;
+    hooks: Hooks;
+    tuning?: JsTuning;
+  }) {
+    this.code = o.code;
+    this.context = o.context;
+    this.table = o.exports.table as WebAssembly.Table;
+    this.enter = o.exports.enterBlock as () => number;
+    this.runtime = createRuntime(o.memory, o.hooks);
+    this.tuning = o.tuning ?? defaultJsTuning;
+    this.i32 = new Int32Array(o.memory.buffer);
+    this.i32[VISITS_LIMIT >> 2] = this.tuning.threshold;
+    this.code.beforeChange = (page) => this.drop(page);
+  }
+
+  /** Runs the block at `ip`, and the blocks it leads to. Answers as a handler does. */
+  run(pe: number, ip: number): number {
+    const { i32, functions } = this;
+    let at = ip;
+    for (;;) {
+      const block = functions[(i32[at >> 2] as number) - handlerCount];
+      if (block === undefined) return at;
+      at = block(pe, at);
+      if (at < 0) return at;
+    }
+  }
+
+  /** The entry at `ip`, at virtual address `address`, was reached often. */
+  hot(ip: number, address: bigint): void {
+    this.hotEntries.push({ ip, address });
+  }
+  /** Between slices: translates what has become hot, once enough came together or waited long enough. */
+  work(): void {
+    if (this.hotEntries.length === 0) return;
+    if (this.hotEntries.length < this.tuning.batch && ++this.waited < this.tuning.patience) return;
+    this.waited = 0;
+    const entries = this.hotEntries;
+    this.hotEntries = [];
+    this.translate(entries);
+  }
+
+  private translate(entries: readonly { ip: number; address: bigint }[]): void {
+    const start = performance.now();
+    const found: { ip: number; page: CodePage; block: JsBlock }[] = [];
+    for (const { ip, address } of entries) {
+      const page = this.code.at(ip);
+      const index = page ? (ip - page.offset) >> 3 : 1024;
+      if (!page || page.dead || index > 1023 || (this.i32[ip >> 2] as number) >= handlerCount) continue;
+      const block = translateBlock(index, this.reader(page, address - BigInt(4 * index)));
+      if (!block || block.size < 2) continue;
+      found.push({ ip, page, block });
+      this.dump?.(this.nameOf(page, index), block.source);
+    }
+    if (found.length === 0) return;
+    const translated = performance.now();
+    const functions = instantiate(
+      this.runtime,
+      found.map(({ block }) => block.source),
+    );
+    found.forEach(({ ip, page, block }, i) => {
+      this.install(page, ip, functions[i] as BlockFunction, block);
+    });
+    this.statistics.modules++;
+    this.statistics.translateMs += translated - start;
+    this.statistics.compileMs += performance.now() - translated;
+    if (this.kept > this.tuning.bound) for (const page of [...this.translations.keys()]) this.drop(page);
+  }
+  private nameOf(page: CodePage, index: number): string {
+    const name = (page.pa + 4 * index).toString(16).padStart(9, "0");
+    return `${name}-${this.statistics.regions}`;
+  }
+  private reader(page: CodePage, address: bigint) {
+    return {
+      at: (index: number): Instruction => instructionAt(index, this.code.word(page.offset + 8 * index), this.context),
+      describe: (i: Instruction): string => {
+        const at = BigInt.asUintN(64, address + BigInt(4 * i.index));
+        return `${at.toString(16).padStart(16, "0")}: ${disassemble(i.word, at)}`;
+      },
+    };
+  }
+
+  private install(page: CodePage, ip: number, run: BlockFunction, block: JsBlock): void {
+    // An entry that became hot twice is there already.
+    if ((this.i32[ip >> 2] as number) >= handlerCount) return;
+    const slot = this.takeSlot();
+    if (slot === undefined) return;
+    if (this.i32[ip >> 2] === Special.DECODE) this.code.decode(ip);
+    this.functions[slot - handlerCount] = run;
+    this.i32[(PLAIN_HANDLERS >> 2) + slot - handlerCount] = this.i32[ip >> 2] as number;
+    this.i32[ip >> 2] = slot;
+    const list = this.translations.get(page) ?? [];
+    list.push({ ip, slot, size: block.source.length });
+    this.translations.set(page, list);
+    this.kept += block.source.length;
+    this.statistics.regions++;
+    this.statistics.instructions += block.size;
+    this.statistics.bytes += block.source.length;
+  }
+  private takeSlot(): number | undefined {
+    const free = this.freeSlots.pop();
+    if (free !== undefined) return free;
+    if (this.nextSlot - handlerCount >= MAX_SLOTS) return undefined;
+    if (this.nextSlot >= this.table.length) {
+      const from = this.table.length;
+      this.table.grow(1024);
+      for (let i = from; i < from + 1024; i++) this.table.set(i, this.enter);
+    }
+    return this.nextSlot++;
+  }
+
+  /** The page is about to change or to be forgotten. Its entries get their handlers back. */
+  private drop(page: CodePage): void {
+    const list = this.translations.get(page);
+    if (!list) return;
+    this.translations.delete(page);
+    for (const { ip, slot, size } of list) {
+      this.i32[ip >> 2] = this.i32[(PLAIN_HANDLERS >> 2) + slot - handlerCount] as number;
+      this.i32[(VISITS + ((ip >>> 1) & VISITS_MASK)) >> 2] = 0;
+      // The block may be running: it is past its effects on code, and its slot is not given away before the slice ends.
+      this.functions[slot - handlerCount] = undefined;
+      this.freeSlots.push(slot);
+      this.kept -= size;
+      this.statistics.dropped++;
+    }
+  }
+}
