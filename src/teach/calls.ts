@@ -97,6 +97,8 @@ function ffaCode(x0: bigint): string {
 const owners = ["Arm architecture", "CPU", "SiP", "OEM", "standard secure", "standard hypervisor", "vendor hypervisor"] as const;
 function ownerOf(fid: number): string {
   const oen = (fid >>> 24) & 0x3f;
+  // Fast calls only; yielding ones belong to trusted OSes from 0x02000000 on. Kernels use lower numbers with HVC for themselves.
+  if (fid >>> 31 === 0) return oen < 2 ? "private call" : "yielding call";
   return owners[oen] ?? (oen >= 50 ? "trusted OS" : oen >= 48 ? "trusted application" : "reserved owner");
 }
 
