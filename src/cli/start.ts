@@ -93,7 +93,7 @@ async function bootFiles(command: RunCommand): Promise<Pick<MachineOptions, "ker
   const initrd = command.initrd === undefined ? {} : { initrd: command.initrd };
   const { firmware } = command;
   const inFlash = firmware?.bios !== undefined || firmware?.pflash[0] !== undefined;
-  if (command.kernel === undefined && inFlash) return { ...initrd, ...append };
+  if (command.kernel === undefined && inFlash && command.realm === undefined) return { ...initrd, ...append };
   if (command.kernel === undefined) return { kernel: bundledImage(command.realm ? "realm-hello" : "hello") };
   const isFile = existsSync(command.kernel) || !command.kernel.startsWith("debian");
   const debian = isFile ? undefined : await (await import("./fetch.ts")).debianKernel(command.kernel);

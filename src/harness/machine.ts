@@ -7,6 +7,7 @@ import { type BoardName, planRealm, type RealmSetup } from "../host/index.ts";
 import { readInput } from "../loader/files.ts";
 import type { FlashContents } from "../machine/boot-flash.ts";
 import type { Loader } from "../machine/flash-boot.ts";
+import { firmwareHostRange, firmwareMemoryFor, HostSide } from "../machine/host-side.ts";
 import { hostMemoryFor, RealmSoftware } from "../machine/realms.ts";
 import { type End, VirtMachine } from "../machine/virt.ts";
 import { HashAlgorithm } from "../rmm/status.ts";
@@ -45,7 +46,10 @@ export interface MachineOptions {
   loaders?: readonly LoaderEntry[];
   /** Files in fw_cfg, named as firmware expects ("opt/..."). */
   fwCfg?: readonly FwCfgEntry[];
-  /** Run kernel, initrd and append in a realm of `memory` bytes with `smp` RECs. */
+  /**
+   * Run kernel, initrd and append in a realm of `memory` bytes with `smp` RECs. With `bios`: over the EL3 firmware and the RMM that are in
+   * flash; the built-in host takes over when they reach the Non-secure world.
+   */
   realm?: RealmOptions;
   /** CPU profile and features ("max", "cortex-a76", "max,lse=off"); default "max". */
   cpu?: string;
@@ -160,33 +164,40 @@ export class Machine extends Inspector {
     const memory = options.memory ?? 2 ** 30;
     const realm = options.realm && planRealm({ ...realmSetup(options), memory });
     const rmm = options.realm?.rmm === undefined ? undefined : readInput("rmm", options.realm.rmm, MAX_RMM_FILE);
+    const flash = flashContents(options);
+    const overFirmware = realm !== undefined && flash[0] !== undefined;
+    if (overFirmware && rmm !== undefined)
+      throw usageError("two-rmms", "firmware in flash brings its own RMM: leave out either of the two");
     const drives = (options.drives ?? []).map((d) => d.backend);
     const consoles: { main?: Console; virtio?: Console; secure?: Console; named?: NamedConsoles } = {};
     const board = new VirtMachine({
       cpu: options.cpu ?? (realm ? "max,rme=on" : "max"),
       smp: options.smp ?? 1,
-      memory: realm ? hostMemoryFor(memory, rmm !== undefined) : memory,
+      memory: overFirmware ? firmwareMemoryFor(memory) : realm ? hostMemoryFor(memory, rmm !== undefined) : memory,
       time: options.time ?? "deterministic",
       engine: options.engine ?? defaultEngine(),
       seed: options.seed ?? 1n,
       epoch: options.epoch ?? (options.time === "wall" ? Math.floor(Date.now() / 1000) : DEFAULT_EPOCH),
-      secure: options.machine === "virt,secure=on",
+      secure: options.machine === "virt,secure=on" || overFirmware,
       entry: options.start?.entry,
-      kernel: options.kernel,
-      initrd: options.initrd,
+      ...(overFirmware ? {} : { kernel: options.kernel, initrd: options.initrd, append: options.append }),
       dtb: options.dtb,
-      append: options.append,
       drives: realm ? [] : drives,
       software:
-        realm &&
-        ((board, entropy) => new RealmSoftware(board, { realm, drives, entropy, rmm, teardown: options.realm?.teardown ?? false })),
+        realm && !overFirmware
+          ? (board, entropy) => new RealmSoftware(board, { realm, drives, entropy, rmm, teardown: options.realm?.teardown ?? false })
+          : undefined,
+      host: overFirmware
+        ? (board, entropy) =>
+            new HostSide(board, { realm, drives, entropy, teardown: options.realm?.teardown ?? false }, firmwareHostRange(board))
+        : undefined,
       output: (bytes) => {
         const writer = writerOf(board);
         consoles.main?.output(bytes, writer);
         consoles.named?.uart0(bytes, writer);
       },
       say: (who, line) => consoles.named?.say(who, line),
-      flash: flashContents(options),
+      flash,
       loaders: options.loaders,
       fwCfg: options.fwCfg?.map(fwCfgFile),
       secureOutput: (bytes) => consoles.secure?.output(bytes),
@@ -209,7 +220,7 @@ export class Machine extends Inspector {
       { main: this.console, secure: this.secureConsole, hvc0: this.virtioConsole },
       {
         realm: realm !== undefined,
-        secure: options.machine === "virt,secure=on",
+        secure: board.config.secure === true,
         receive: (bytes) => board.serialInput.receive(bytes),
         sent: woken,
       },

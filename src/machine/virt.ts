@@ -40,6 +40,7 @@ import { MachineClock, type TimeMode } from "./clock.ts";
 import { DmaPort } from "./dma.ts";
 import { loadFirmware } from "./firmware.ts";
 import { type Loader, loadFlashBoot } from "./flash-boot.ts";
+import type { HostSide } from "./host-side.ts";
 import type { HostSoftware } from "./host-software.ts";
 import type { BusHooks } from "./observe.ts";
 import type { RealmSoftware } from "./realms.ts";
@@ -72,6 +73,8 @@ export interface VirtConfig {
   entry?: number | undefined;
   /** Software of the emulator's own for all Exception levels above a realm, instead of a kernel; there is Root memory for it. */
   software?: ((machine: VirtMachine, entropy: SeededEntropy) => RealmSoftware | HostSoftware) | undefined;
+  /** An agent for Non-secure EL2, when firmware from flash gets there. */
+  host?: ((machine: VirtMachine, entropy: SeededEntropy) => HostSide) | undefined;
   /** CPU profile and features, for example "max" or "max,lse=off". */
   cpu: string;
   /** Number of PEs, 1..8. */
@@ -126,6 +129,8 @@ export class VirtMachine {
   readonly busHooks: BusHooks = {};
   /** What runs a realm, on a machine made for one. */
   readonly software: RealmSoftware | HostSoftware | undefined;
+  /** The host of a realm over firmware from flash. */
+  readonly host: HostSide | undefined;
   /** Set when the machine has stopped by itself. */
   end: End | undefined;
   /** Instructions retired by all PEs since power-on. */
@@ -200,8 +205,9 @@ export class VirtMachine {
       for (const pe of this.pes) pe.mmu.flushL1();
     };
     this.software = config.software?.(this, this.entropy);
-    this.timed.push(...(this.software?.timed ?? []));
-    const { clock, entropy, gic, uart, rtc, gpio, powerKey, el3, secureGpio, secureUart, fwCfg, software } = this;
+    this.host = config.host?.(this, this.entropy);
+    this.timed.push(...(this.software?.timed ?? []), ...(this.host?.timed ?? []));
+    const { clock, entropy, gic, uart, rtc, gpio, powerKey, el3, secureGpio, secureUart, fwCfg, software, host } = this;
     const [flash0, flash1] = this.flash;
     this.parts = {
       clock,
@@ -217,6 +223,7 @@ export class VirtMachine {
       fwCfg,
       ...(config.secure ? { secureGpio, secureUart } : {}),
       ...(software ? { software } : {}),
+      ...(host ? { host } : {}),
     };
     this.loadAndStart();
   }
@@ -417,10 +424,10 @@ export class VirtMachine {
 
   /** Where the input of both consoles goes: to the machine's devices, or to those of its guest. */
   get serialInput(): Receiver {
-    return this.software?.serial ?? this.uart;
+    return (this.software ?? this.host)?.serial ?? this.uart;
   }
   get hvcInput(): Receiver {
-    return this.software?.hvc ?? this.hvc;
+    return (this.software ?? this.host)?.hvc ?? this.hvc;
   }
 
   // ---- running -----------------------------------------------------------------------------------------------------

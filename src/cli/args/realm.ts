@@ -46,6 +46,7 @@ interface RawOptions {
   readonly teardown?: true;
   readonly normal?: true;
   readonly rmm?: string;
+  readonly bios?: string;
   readonly measurementAlgorithm?: string;
   readonly personalizationValue?: string;
   readonly realmPv?: string;
@@ -118,6 +119,7 @@ function createProgram(name: string, choose: (options: RawOptions) => void): Com
     .option("--no-reboot", "end when the guest asks for a reset")
     .option("--teardown", "destroy the realm when it has ended, before power goes off")
     .option("--rmm <file>", "RMM to run instead of the built-in one: TF-RMM for its qemu_virt platform (rmm.img), or an ELF file")
+    .option("--bios <file>", "EL3 firmware and RMM to run instead of the built-in ones, as flash image (TF-A for PLAT=qemu, ENABLE_RME=1)")
     .option("--normal", "run the guest as an ordinary virtual machine instead")
     .allowExcessArguments(false)
     .action(choose);
@@ -193,6 +195,7 @@ function realmCommand(raw: RawOptions): RunCommand {
     initrd: raw.initrd,
     dtb: undefined,
     append: raw.append,
+    firmware: raw.bios === undefined ? undefined : { bios: raw.bios, pflash: [undefined, undefined], loaders: [], fwCfg: [] },
     drives: parseDrives(raw.drive ?? [], raw.device ?? []),
     consoles: parseConsoles(raw.serial, raw.consoles, false),
     console: virtio ? "hvc0" : serial ? "ttyAMA0" : parseConsole(raw.console),
