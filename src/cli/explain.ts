@@ -1,7 +1,7 @@
 // Explanations on the command line: of a saved machine, and of the faults of a running one.
 
 import { readFileSync, writeFileSync } from "node:fs";
-import { printGpt } from "../gpt/describe.ts";
+import { printGpt } from "../gpt/index.ts";
 import { type Explanation, explanationPage, explanationText, type Machine, Symbols } from "../harness/index.ts";
 import { readSnapshot } from "../harness/snapshot.ts";
 import { SnapshotView, securityNamed } from "../teach/snapshot-view.ts";

@@ -43,7 +43,7 @@ async function runLives(command: RunCommand, options: MachineOptions, log: LogOu
       consoles.attach(machine);
       const reason = await machine.run();
       unwatch();
-      if (command.save !== undefined) saveTo(command.save, machine);
+      if (command.save !== undefined) saveTo(command.save, machine, command.realm !== undefined);
       if (quit) return 0;
       if (reason.kind !== "reset" || command.noReboot) return exitCode(reason);
       machine = await Machine.create(options);
@@ -54,9 +54,10 @@ async function runLives(command: RunCommand, options: MachineOptions, log: LogOu
   }
 }
 
-function saveTo(path: string, machine: Machine): void {
+/** `view`: to look at only. */
+function saveTo(path: string, machine: Machine, view: boolean): void {
   try {
-    writeFileSync(path, machine.save());
+    writeFileSync(path, machine.save({ view }));
   } catch (error) {
     if (error instanceof EmuError) throw error;
     throw new EmuError("output-unwritable", `cannot write to "${path}": ${(error as NodeJS.ErrnoException).code ?? String(error)}`);

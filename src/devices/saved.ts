@@ -19,6 +19,10 @@ export class SavedFields {
     this.what = what;
   }
 
+  has(key: string): boolean {
+    return this.fields[key] !== undefined;
+  }
+
   /** An unsigned integer in [0, max]; the default is 32 bits. */
   uint(key: string, max = 0xffff_ffff): number {
     const v = this.fields[key];

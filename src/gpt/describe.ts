@@ -1,7 +1,8 @@
 // Reads granule protection tables back from memory: which ranges have which GPI, and what is malformed.
 
 import type { PhysicalMemory } from "../mem/physical.ts";
-import { contigSizes, decodeGptConfig, EntryKind, type GptConfig, type GptFeatures, gpiName } from "./format.ts";
+import { decodeLevel0, decodeLevel1 } from "./entry.ts";
+import { decodeGptConfig, type GptConfig, type GptFeatures, gpiName } from "./format.ts";
 
 /** Granules that belong together: same GPI, or the same problem. */
 export interface GptArea {
@@ -10,12 +11,16 @@ export interface GptArea {
   end: number;
   /** The GPI, undefined where the tables do not give one. */
   gpi: number | undefined;
-  /** Name of the GPI, or what is wrong. */
+  /** Name of the GPI, or what is wrong with the entries. */
   name: string;
+  /** Where tables do not give a GPI: the entries that are wrong. */
+  bad?: { level: 0 | 1; first: number; count: number };
 }
 
 export interface GptDescription {
   config: GptConfig;
+  registers: { gpccr: bigint; gptbr: bigint; gpcbw: bigint };
+  features: GptFeatures;
   areas: GptArea[];
   /** Reading stopped at this address because the tables are larger than `limit` entries. */
   stoppedAt?: number;
@@ -33,13 +38,14 @@ export interface DescribeOptions {
 }
 
 const everything: GptFeatures = { paBits: 52, gpc2: true, gpc3: true, secure: true, granule16: true, granule64: true };
-const problem = (level: 0 | 1, text: string, address: number): string => `level ${level} entry at 0x${address.toString(16)}: ${text}`;
 
 /** Lists the areas that the tables of GPCCR_EL3 and GPTBR_EL3 describe. */
 export function describeGpt(phys: PhysicalMemory, gpccr: bigint, gptbr: bigint, o: DescribeOptions = {}): GptDescription {
-  const config = decodeGptConfig(gpccr, gptbr, o.gpcbw ?? 0n, o.features ?? everything);
-  if (config.invalid !== undefined) return { config, areas: [] };
-  const list = new AreaList();
+  const { features = everything, gpcbw = 0n } = o;
+  const config = decodeGptConfig(gpccr, gptbr, gpcbw, features);
+  const d: GptDescription = { config, registers: { gpccr, gptbr, gpcbw }, features, areas: [] };
+  if (config.invalid !== undefined) return d;
+  const list = new AreaList(d.areas);
   const end = Math.min(o.to ?? 2 ** config.pps, 2 ** config.pps);
   const region = 2 ** config.l0;
   let left = o.limit ?? 2 ** 20;
@@ -50,18 +56,29 @@ export function describeGpt(phys: PhysicalMemory, gpccr: bigint, gptbr: bigint, 
     if (table === undefined) pa = stop;
     else for (; pa < stop && left > 0; left--) pa = level1(phys, config, table, pa, stop, list);
   }
-  const areas = list.areas;
-  const reached = areas.at(-1)?.end ?? 0;
-  return reached < end ? { config, areas, stoppedAt: reached } : { config, areas };
+  const reached = d.areas.at(-1)?.end ?? 0;
+  if (reached < end) d.stoppedAt = reached;
+  return d;
 }
 
 /** Collects areas, joining equal neighbours. */
 class AreaList {
-  readonly areas: GptArea[] = [];
-  add(start: number, end: number, gpi: number | undefined, name: string): void {
+  private readonly areas: GptArea[];
+  constructor(areas: GptArea[]) {
+    this.areas = areas;
+  }
+  add(start: number, end: number, gpi: number): void {
     const last = this.areas.at(-1);
-    if (last?.end === start && last.gpi === gpi && last.name === name) last.end = end;
-    else this.areas.push({ start, end, gpi, name });
+    if (last?.end === start && last.gpi === gpi) last.end = end;
+    else this.areas.push({ start, end, gpi, name: gpiName(gpi) });
+  }
+  bad(start: number, end: number, level: 0 | 1, entry: number, name: string): void {
+    const last = this.areas.at(-1);
+    const next = last?.bad && last.bad.first + 8 * last.bad.count;
+    if (last?.bad && last.end === start && last.name === name && last.bad.level === level && next === entry) {
+      last.end = end;
+      last.bad.count++;
+    } else this.areas.push({ start, end, gpi: undefined, name, bad: { level, first: entry, count: 1 } });
   }
 }
 
@@ -69,13 +86,11 @@ function readEntry(phys: PhysicalMemory, pa: number): bigint | undefined {
   const at = phys.host(pa);
   return at === 0 ? undefined : phys.view.getBigUint64(at, true);
 }
-const isValid = (c: GptConfig, gpi: number): boolean => ((c.validGpis >> gpi) & 1) === 1;
-const gpiOf = (entry: bigint): number => Number((entry >> 4n) & 15n);
 
 /** Adds the area of a level 0 entry, or answers the address of its table. */
 function level0(phys: PhysicalMemory, c: GptConfig, pa: number, stop: number, list: AreaList): number | undefined {
   const at = c.base + Math.floor(pa / 2 ** c.l0) * 8;
-  const bad = (text: string): undefined => void list.add(pa, stop, undefined, problem(0, text, at));
+  const bad = (text: string): undefined => void list.bad(pa, stop, 0, at, text);
   if (at >= 2 ** c.pps) return bad("above the protected space");
   const entry = readEntry(phys, at);
   if (entry === undefined) return bad("not in memory");
@@ -108,43 +123,28 @@ function level1(phys: PhysicalMemory, c: GptConfig, table: number, pa: number, s
   const unit = 2 ** (c.granule + 4);
   const at = table + Math.floor((pa % 2 ** c.l0) / unit) * 8;
   const next = Math.min(stop, (Math.floor(pa / unit) + 1) * unit);
-  const bad = (text: string): number => {
-    list.add(pa, next, undefined, problem(1, text, at));
-    return next;
-  };
-  const same = uniform(phys, at);
-  if (same >= 0 && isValid(c, same)) {
-    list.add(pa, next, same, gpiName(same));
-    return next;
-  }
-  const entry = readEntry(phys, at);
-  if (entry === undefined) return bad("not in memory");
-  if (Number(entry & 15n) === EntryKind.Contiguous) {
-    const gpi = gpiOf(entry);
-    if (entry >> 10n !== 0n || contigSizes[Number((entry >> 8n) & 3n)] === 0) return bad("reserved bits of the contiguous entry");
-    if (!isValid(c, gpi)) return bad(gpiName(gpi));
-    list.add(pa, next, gpi, gpiName(gpi));
-    return next;
-  }
-  const gpis = Array.from({ length: 16 }, (_, i) => Number((entry >> BigInt(4 * i)) & 15n));
-  const wrong = gpis.find((g) => !isValid(c, g));
-  if (wrong !== undefined) return bad(gpiName(wrong));
-  const granule = 2 ** c.granule;
-  for (let a = pa; a < next; ) {
-    const end = Math.min(next, (Math.floor(a / granule) + 1) * granule);
-    const gpi = gpis[Math.floor(a / granule) % 16] as number;
-    list.add(a, end, gpi, gpiName(gpi));
-    a = end;
+  const value = readEntry(phys, at);
+  const entry = value === undefined ? undefined : decodeLevel1(c, value);
+  if (entry === undefined) list.bad(pa, next, 1, at, "not in memory");
+  else if (entry.kind === "malformed") list.bad(pa, next, 1, at, entry.wrong);
+  else if (entry.kind === "contiguous") list.add(pa, next, entry.gpi);
+  else {
+    const granule = 2 ** c.granule;
+    for (let a = pa; a < next; ) {
+      const end = Math.min(next, (Math.floor(a / granule) + 1) * granule);
+      list.add(a, end, entry.gpis[Math.floor(a / granule) % 16] as number);
+      a = end;
+    }
   }
   return next;
 }
 
-/** The areas as lines of text: range, size, GPI. */
-export function printGpt(d: GptDescription): string {
-  if (d.config.invalid !== undefined) return `invalid configuration: ${d.config.invalid}\n`;
-  const hex = (v: number): string => v.toString(16).padStart(Math.ceil(d.config.pps / 4), "0");
-  const lines = d.areas.map((a) => `${hex(a.start)}..${hex(a.end - 1)}  ${a.name}`);
-  if (d.stoppedAt !== undefined) lines.push(`${hex(d.stoppedAt)}..  not read`);
-  if (!d.config.enabled) lines.unshift("the check is off (GPCCR_EL3.GPC = 0)");
-  return `${lines.join("\n")}\n`;
+/** What an area without a GPI suffers from, in words. */
+export function problemOf(a: GptArea): string {
+  if (a.bad === undefined) return a.name;
+  const { level, first, count } = a.bad;
+  const hex = (v: number): string => `0x${v.toString(16)}`;
+  return count === 1
+    ? `level ${level} entry at ${hex(first)}: ${a.name}`
+    : `level ${level} entries from ${hex(first)} to ${hex(first + 8 * (count - 1))}: ${a.name}`;
 }

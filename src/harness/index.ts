@@ -1,6 +1,7 @@
 // The public API: create a machine, run it, talk to its consoles, look inside.
 
 export { type BlockBackend, MemoryBlockBackend } from "../devices/virtio/index.ts";
+export { type GptArea, type GptDescription, printGpt } from "../gpt/index.ts";
 export type { Question } from "../teach/explain.ts";
 export { type ExplainerOptions, FaultExplainer } from "../teach/explainer.ts";
 export { explanationPage } from "../teach/html.ts";

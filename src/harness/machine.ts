@@ -1,8 +1,10 @@
 // A machine as its user handles it.
 
 import type { Engine } from "../cpu/executor.ts";
+import type { Pe } from "../cpu/pe.ts";
 import type { FwCfgFile } from "../devices/fw-cfg.ts";
 import type { BlockBackend } from "../devices/virtio/index.ts";
+import type { GptDescription } from "../gpt/index.ts";
 import { type BoardName, planRealm, type RealmSetup } from "../host/index.ts";
 import { readInput } from "../loader/files.ts";
 import type { FlashContents } from "../machine/boot-flash.ts";
@@ -13,6 +15,7 @@ import { type End, VirtMachine } from "../machine/virt.ts";
 import { HashAlgorithm } from "../rmm/status.ts";
 import type { Question } from "../teach/explain.ts";
 import { type ExplainerOptions, explain, FaultExplainer } from "../teach/explainer.ts";
+import { gptOf } from "../teach/gpt-map.ts";
 import type { Explanation } from "../teach/model.ts";
 import { attachTracer } from "../teach/tracing.ts";
 import { type TraceEvent, type TraceKind, Tracer } from "../trace/events.ts";
@@ -351,8 +354,13 @@ export class Machine extends Inspector {
     const { pe = 0, va, el } = question;
     if (typeof va !== "bigint" || va !== BigInt.asUintN(64, va)) throw usageError("bad-va", "va is a bigint of 64 bits");
     if (el !== undefined && ![0, 1, 2, 3].includes(el)) throw usageError("bad-el", `an Exception level is 0 to 3, not ${el}`);
-    if (!this.board.pes[pe]) throw new EmuError("no-such-pe", `there is no PE ${pe}; this machine has ${this.board.pes.length}`);
+    this.peAt(pe);
     return explain(this.board, question);
+  }
+  private peAt(n: number): Pe {
+    const pe = this.board.pes[n];
+    if (!pe) throw new EmuError("no-such-pe", `there is no PE ${n}; this machine has ${this.board.pes.length}`);
+    return pe;
   }
   /**
    * Calls `listener` with the explanation of each abort and granule protection exception once it is taken (a repeated one only
@@ -366,14 +374,22 @@ export class Machine extends Inspector {
       return explainer.repeated();
     };
   }
+  /** The granule protection table as PE `pe` (default 0) has it, read back from memory; undefined: the CPU has no FEAT_RME. */
+  gpt({ pe = 0 }: { pe?: number } = {}): GptDescription | undefined {
+    return gptOf(this.peAt(pe).mmu);
+  }
+
   /** Calls `listener` with each event of the given kinds. The function that is returned ends it. */
   trace(kinds: Iterable<TraceKind>, listener: (event: TraceEvent) => void): () => void {
     return attachTracer(this.board, new Tracer(kinds, listener));
   }
 
-  /** The whole state of the machine, compressed. A machine restored from it continues identically. */
-  save(): Uint8Array {
-    return writeSnapshot({ state: this.board.save(), ram: this.board.ram() });
+  /**
+   * The whole state of the machine, compressed. A machine restored from it continues identically. `view`: registers and memory only,
+   * for `rme-emu explain` and `rme-emu gpt`; also a machine with a realm, which cannot be restored, can be saved so.
+   */
+  save({ view = false }: { view?: boolean } = {}): Uint8Array {
+    return writeSnapshot({ state: this.board.save(view), ram: this.board.ram() });
   }
   /**
    * Puts the state of a snapshot into this machine, which must have been created with the same options (EmuError

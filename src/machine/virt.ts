@@ -509,14 +509,17 @@ export class VirtMachine {
   }
 
   // ---- snapshots ---------------------------------------------------------------------------------------------------
-  /** All state but RAM. Cheap to keep; `ram()` is read at once or not at all. */
-  save(): { [key: string]: Saved } {
+  /**
+   * All state but RAM. Cheap to keep; `ram()` is read at once or not at all. `view`: without software of the emulator's own, which
+   * cannot be saved; such a state is to look at and cannot be restored.
+   */
+  save(view = false): { [key: string]: Saved } {
     if (this.advancing) throw usageError("machine-running", "the machine is running: it cannot be saved from what it calls");
     return {
       config: configOf(this.config),
       end: this.end ? { ...this.end } : null,
       turn: { pe: this.turnPe, left: this.turnLeft, retired: this.retired },
-      ...Object.fromEntries(Object.entries(this.parts).map(([name, part]) => [name, part.save()])),
+      ...(view ? { view } : Object.fromEntries(Object.entries(this.parts).map(([name, part]) => [name, part.save()]))),
       virtio: this.virtio.map((v) => v.save()),
       pes: this.pes.map(savePe),
       executor: this.executor.save(),
@@ -533,6 +536,7 @@ export class VirtMachine {
   restore(state: Saved, ram: Iterable<RamChunk>): void {
     if (this.advancing) throw usageError("machine-running", "the machine is running: it cannot be restored from what it calls");
     const s = new SavedFields(state, "machine");
+    if (s.has("view")) throw usageError("snapshot-view", "the snapshot is to look at: it was saved without devices and cannot go on");
     checkSameConfig(s.part("config"), this.config);
     try {
       this.restoreRam(ram);

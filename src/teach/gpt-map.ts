@@ -1,7 +1,7 @@
 // Physical memory by PA space, for explanations and pictures.
 
 import { slot } from "../arch/state.ts";
-import { describeGpt, type GptDescription } from "../gpt/describe.ts";
+import { describeGpt, type GptDescription, problemOf } from "../gpt/describe.ts";
 import type { PhysicalMemory } from "../mem/physical.ts";
 import type { Mmu } from "../mmu/mmu.ts";
 import { protectionOf } from "./gpt.ts";
@@ -25,7 +25,7 @@ export function memoryRanges(mmu: Mmu): MemoryRange[] {
   const end = last ? last.base + last.size : 2 ** 32;
   if (d === undefined) return mmu.phys.ramRegions.map((r) => range(mmu.phys, r.base, r.base + r.size, undefined, "not checked"));
   if (d.config.invalid !== undefined) return [range(mmu.phys, 0, end, undefined, `every access fails: ${d.config.invalid}`)];
-  const out = d.areas.slice(0, MAX_RANGES).map((a) => range(mmu.phys, a.start, a.end, a.gpi, a.name));
+  const out = d.areas.slice(0, MAX_RANGES).map((a) => range(mmu.phys, a.start, a.end, a.gpi, problemOf(a)));
   const listed = d.areas[out.length - 1]?.end ?? 0;
   if (listed < 2 ** d.config.pps) out.push(range(mmu.phys, listed, 2 ** d.config.pps, undefined, "not listed"));
   return out;

@@ -2,6 +2,7 @@
 
 import { type Pas, Security, securityName } from "../arch/security.ts";
 import { GranuleProtection } from "../gpt/check.ts";
+import { bits, decodeLevel0, decodeLevel1, sizeName, tableSize } from "../gpt/entry.ts";
 import { contigSizes, EntryKind, type GptConfig, gpiName } from "../gpt/format.ts";
 import type { PhysicalMemory } from "../mem/physical.ts";
 import { Gpc } from "../mmu/fault.ts";
@@ -24,47 +25,6 @@ function readEntry(phys: PhysicalMemory, pa: number): bigint | undefined {
   return at === 0 ? undefined : phys.view.getBigUint64(at, true);
 }
 
-const isValid = (c: GptConfig, gpi: number): boolean => ((c.validGpis >> gpi) & 1) === 1;
-const low = (v: bigint, first: number, width: number): number => Number((v >> BigInt(first)) & ((1n << BigInt(width)) - 1n));
-
-/** What is wrong with a level 0 entry, in words; undefined: nothing. */
-export function malformedL0(c: GptConfig, v: bigint): string | undefined {
-  const kind = low(v, 0, 4);
-  if (kind === EntryKind.Block) {
-    const gpi = low(v, 4, 4);
-    if (!isValid(c, gpi)) return `reserved GPI ${short(gpi)} in bits 7:4 of the block entry`;
-    return v >> 8n !== 0n ? "bits 63:8 of the block entry are not 0" : undefined;
-  }
-  if (kind !== EntryKind.Table) return `bits 3:0 are ${short(kind)}: a level 0 entry is a block (0x1) or a table (0x3)`;
-  if (low(v, 4, 8) !== 0) return "bits 11:4 of the table entry are not 0";
-  if (v >> 52n !== 0n) return "bits 63:52 of the table entry are not 0";
-  const align = c.l0 - c.granule - 1;
-  if (align > 12 && low(v, 12, align - 12) !== 0)
-    return `bits ${align - 1}:12 of the table entry are not 0: a level 1 table of ${size(align)} is aligned to its size`;
-  return undefined;
-}
-
-/** What is wrong with a level 1 entry, in words; undefined: nothing. */
-export function malformedL1(c: GptConfig, v: bigint): string | undefined {
-  if (low(v, 0, 4) === EntryKind.Contiguous) {
-    const gpi = low(v, 4, 4);
-    if (low(v, 8, 2) === 0) return "reserved Contig 0b00 in bits 9:8 of the contiguous entry";
-    if (!isValid(c, gpi)) return `reserved GPI ${short(gpi)} in bits 7:4 of the contiguous entry`;
-    return v >> 10n !== 0n ? "bits 63:10 of the contiguous entry are not 0" : undefined;
-  }
-  for (let i = 0; i < 16; i++) {
-    const gpi = low(v, 4 * i, 4);
-    if (!isValid(c, gpi)) return `reserved GPI ${short(gpi)} in bits ${4 * i + 3}:${4 * i}, granule ${i} of the entry`;
-  }
-  return undefined;
-}
-
-/** "4 KiB", "1 GiB" for a log2. */
-export function size(log2: number): string {
-  const units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"];
-  return `${2 ** (log2 % 10)} ${units[Math.floor(log2 / 10)]}`;
-}
-
 // ---- entries -----------------------------------------------------------------------------------------------------------
 
 const gpiField = (name: string, bits: string, gpi: number): FieldInfo => ({ name, bits, value: gpi, meaning: gpiName(gpi) });
@@ -73,18 +33,21 @@ function level0(c: GptConfig, pa: number, v: bigint | undefined): GptEntryInfo {
   const address = hexPa(c.base + Math.floor(pa / 2 ** c.l0) * 8);
   if (v === undefined) return { level: 0, address, kind: "unreadable", fields: [] };
   const common = { level: 0, address, value: hex64(v) } as const;
-  const wrong = malformedL0(c, v);
-  const type = low(v, 0, 4);
+  const wrong = decodeLevel0(c, v).kind === "malformed";
+  const type = bits(v, 0, 4);
   if (type === EntryKind.Block) {
-    const gpi = low(v, 4, 4);
-    const fields = [{ name: "Type", bits: "3:0", value: type, meaning: `Block: one GPI for ${size(c.l0)}` }, gpiField("GPI", "7:4", gpi)];
+    const gpi = bits(v, 4, 4);
+    const fields = [
+      { name: "Type", bits: "3:0", value: type, meaning: `Block: one GPI for ${sizeName(c.l0)}` },
+      gpiField("GPI", "7:4", gpi),
+    ];
     return wrong ? { ...common, kind: "malformed", fields } : { ...common, kind: "block", fields, gpi, gpiName: gpiName(gpi) };
   }
   if (type === EntryKind.Table) {
     const table = Number(v & 0xf_ffff_ffff_f000n);
     const fields = [
       { name: "Type", bits: "3:0", value: type, meaning: "Table: granules are in a level 1 table" },
-      { name: "NextTable", bits: "51:12", value: hexPa(table), meaning: `level 1 table of ${size(c.l0 - c.granule - 1)}` },
+      { name: "NextTable", bits: "51:12", value: hexPa(table), meaning: `level 1 table of ${sizeName(tableSize(c))}` },
     ];
     return { ...common, kind: wrong ? "malformed" : "table", fields };
   }
@@ -95,10 +58,10 @@ function level1(c: GptConfig, pa: number, at: number, v: bigint | undefined): Gp
   const address = hexPa(at);
   if (v === undefined) return { level: 1, address, kind: "unreadable", fields: [] };
   const common = { level: 1, address, value: hex64(v) } as const;
-  const wrong = malformedL1(c, v);
-  if (low(v, 0, 4) === EntryKind.Contiguous) {
-    const gpi = low(v, 4, 4);
-    const contig = low(v, 8, 2);
+  const wrong = decodeLevel1(c, v).kind === "malformed";
+  if (bits(v, 0, 4) === EntryKind.Contiguous) {
+    const gpi = bits(v, 4, 4);
+    const contig = bits(v, 8, 2);
     const of = contigSizes[contig] as number;
     const fields = [
       { name: "Type", bits: "3:0", value: 1, meaning: "Contiguous" },
@@ -107,13 +70,13 @@ function level1(c: GptConfig, pa: number, at: number, v: bigint | undefined): Gp
         name: "Contig",
         bits: "9:8",
         value: contig,
-        meaning: of === 0 ? "reserved" : `one of the entries of ${size(of)} with the same GPI`,
+        meaning: of === 0 ? "reserved" : `one of the entries of ${sizeName(of)} with the same GPI`,
       },
     ];
     return wrong ? { ...common, kind: "malformed", fields } : { ...common, kind: "contiguous", fields, gpi, gpiName: gpiName(gpi) };
   }
   const i = Math.floor(pa / 2 ** c.granule) % 16;
-  const gpi = low(v, 4 * i, 4);
+  const gpi = bits(v, 4 * i, 4);
   const fields = [gpiField(`GPI of granule ${i}`, `${4 * i + 3}:${4 * i}`, gpi)];
   return wrong ? { ...common, kind: "malformed", fields } : { ...common, kind: "granules", fields, gpi, gpiName: gpiName(gpi) };
 }
@@ -214,10 +177,10 @@ export function diagnoseCheck(mmu: Mmu, check: RecordedCheck, what: string): Dia
     );
   if (kind === Gpc.Walk) {
     const value = BigInt(failing.value as string);
-    const wrong = level === 0 ? malformedL0(c, value) : malformedL1(c, value);
+    const entry = level === 0 ? decodeLevel0(c, value) : decodeLevel1(c, value);
     return say(
       level === 0 ? "GPT-L0-MALFORMED" : "GPT-L1-MALFORMED",
-      `${wrong ?? "malformed"}: level ${level} entry ${short(value)} at ${at}`,
+      `${entry.kind === "malformed" ? entry.wrong : "malformed"}: level ${level} entry ${short(value)} at ${at}`,
       `write a well-formed entry at ${at}, ${FLUSH}`,
     );
   }

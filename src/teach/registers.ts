@@ -3,9 +3,11 @@
 import type { RegName } from "../arch/registers/encodings.ts";
 import { securityName } from "../arch/security.ts";
 import { slot } from "../arch/state.ts";
+import { sizeName } from "../gpt/entry.ts";
+import { gpccrFields } from "../gpt/registers.ts";
 import { Regime } from "../mmu/regime.ts";
 import { rangeOf, stage2For } from "./diagnose.ts";
-import { protectionOf, size } from "./gpt.ts";
+import { protectionOf } from "./gpt.ts";
 import { type FieldInfo, type Hex, hex64, hexPa } from "./model.ts";
 import { type RecordedWalk, type Subject, securityOf } from "./recorder.ts";
 
@@ -60,7 +62,7 @@ export function regimeRegisters(subject: Subject, walk: RecordedWalk): RegisterI
     out.push(
       register(subject, tcr as RegName, [
         [two ? `T${n}SZ` : "T0SZ", n === 0 ? 0 : 16, 6, `${range.iaBits}-bit addresses`],
-        [`TG${n}`, tg, 2, `granule of ${size(range.granule)}`],
+        [`TG${n}`, tg, 2, `granule of ${sizeName(range.granule)}`],
         [two ? "IPS" : "PS", ps, 3, `output of ${Math.round(Math.log2(range.oaLimit))} bits`],
         ["HA", two ? 39 : 21, 1, c.ha ? "hardware sets access flags" : "software sets access flags"],
         ["HD", two ? 40 : 22, 1, c.hd ? "hardware keeps dirty state" : "software keeps dirty state"],
@@ -76,7 +78,7 @@ export function regimeRegisters(subject: Subject, walk: RecordedWalk): RegisterI
       register(subject, own, [
         ["T0SZ", 0, 6, `${s2.iaBits}-bit addresses`],
         ["SL0", 6, 2, `starts at level ${s2.startLevel}`],
-        ["TG0", 14, 2, `granule of ${size(s2.granule)}`],
+        ["TG0", 14, 2, `granule of ${sizeName(s2.granule)}`],
         ...(own === "VTCR_EL2" ? ([["PS", 16, 3, `output of ${psBits[(subject.st.lo(slot.VTCR_EL2) >>> 16) & 7]} bits`]] as const) : []),
       ]),
     );
@@ -85,14 +87,9 @@ export function regimeRegisters(subject: Subject, walk: RecordedWalk): RegisterI
   const g = protectionOf(subject.mmu);
   if (g?.active) {
     const { config } = g;
-    out.push(
-      register(subject, "GPCCR_EL3", [
-        ["GPC", 16, 1, "granule protection is on"],
-        ["PPS", 0, 3, `protected space of ${config.pps} bits`],
-        ["PGS", 14, 2, `granule of ${size(config.granule)}`],
-        ["L0GPTSZ", 20, 4, `a level 0 entry covers ${size(config.l0)}`],
-      ]),
-    );
+    const gpccr = register(subject, "GPCCR_EL3", []);
+    gpccr.fields.push(...gpccrFields(BigInt(gpccr.value), config, g.features).filter((f) => !/^(SH|ORGN|IRGN)$/.test(f.name)));
+    out.push(gpccr);
     const base = register(subject, "GPTBR_EL3", []);
     base.fields.push({ name: "BADDR", bits: "39:0", value: hexPa(config.base), meaning: "level 0 table" });
     out.push(base);

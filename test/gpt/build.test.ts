@@ -79,31 +79,66 @@ describe("tables built from ranges", () => {
     expect(b.gpt.sizeLog2).toBe(30);
   });
 
-  it("prints ranges and names what is malformed", () => {
+  it("prints registers, ranges and sums", () => {
     const b = new GptBench({ base: RAM, size: 0x40_0000 });
-    const built = b.load({
-      pps: 32,
-      l0: 30,
-      granule: 12,
-      table: RAM,
-      otherwise: Gpi.Any,
-      ranges: [{ base: 0x4000_1000, size: 0x2000, gpi: Gpi.Realm }],
-    });
-    expect(printGpt(describeGpt(b.phys, built.gpccr, built.gptbr))).toBe(
-      "00000000..40000fff  any\n40001000..40002fff  Realm\n40003000..ffffffff  any\n",
+    const ranges = [{ base: 0x4000_1000, size: 0x2000, gpi: Gpi.Realm }];
+    const built = b.load({ pps: 32, l0: 30, granule: 12, table: RAM, otherwise: Gpi.Any, ranges });
+    const text = printGpt(describeGpt(b.phys, built.gpccr, built.gptbr));
+    expect(text.split("\n")).toEqual([
+      "GPCCR_EL3 = 0x0000000000013500",
+      "  [16]     GPC      0x1  granule protection is on",
+      "  [2:0]    PPS      0x0  protected space of 32 bits",
+      "  [15:14]  PGS      0x0  granule of 4 KiB",
+      "  [23:20]  L0GPTSZ  0x0  a level 0 entry covers 1 GiB",
+      "  [13:12]  SH       0x3  table fetches are Inner Shareable",
+      "  [11:10]  ORGN     0x1  outer Write-Back, allocating",
+      "  [9:8]    IRGN     0x1  inner Write-Back, allocating",
+      "GPTBR_EL3 = 0x0000000000040000",
+      "  [39:0]   BADDR    level 0 table at 0x40000000",
+      "",
+      "0x00000000 to 0x40000fff     1.0 GiB  any",
+      "0x40001000 to 0x40002fff       8 KiB  Realm",
+      "0x40003000 to 0xffffffff     3.0 GiB  any",
+      "",
+      "any                   4.0 GiB in 2 ranges",
+      "Realm                   8 KiB in 1 range",
+      "",
+    ]);
+  });
+
+  it("says what is malformed, missing or off", () => {
+    const b = new GptBench({ base: RAM, size: 0x40_0000 });
+    const ranges = [{ base: 0x4000_1000, size: 0x2000, gpi: Gpi.Realm }];
+    const built = b.load({ pps: 36, l0: 30, granule: 12, table: RAM, otherwise: Gpi.Any, ranges });
+    for (const i of [2, 3, 4]) b.write(RAM + 8 * i, 0n);
+    b.write(RAM + 40, 0x71n);
+    b.write(RAM + 48, 0x9000_0003n);
+    b.write(RAM + 56, 0x10_0000_0003n);
+    const limited = describeGpt(b.phys, built.gpccr & ~(1n << 16n), built.gptbr, { from: 0x8000_0000, limit: 7 });
+    const text = printGpt(limited);
+    expect(text).toMatch(/GPC +0x0 {2}granule protection is off: nothing is checked/);
+    for (const line of [
+      "0x080000000 to 0x13fffffff       3 GiB  level 0 entries from 0x40000010 to 0x40000020: bits 3:0 are 0x0: a level 0 entry is a block (0x1) or a table (0x3)",
+      "0x140000000 to 0x17fffffff       1 GiB  level 0 entry at 0x40000028: reserved GPI 0x7 in bits 7:4 of the block entry",
+      "0x180000000 to 0x18001ffff     128 KiB  level 1 entries from 0x90000000 to 0x90000008: not in memory",
+      "0x180020000 and up: not read",
+      "malformed             4.0 GiB in 3 ranges",
+    ])
+      expect(text).toContain(`${line}\n`);
+    const above = describeGpt(b.phys, built.gpccr, built.gptbr, { from: 0x1_c000_0000, limit: 1 });
+    expect(printGpt(above)).toContain("level 0 entry at 0x40000038: its table is above the protected space\n");
+    expect(printGpt(describeGpt(b.phys, 7n, 0n))).toMatch(
+      /configuration is invalid, .*: GPCCR_EL3\.PPS says 56 bits, the PE implements 52\n/,
     );
-    b.write(RAM + 16, 0x71n);
-    b.write(RAM + 24, 0x9000_0003n);
-    const broken = printGpt(describeGpt(b.phys, built.gpccr, built.gptbr, { from: 0x8000_0000, limit: 3 }));
-    expect(broken).toBe(
-      [
-        "80000000..bfffffff  level 0 entry at 0x40000010: reserved (0x7)",
-        "c0000000..c000ffff  level 1 entry at 0x90000000: not in memory",
-        "c0010000..  not read",
-        "",
-      ].join("\n"),
-    );
-    expect(printGpt(describeGpt(b.phys, 7n, 0n))).toBe("invalid configuration: GPCCR_EL3.PPS says 56 bits, the PE implements 52\n");
+  });
+
+  it("prints the bits of FEAT_RME_GPC2 and GPC3 that are set", () => {
+    const b = new GptBench({ base: RAM, size: 0x40_0000 });
+    const built = b.load({ pps: 32, l0: 30, granule: 12, table: RAM, otherwise: Gpi.Any, ranges: [] });
+    const more = (1n << 19n) | (1n << 7n) | (1n << 29n);
+    const text = printGpt(describeGpt(b.phys, built.gpccr | more, built.gptbr, { gpcbw: 2n }));
+    expect(text).toMatch(/SPAD +0x1 {2}no access to the Secure PA space\n.*\n.*GPCBW +0x1/);
+    expect(text).toMatch(/nothing is checked in 1 GiB from 0x80000000 on, again every 1 TiB\n/);
   });
 
   it("hostile tables are read in bounded time", () => {

@@ -1,5 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { Pas, Security } from "../../src/arch/security.ts";
+import { decodeLevel0, decodeLevel1 } from "../../src/gpt/entry.ts";
+import { permits } from "../../src/gpt/format.ts";
 import { Gpi } from "../../src/gpt/index.ts";
 import { allGpt, GptBench } from "./bench.ts";
 import { specCheck } from "./spec.ts";
@@ -94,6 +97,38 @@ describe("the check", () => {
     // Every outcome occurred, more than by accident.
     for (const outcome of ["pass", "gpf0", "gpf1", "walk0", "walk1", "size0", "eabt0", "eabt1"])
       expect(seen.get(outcome) ?? 0, outcome).toBeGreaterThan(30);
+  });
+
+  it("agrees with the entries as explanations decode them", () => {
+    const b = new GptBench({ base: RAM, size: 0x40_0000 });
+    const seen = new Set<string>();
+    fc.assert(
+      fc.property(
+        fc.record({ pgs: fc.nat(2), nso: bit, level0Entry, level1Entry, pa: fc.nat(2 ** 31 - 1).map((n) => 2 ** 31 + n), pas: fc.nat(3) }),
+        (x) => {
+          b.set({ GPCCR_EL3: 0x1_3500n | (BigInt(x.pgs) << 14n) | (x.nso << 19n), GPTBR_EL3: BigInt(L0 / 4096), GPCBW_EL3: 0n });
+          const c = b.gpt.config;
+          const says = (gpi: number, level: number): string => (permits(gpi, x.pas as Pas, x.pas as Security) ? "pass" : `gpf${level}`);
+          b.write(L0 + 8 * Math.floor(x.pa / 2 ** 30), x.level0Entry);
+          const e0 = decodeLevel0(c, x.level0Entry);
+          const table = e0.kind === "table" && e0.table < 2 ** 32;
+          const got0 = b.check(x.pa, x.pas);
+          seen.add(e0.kind);
+          if (e0.kind !== "table") expect(got0).toBe(e0.kind === "block" ? says(e0.gpi, 0) : "walk0");
+          else expect(got0.endsWith("0")).toBe(!table && got0 !== "pass");
+
+          b.write(L0 + 8 * Math.floor(x.pa / 2 ** 30), BigInt(L1) | 3n);
+          const granule = Math.floor((x.pa % 2 ** 30) / 2 ** c.granule);
+          b.write(L1 + 8 * Math.floor(granule / 16), x.level1Entry);
+          const e1 = decodeLevel1(c, x.level1Entry);
+          const gpi = e1.kind === "contiguous" ? e1.gpi : e1.kind === "granules" ? (e1.gpis[granule % 16] as number) : undefined;
+          seen.add(e1.kind);
+          expect(b.check(x.pa, x.pas)).toBe(gpi === undefined ? "walk1" : says(gpi, 1));
+        },
+      ),
+      { numRuns: 5000, seed: 1 },
+    );
+    expect([...seen].sort()).toEqual(["block", "contiguous", "granules", "malformed", "table"]);
   });
 
   it("answers hold for the whole block around the address that it names", () => {

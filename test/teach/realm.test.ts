@@ -12,7 +12,7 @@ beforeAll(async () => {
   const machine = await Machine.create({ kernel: HELLO, memory: 32 * 2 ** 20, realm: { board: "virt" } });
   machine.onFault((e) => faults.push(e));
   expect(await machine.run()).toEqual({ kind: "poweroff" });
-});
+}, 60_000);
 
 it("the first touch of memory: the entry is empty, and the tables on the way to it came with RMI_RTT_CREATE", () => {
   const [e] = faults as [Explanation];

@@ -43,6 +43,7 @@ interface RawOptions {
   readonly reboot: boolean;
   readonly explainFaults?: true;
   readonly symbols?: string[];
+  readonly save?: string;
   readonly teardown?: true;
   readonly normal?: true;
   readonly rmm?: string;
@@ -116,6 +117,7 @@ function createProgram(name: string, choose: (options: RawOptions) => void): Com
     .option("--trace-json <file>", "file that gets the traced events as JSON as well, one in a line")
     .option("--explain-faults", "explain each abort and granule protection exception: the tables, the rule, what to do")
     .option("--symbols <file>", "names for traces and explanations: ELF file or System.map, FILE[@OFFSET]; may be repeated", collect)
+    .option("--save <file>", "save registers and memory there when it stops, for rme-emu explain and rme-emu gpt")
     .option("--no-reboot", "end when the guest asks for a reset")
     .option("--teardown", "destroy the realm when it has ended, before power goes off")
     .option("--rmm <file>", "RMM to run instead of the built-in one: TF-RMM for its qemu_virt platform (rmm.img), or an ELF file")
@@ -206,7 +208,7 @@ function realmCommand(raw: RawOptions): RunCommand {
     noReboot: !raw.reboot,
     explainFaults: raw.explainFaults === true,
     symbols: raw.symbols ?? [],
-    save: undefined,
+    save: raw.save,
   };
 }
 
