@@ -92,30 +92,13 @@ function level0(phys: PhysicalMemory, c: GptConfig, pa: number, stop: number, li
   const at = c.base + Math.floor(pa / 2 ** c.l0) * 8;
   const bad = (text: string): undefined => void list.bad(pa, stop, 0, at, text);
   if (at >= 2 ** c.pps) return bad("above the protected space");
-  const entry = readEntry(phys, at);
-  if (entry === undefined) return bad("not in memory");
-  const kind = Number(entry & 15n);
-  if (kind === EntryKind.Block) {
-    const gpi = gpiOf(entry);
-    if (entry >> 8n !== 0n) return bad("reserved bits of the block are set");
-    if (!isValid(c, gpi)) return bad(gpiName(gpi));
-    list.add(pa, stop, gpi, gpiName(gpi));
-    return undefined;
-  }
-  if (kind !== EntryKind.Table) return bad("neither block nor table");
-  const align = 1n << BigInt(Math.max(c.l0 - c.granule - 1, 12));
-  if (entry >> 52n !== 0n || (entry & (align - 1n)) !== 3n) return bad("reserved bits of the table entry are set");
-  const table = Number(entry & ~15n);
-  return table < 2 ** c.pps ? table : bad("its table is above the protected space");
-}
-
-/** GPI of a level 1 entry whose granules are all alike, as most are; -1: they are not. */
-function uniform(phys: PhysicalMemory, pa: number): number {
-  const at = phys.host(pa);
-  if (at === 0) return -1;
-  const low = phys.view.getUint32(at, true);
-  const same = low === phys.view.getUint32(at + 4, true) && low === Math.imul(low & 15, 0x1111_1111) >>> 0;
-  return same ? low & 15 : -1;
+  const value = readEntry(phys, at);
+  if (value === undefined) return bad("not in memory");
+  const entry = decodeLevel0(c, value);
+  if (entry.kind === "malformed") return bad(entry.wrong);
+  if (entry.kind === "table") return entry.table < 2 ** c.pps ? entry.table : bad("its table is above the protected space");
+  list.add(pa, stop, entry.gpi);
+  return undefined;
 }
 
 /** Adds what the level 1 entry for `pa` says; answers where the next entry begins. */
