@@ -12,6 +12,8 @@
 #define GPT_L1       0x44000000 // up to 64 MiB
 #define LOW_TABLES   0x48000000 // stage-1 tables of EL2 and EL1, level 0 first
 #define OTHER_OUTPUT 0x49000000 // the output when a table is under test
+#define DEVICE_RINGS 0x49100000 // of the device under test
+#define DEVICE_BUFFER 0x49101000 // its buffer, or its descriptors, when the other is under test
 #define TARGET_REGION 0x80000000 // 1 GiB whose protection changes from check to check
 #define TARGET       0x85432000 // the page under test in it
 #define NOWHERE      0x300000000 // no memory and no device here

@@ -9,6 +9,9 @@
 //   place    what lies in the granule when it is not the output: a table of stage 1, of stage 2, of stage 2 for a stage-1 table (s2w)
 //   result   "ok", or the Exception level that took the exception, ESR, FAR, HPFAR and MFAR when written, ELR
 //
+// The section dma is about a device: virtio entropy, version 2 (QEMU: -global virtio-mmio.force-legacy=false -device virtio-rng-device).
+// Its lines name "device" as the world, and say "refused" when the transfer did not take place.
+//
 // A word at MAILBOX changes what is done:
 //   1 (bit 0)  leaves out what makes QEMU 11.1 stop with a failed assertion: granule protection faults on table walks at levels 2
 //              and 3, and PPS not larger than a level-0 region
@@ -64,6 +67,7 @@ int main(void) {
     section_walk();
     section_update();
     section_at();
+    section_dma();
     if (rme >= 2) section_gpc2();
     if (rme >= 3) section_gpc3();
   }

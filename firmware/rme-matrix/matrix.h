@@ -101,6 +101,18 @@ const char *access_name(enum access a);
 /** Virtual address of the instruction that makes the access. */
 uint64_t access_insn(enum access a);
 
+// ---- device.c: a device as a requester -------------------------------------------------------------------------------------------
+
+/** What a buffer holds until a device writes to it. */
+#define DEVICE_PATTERN 0x1badb0071badb007
+/** Looks for a virtio entropy device. */
+bool device_find(void);
+/**
+ * Lets the device read a descriptor at `table` and write 8 bytes to `buffer`; granule protection is changed by `closed` before, and by
+ * `open` after. Did the device complete the request?
+ */
+bool device_transfer(uint64_t table, uint64_t buffer, void (*closed)(void), void (*open)(void));
+
 // ---- run.c: one check --------------------------------------------------------------------------------------------------------------
 
 /** What lies in the granule under test: the output page, or a table: of stage 1, of stage 2 (S2), of stage 2 for the stage-1 table (W). */
@@ -134,6 +146,8 @@ void prepare(const struct check *c);
 void attempt(const struct check *c, const char *moment);
 void finish(void);
 unsigned checks_done(void);
+/** The check of a transfer of the device: the world and the access do not matter, but whether the device stores. */
+void run_device(const struct check *c);
 
 // ---- tables.c: translation tables ----------------------------------------------------------------------------------------------------
 
@@ -161,5 +175,6 @@ void section_at(void);
 void section_size(void);
 void section_malformed(void);
 void section_tlbi(void);
+void section_dma(void);
 void section_gpc2(void);
 void section_gpc3(void);

@@ -96,6 +96,23 @@ void attempt(const struct check *c, const char *moment) {
 
 void finish(void) { gpc_off(); }
 
+static const struct check *of_device;
+static void close_granule(void) { gpc_on((of_device->gpccr ? of_device->gpccr : GPCCR_BASE) | (uint64_t)of_device->pgs << 14); }
+
+void run_device(const struct check *c) {
+  uint64_t target = gpt_target(c->form);
+  bool store = c->access == STORE;
+  of_device = c;
+  gpt_build(c->pgs, c->form, c->gpi);
+  write_sysreg(GPTBR_EL3, GPT_L0 >> 12);
+  bool done = device_transfer(store ? DEVICE_BUFFER : target, store ? target : DEVICE_BUFFER, close_granule, gpc_off);
+  bool written = read64(store ? target : DEVICE_BUFFER) != DEVICE_PATTERN;
+  say_name(c, 0);
+  say(done ? " ok" : " refused");
+  if (written != done) say(" but the buffer is %s", written ? "written" : "not written");
+  say("\n");
+}
+
 /** Can there be a granule protection fault on a table walk at level 2 or 3? */
 static bool deep_walk_fault(const struct check *c) {
   bool deep = c->where != OUTPUT && c->where != S1_L0 && c->where != S1_L1 && c->where != S2_L1;

@@ -144,6 +144,31 @@ void section_at(void) {
 }
 
 
+/** A device reads and writes: every granule size, form and GPI; the bits of GPC2 that concern its PA space. */
+void section_dma(void) {
+  enum { NSPAD = 1 << 6, SPAD = 1 << 7, NSO = 1 << 19 };
+  static const struct world device = {"device", NONSECURE, 0, false};
+  static const struct { const char *label; unsigned gpi, gpccr; } more[] = {
+    {"nso/nso", GPI_NSO, NSO}, {"nso/any", GPI_ANY, NSO}, {"nspad/any", GPI_ANY, NSPAD}, {"nspad/ns", GPI_NS, NSPAD}, {"spad/any", GPI_ANY, SPAD},
+  };
+  if (!device_find()) return;
+  struct check c = {.section = "dma", .world = &device, .pas = NONSECURE};
+  for (c.pgs = PGS_4K; c.pgs <= PGS_16K; c.pgs++)
+    for (c.form = FORM_BLOCK; c.form <= FORM_512M; c.form++)
+      for (c.gpi = 0; c.gpi < 16; c.gpi++)
+        for (c.access = LOAD; c.access <= STORE; c.access++)
+          if (c.form != FORM_BLOCK || gpt_region_bits() == 30) run_device(&c);
+  if ((read_sysreg(id_aa64pfr0_el1) >> 52 & 15) < 2) return;
+  c = (struct check){.section = "dma-gpc2", .world = &device, .pas = NONSECURE, .form = FORM_GRANULES};
+  for (unsigned i = 0; i < sizeof more / sizeof *more; i++)
+    for (c.access = LOAD; c.access <= STORE; c.access++) {
+      c.label = more[i].label;
+      c.gpi = more[i].gpi;
+      c.gpccr = GPCCR_BASE | more[i].gpccr;
+      run_device(&c);
+    }
+}
+
 /** PA sizes: addresses above PPS, and addresses below it where nothing is. */
 void section_size(void) {
   static const struct { const char *name; unsigned pps, bits; } sizes[] = {{"32", 0, 32}, {"36", 1, 36}, {"40", 2, 40}, {"42", 3, 42},

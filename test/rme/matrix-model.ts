@@ -33,9 +33,9 @@ const places = /^(s1-l\d|s2-l\d|s2w-l\d)$/;
 /** The check that a line's name describes, with level-0 regions of 2^`regionBits` bytes. */
 export function parseCheck(name: string, regionBits = 30): Check {
   const parts = name.split("/");
-  const at = parts.findIndex((p) => /^(root|realm-el|ns-el|secure-el)/.test(p));
+  const at = parts.findIndex((p) => /^(root|realm-el|ns-el|secure-el|device)/.test(p));
   const [world = "", other] = (parts[at] as string).split(">");
-  const state = spaces[world.split("-")[0] as keyof typeof spaces];
+  const state = world === "device" ? NS : spaces[world.split("-")[0] as keyof typeof spaces];
   const rest = parts.slice(at + 1);
   const place = places.test(rest[0] as string) ? (rest.shift() as string) : "output";
   return {
@@ -232,8 +232,15 @@ function updates(c: Check, table: boolean): string {
   return ` ${stage}:af=${done ? 1 : 0},${stage === "s1" ? `ap2=${writable ? 0 : 1}` : `s2ap1=${writable ? 1 : 0}`}`;
 }
 
+/** A device is a Non-secure requester; nobody takes an exception for it. */
+function expectedTransfer(c: Check): string {
+  if (c.section === "dma") return granuleCheck(c, NS) ? "refused" : "ok";
+  return c.entry[0] === "nspad" ? "refused" : "ok"; // [4]; NSO and "any" let Non-secure requesters through
+}
+
 /** The result that the line of this check must show. */
 export function expectedResult(c: Check): string {
+  if (c.world === "device") return expectedTransfer(c);
   if (c.access.startsWith("at-")) return expectedAt(c);
   const found = c.access === "prfm" ? undefined : faultOf(c);
   let text = "ok";

@@ -41,8 +41,9 @@ function onQemu(options: string, what: number): Map<string, string> {
     "-monitor",
     "none",
   ];
+  const device = ["-global", "virtio-mmio.force-legacy=false", "-device", "virtio-rng-device"];
   const mailbox = `loader,addr=${MAILBOX},data=${what},data-len=8`;
-  const out = execFileSync(referenceProgram("qemu-system-aarch64"), [...args, "-kernel", PAYLOAD, "-device", mailbox], {
+  const out = execFileSync(referenceProgram("qemu-system-aarch64"), [...args, ...device, "-kernel", PAYLOAD, "-device", mailbox], {
     stdio: ["ignore", "pipe", "pipe"],
   });
   return readOutput(out.toString());
@@ -93,7 +94,7 @@ describe("the matrix on the emulator", () => {
   it("so do those on a PE without FEAT_RME_GPC2 and GPC3, which leaves their sections out", async () => {
     const lines = judge(await onEmulator("", Mailbox.All));
     expect(wrong(lines)).toEqual([]);
-    const ofGpc2 = (l: Line) => /^(nso|bypass|appsaa|space-disabled)$/.test(l.check.section);
+    const ofGpc2 = (l: Line) => /^(nso|bypass|appsaa|space-disabled|dma-gpc2)$/.test(l.check.section);
     expect(lines.map((l) => l.name)).toEqual(emulator.filter((l) => !ofGpc2(l)).map((l) => l.name));
   });
 
@@ -104,6 +105,7 @@ describe("the matrix on the emulator", () => {
     expect(seen(/^gpi$/, (c) => `${c.world}>${c.pas} ${c.entry[2]}`)).toBe(23 * 16);
     expect(seen(/^form$/, (c) => c.entry.join())).toBe(3 * 5 * 16);
     expect(seen(/^access$/, (c) => c.access)).toBe(10);
+    expect(seen(/^dma$/, (c) => `${c.entry} ${c.access}`)).toBe(3 * 5 * 16 * 2);
     expect(seen(/^walk$/, (c) => c.place)).toBe(9);
   });
 });
