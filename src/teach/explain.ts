@@ -328,7 +328,8 @@ const isGranule = (f: Fault): boolean => f.type === FaultType.GranuleOnOutput ||
 const isLater = (f: Fault): boolean => f.type === FaultType.Alignment || f.type === FaultType.External || f.type === FaultType.Exclusive;
 
 function fail(subject: Subject, e: Explanation, walk: RecordedWalk, f: Fault): void {
-  const same = isLater(f) || sameFault(walk.fault, f);
+  // Nobody changes a descriptor under the walk that is recorded: a lost race does not show again.
+  const same = isLater(f) || f.type === FaultType.HardwareUpdate || sameFault(walk.fault, f);
   const d = same ? diagnosisOf(subject, walk, f) : changed;
   const r = rule(d.rule);
   const name = typeNames[f.type] + (withLevel.has(f.type) ? `, level ${f.level}` : "");

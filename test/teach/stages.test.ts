@@ -134,6 +134,7 @@ const cases: Case[] = [
   { rule: "S2-INVALID", name: "output", at: "s2 l1", status: 0x05, says: /level 1 stage 2 descriptor 0x0 .* for IPA 0x80000000/, remedy: /write a valid/, build: () => leaf(world({ stage2: true }), LEAF, 0x8000_0000) },
   { rule: "S2-INVALID", name: "stage 1 descriptor", at: "s2 l1", status: 0x05, says: /for IPA 0x80000/, remedy: /write a valid/, build: () => { const w = world({ stage2: true }); w.rig.set({ TTBR0_EL1: 0x8000_0000n }); return { rig: w.rig, q: {} }; } },
   { rule: "S2-RESERVED", name: "level 3", at: "s2 l3", status: 0x07, says: /reserved at level 3/, remedy: /bit 1/, build: () => { const w = world({ stage2: true }); w.s2.put(w.s2.slot(0x8000_0000n, 3), BigInt(RAM) | S2 | 1n); return leaf(w, LEAF, 0x8000_0000); } },
+  { rule: "S2-CONTIGUOUS", name: "set larger than the range", at: "s2 l1", status: 0x05, says: /level 1 stage 2 descriptor .* says Contiguous.*32 bits/, remedy: /Contiguous/, build: () => { const w = world({ stage2: true }); w.rig.set({ VTCR_EL2: 32n | (1n << 6n) | (5n << 16n) }); w.s2.put(w.s2.slot(0x8000_0000n, 1), BigInt(RAM) | S2 | CONT | 1n); return leaf(w, LEAF, 0x8000_0000); } },
   { rule: "S2-OA-SIZE", name: "block", at: "s2 l1", status: 0x01, says: /maps to memory at 0x8000000000/, remedy: /VTCR_EL2\.PS/,
     build: () => { const w = world({ stage2: true }); w.s2.map(0x8000_0000n, 2 ** 39, S2, 1); const r = leaf(w, LEAF, 0x8000_0000); w.rig.set({ VTCR_EL2: w.s2.tsz | (1n << 6n) | (1n << 16n) }); return r; } },
   { rule: "S2-AF", name: "AF 0", at: "s2 l3", status: 0x0b, says: /AF of the level 3 stage 2 descriptor/, remedy: /set AF/, build: () => { const w = world({ stage2: true }); w.s2.map(0x8000_0000n, RAM, S2 & ~AF); return leaf(w, LEAF, 0x8000_0000); } },
@@ -168,8 +169,30 @@ describe("an explanation names the rule, the step, the cause and the remedy", ()
     expect(faultStatusCode(rig.mmu.fault as NonNullable<typeof rig.mmu.fault>)).toBe(status);
   });
 
-  it("has a case for every stage 1 and stage 2 rule that a still machine can break", () => {
-    const possible = [...rules.keys()].filter((r) => /^S[12]-/.test(r) && !/-UPDATE$|^S2-CONTIGUOUS$/.test(r));
+  it.each([
+    ["S1-UPDATE", 1, /another agent changed the descriptor/, /TCR\.HA, TCR\.HD/],
+    ["S2-UPDATE", 2, /of stage 2: another agent/, /VTCR_EL2\.HA/],
+  ] as const)("%s: somebody writes the descriptor between each read and its update", (id, stage, says, remedy) => {
+    const w = world({ stage2: true, tcr: bit(39), vtcr: bit(21) });
+    const s2 = w.s2.map(0x8000_0000n, RAM + 0x9000, stage === 2 ? S2 & ~AF : S2);
+    const s1 = w.s1.map(VA, 0x8000_0000, stage === 1 ? LEAF & ~AF : LEAF);
+    const contested = stage === 1 ? s1 : s2;
+    const { mmu } = w.rig;
+    mmu.walkObserver = {
+      descriptor: (_stage, _level, pa) => {
+        if (pa === contested) w.rig.write64(pa, w.rig.read64(pa) ^ bit(55)); // a bit for software
+      },
+    };
+    expect(w.rig.translate(VA)).toBe(false);
+    mmu.walkObserver = undefined;
+    const e = explainFault({ st: w.rig.st, mmu }, mmu.fault as Fault);
+    expect(e.failure).toMatchObject({ rule: id, text: expect.stringMatching(says), status: { code: 0x31 } });
+    expect(e.failure?.remedies.join()).toMatch(remedy);
+    expect(e.failure?.where).toMatch(new RegExp(`^stage ${stage}, level 3`));
+  });
+
+  it("has a case for every stage 1 and stage 2 rule", () => {
+    const possible = [...rules.keys()].filter((r) => /^S[12]-/.test(r) && !/-UPDATE$/.test(r));
     expect(possible.filter((r) => !cases.some((c) => c.rule === r))).toEqual([]);
   });
 });
