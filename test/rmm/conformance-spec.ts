@@ -6,13 +6,13 @@ import { GranuleState } from "../../src/rmm/granules.ts";
 import { RecEnter, RecParams } from "../../src/rmm/layouts.ts";
 import { EnterFlag, GRANULE, RmiStatus } from "../../src/rmm/status.ts";
 import { blank } from "../../src/rmm/struct.ts";
-import { type Bench, type EnterView, type Params, RAM, ROOT_GRANULE, SECURE_GRANULE, type TestRealm } from "./bench.ts";
+import type { EnterView, Params, RmmBench, TestRealm } from "./bench-base.ts";
 
 const { ERROR_INPUT, ERROR_REALM, ERROR_REC, ERROR_RTT } = RmiStatus;
 
 /** One call being prepared. Conditions change `args`, or the world. */
 export interface Case {
-  readonly b: Bench;
+  readonly b: RmmBench;
   readonly r: TestRealm;
   args: Record<string, bigint>;
   /** Notes of the setup for success(). */
@@ -32,7 +32,7 @@ export interface Condition {
 
 export interface CommandSpec {
   readonly command: RmiName;
-  setup(b: Bench): Case;
+  setup(b: RmmBench): Case;
   readonly conditions: readonly Condition[];
   /** Checks the effects of success; `x`: x1 and up. */
   success(c: Case, x: readonly bigint[]): boolean | string;
@@ -41,14 +41,14 @@ export interface CommandSpec {
 type Make = Omit<Condition, "touches" | "group"> & { group?: string; touches?: readonly string[] };
 const condition = (c: Make): Condition => ({ group: c.name, touches: [c.name.split(" ")[0] as string], ...c });
 
-const make = (b: Bench, r: TestRealm, args: Record<string, number | bigint>, note: Record<string, number> = {}): Case => ({
+const make = (b: RmmBench, r: TestRealm, args: Record<string, number | bigint>, note: Record<string, number> = {}): Case => ({
   b,
   r,
   args: Object.fromEntries(Object.entries(args).map(([k, v]) => [k, BigInt(v)])),
   note,
 });
 
-const state = (c: Case, arg: string): GranuleState => c.b.rmm.cx.granules.state(Number(c.args[arg]));
+const isState = (c: Case, arg: string, state: GranuleState): boolean => c.b.isState(Number(c.args[arg]), state);
 
 /** A granule in some other state than the one that is needed. */
 const others: Readonly<Record<string, (c: Case) => number>> = {
@@ -79,7 +79,7 @@ function badGranule(arg: string, needed: keyof typeof others): Condition[] {
   return [
     set("misaligned", (c) => (c.args[arg] as bigint) + 0x80n),
     set("in a device", () => 0x0900_0000),
-    set("beyond DRAM", () => RAM.base + RAM.size),
+    set("beyond DRAM", (c) => c.b.ram.base + c.b.ram.size),
     set("with high bits", (c) => (c.args[arg] as bigint) | (1n << 52n)),
     set("all ones", () => 0xffff_ffff_ffff_ffffn),
     ...Object.entries(others)
@@ -92,8 +92,8 @@ function badGranule(arg: string, needed: keyof typeof others): Condition[] {
 function badHostPage(arg: string): Condition[] {
   return [
     ...badGranule(arg, "undelegated"),
-    condition({ group: arg, name: `${arg} Secure`, status: ERROR_INPUT, apply: setArg(arg, () => SECURE_GRANULE) }),
-    condition({ group: arg, name: `${arg} Root`, status: ERROR_INPUT, apply: setArg(arg, () => ROOT_GRANULE) }),
+    condition({ group: arg, name: `${arg} Secure`, status: ERROR_INPUT, apply: setArg(arg, (c) => c.b.secureGranule) }),
+    condition({ group: arg, name: `${arg} Root`, status: ERROR_INPUT, apply: setArg(arg, (c) => c.b.rootGranule) }),
   ];
 }
 
@@ -120,13 +120,13 @@ const structure: readonly Condition[] = [
 // ---- setups ---------------------------------------------------------------------------------------------------------------------
 
 /** A realm whose tables reach level 3 at IPA 0. */
-function withTables(b: Bench): TestRealm {
+function withTables(b: RmmBench): TestRealm {
   const r = b.realm();
   b.tables(r, 0);
   return r;
 }
 
-const paramsCase = (b: Bench, change: (p: Params) => void = () => {}): Case => {
+const paramsCase = (b: RmmBench, change: (p: Params) => void = () => {}): Case => {
   const rtt_base = b.delegated();
   const rd = b.delegated();
   const { page } = b.params((p) => {
@@ -178,7 +178,7 @@ const lr = (o: { state?: bigint; hw?: bigint; vintid?: bigint; priority?: bigint
   (o.vintid ?? 27n);
 
 /** The realm has run, and asked for [0x10_0000, 0x10_2000) to become EMPTY. */
-function ripasCase(b: Bench): Case {
+function ripasCase(b: RmmBench): Case {
   const r = b.realm();
   b.data(r, 0);
   b.ok("RTT_INIT_RIPAS", r.rd, 0x10_0000, 0x10_2000);
@@ -190,7 +190,7 @@ function ripasCase(b: Bench): Case {
 }
 
 /** REC 0 has called CPU_ON for REC 1. */
-function psciCase(b: Bench): Case {
+function psciCase(b: RmmBench): Case {
   const r = b.active(2);
   b.enter(r);
   b.realmSmc(0xc400_0003, [1, 0x1000, 0xc0de]);
@@ -210,13 +210,13 @@ export const specs: readonly CommandSpec[] = [
     command: "GRANULE_DELEGATE",
     setup: (b) => make(b, b.realm(), { addr: b.granule() }),
     conditions: badHostPage("addr"),
-    success: (c) => all(state(c, "addr") === GranuleState.DELEGATED, c.b.hostAccess(Number(c.args["addr"])) !== "ok"),
+    success: (c) => all(isState(c, "addr", GranuleState.DELEGATED), c.b.hostAccess(Number(c.args["addr"])) !== "ok"),
   },
   {
     command: "GRANULE_UNDELEGATE",
     setup: (b) => make(b, b.realm(), { addr: b.delegated() }),
     conditions: badGranule("addr", "delegated"),
-    success: (c) => all(state(c, "addr") === GranuleState.UNDELEGATED, c.b.hostAccess(Number(c.args["addr"])) === "ok"),
+    success: (c) => all(isState(c, "addr", GranuleState.UNDELEGATED), c.b.hostAccess(Number(c.args["addr"])) === "ok"),
   },
   {
     command: "REALM_CREATE",
@@ -243,13 +243,8 @@ export const specs: readonly CommandSpec[] = [
       param("too many tables", (p) => p.set("rtt_num_start", 2)),
       param("hash algorithm unknown", (p) => p.set("hash_algo", 2)),
       param("VMID in use", (p, c) => {
-        const other = c.b.realm();
-        p.set(
-          "vmid",
-          c.b.rmm.cx.memory
-            .view({ name: "rd", size: 64, fields: { vmid: { name: "vmid", offset: 0x30, bytes: 8, count: 1 } } }, other.rd)
-            .get("vmid"),
-        );
+        c.b.realm();
+        p.set("vmid", c.b.lastVmid);
       }),
       param("tables misaligned", (p, c) => {
         p.set("s2sz", 40);
@@ -270,8 +265,8 @@ export const specs: readonly CommandSpec[] = [
     ],
     success: (c) =>
       all(
-        state(c, "rd") === GranuleState.RD,
-        c.b.rmm.cx.granules.state(c.note["rtt_base"] as number) === GranuleState.RTT,
+        isState(c, "rd", GranuleState.RD),
+        c.b.isState(c.note["rtt_base"] as number, GranuleState.RTT),
         says(entry(c, 0, 1), [1, 0, 0, 0]),
         says(entry(c, HALF, 1), [1, 0, 0, 0]),
         c.b.code("REALM_ACTIVATE", c.args["rd"] as bigint) === 0,
@@ -306,7 +301,7 @@ export const specs: readonly CommandSpec[] = [
       condition({ name: "REC exists", status: ERROR_REALM, index: 0, touches: ["world"], apply: (c) => void c.b.rec(c.r) }),
       condition({ name: "table exists", status: ERROR_REALM, index: 0, touches: ["world"], apply: (c) => c.b.tables(c.r, 0, 2) }),
     ],
-    success: (c) => all(state(c, "rd") === GranuleState.DELEGATED, c.b.isZero(c.r.rd), c.b.isZero(c.r.rtts[0] as number)),
+    success: (c) => all(isState(c, "rd", GranuleState.DELEGATED), c.b.givenBackZero(c.r.rd), c.b.givenBackZero(c.r.rtts[0] as number)),
   },
   {
     command: "REC_AUX_COUNT",
@@ -404,7 +399,7 @@ export const specs: readonly CommandSpec[] = [
         apply: (c) => recParams(c, (p) => p.set("num_aux", 15)),
       }),
     ],
-    success: (c) => all(state(c, "rec") === GranuleState.REC, [...c.b.rmm.cx.granules.inState(GranuleState.REC_AUX)].length === 16),
+    success: (c) => all(isState(c, "rec", GranuleState.REC), (c.b.count(GranuleState.REC_AUX) ?? 16) === 16),
   },
   {
     command: "REC_DESTROY",
@@ -415,9 +410,9 @@ export const specs: readonly CommandSpec[] = [
     conditions: badGranule("rec", "rec"),
     success: (c) =>
       all(
-        state(c, "rec") === GranuleState.DELEGATED,
-        c.b.isZero(Number(c.args["rec"])),
-        [...c.b.rmm.cx.granules.inState(GranuleState.REC_AUX)].length === 0,
+        isState(c, "rec", GranuleState.DELEGATED),
+        c.b.givenBackZero(Number(c.args["rec"])),
+        (c.b.count(GranuleState.REC_AUX) ?? 0) === 0,
       ),
   },
   {
@@ -496,7 +491,7 @@ export const specs: readonly CommandSpec[] = [
     ],
     success: (c) =>
       all(
-        state(c, "rtt") === GranuleState.RTT,
+        isState(c, "rtt", GranuleState.RTT),
         says(entry(c, 0, 1), [1, 2, c.args["rtt"] as bigint, 0]),
         says(entry(c, 0, 2), [2, 0, 0, 0]),
       ),
@@ -528,7 +523,7 @@ export const specs: readonly CommandSpec[] = [
     ],
     success: (c, x) => {
       const table = c.r.tables.find((t) => t.level === 3)?.rtt as number;
-      return all(says(x, [table, GiB]), c.b.isZero(table), says(entry(c, 0), [2, 0, 0, 2]));
+      return all(says(x, [table, GiB]), c.b.givenBackZero(table), says(entry(c, 0), [2, 0, 0, 2]));
     },
   },
   {
@@ -566,7 +561,7 @@ export const specs: readonly CommandSpec[] = [
     ],
     success: (c, x) => {
       const table = c.r.tables.find((t) => t.level === 3)?.rtt as number;
-      return all(says(x, [table]), c.b.isZero(table), says(entry(c, 0), [2, 0, 0, 0]));
+      return all(says(x, [table]), c.b.givenBackZero(table), says(entry(c, 0), [2, 0, 0, 0]));
     },
   },
   {
@@ -748,11 +743,17 @@ export const specs: readonly CommandSpec[] = [
         setArg("ipa", () => MiB2),
       ),
       rtt("entry", "assigned already", 3, ["world"], (c) => void c.b.data(c.r, 0x5000)),
-      condition({ group: "copy", name: "src Secure", status: ERROR_INPUT, touches: ["src"], apply: setArg("src", () => SECURE_GRANULE) }),
+      condition({
+        group: "copy",
+        name: "src Secure",
+        status: ERROR_INPUT,
+        touches: ["src"],
+        apply: setArg("src", (c) => c.b.secureGranule),
+      }),
     ],
     success: (c) =>
       all(
-        state(c, "data") === GranuleState.DATA,
+        isState(c, "data", GranuleState.DATA),
         says(entry(c, 0x5000), [3, 1, c.args["data"] as bigint, 1]),
         c.b.read(Number(c.args["data"])).every((v) => v === 0xc3),
       ),
@@ -778,7 +779,7 @@ export const specs: readonly CommandSpec[] = [
       ),
       rtt("entry", "assigned already", 3, ["world"], (c) => void c.b.data(c.r, 0x5000)),
     ],
-    success: (c) => all(state(c, "data") === GranuleState.DATA, says(entry(c, 0x5000), [3, 1, c.args["data"] as bigint, 0])),
+    success: (c) => all(isState(c, "data", GranuleState.DATA), says(entry(c, 0x5000), [3, 1, c.args["data"] as bigint, 0])),
   },
   {
     command: "DATA_DESTROY",
@@ -808,7 +809,7 @@ export const specs: readonly CommandSpec[] = [
       ),
     ],
     success: (c, x) =>
-      all(says(x, [c.note["data"] as number, MiB2]), c.b.isZero(c.note["data"] as number), says(entry(c, 0x5000), [3, 0, 0, 2])),
+      all(says(x, [c.note["data"] as number, MiB2]), c.b.givenBackZero(c.note["data"] as number), says(entry(c, 0x5000), [3, 0, 0, 2])),
   },
   {
     command: "PSCI_COMPLETE",

@@ -1,0 +1,72 @@
+// The cases that conformance-spec.ts stands for: success with its effects, every failure condition alone, and pairs of conditions where the
+// order of the checks decides.
+
+import { rmiCommands } from "../../src/rmm/commands.ts";
+import { unpackRmiCode } from "../../src/rmm/status.ts";
+import type { RmmBench } from "./bench-base.ts";
+import type { Case, CommandSpec, Condition } from "./conformance-spec.ts";
+
+/** Issues the call of a case: x0 and up; x0 = 0 when it has led into a realm. */
+export function issue(spec: CommandSpec, c: Case): bigint[] {
+  const { args } = rmiCommands.find((r) => r.name === spec.command)!;
+  const results = c.b.call(
+    spec.command,
+    args.map((a) => c.args[a] as bigint),
+  );
+  return results ?? [0n];
+}
+
+/** The first condition of each pair of groups that touch different things. */
+export function pairsOf(spec: CommandSpec): (readonly [first: Condition, second: Condition])[] {
+  const groups = [...new Set(spec.conditions.map((k) => k.group))].map((g) => spec.conditions.find((k) => k.group === g)!);
+  return groups
+    .flatMap((a, i) => groups.slice(i + 1).map((b) => [a, b] as const))
+    .filter(([a, b]) => !a.touches.some((t) => b.touches.includes(t)));
+}
+
+/** One case: its name, and what is wrong with how the RMM of a bench behaves, in words; "": nothing. */
+export interface Conformance {
+  readonly name: string;
+  check(b: RmmBench): string;
+}
+
+const differs = (got: bigint[], want: Condition): string => {
+  const { status, index } = unpackRmiCode(got[0] as bigint);
+  return status === want.status && index === (want.index ?? 0)
+    ? ""
+    : `status ${status} index ${index}, not ${want.status} index ${want.index ?? 0}`;
+};
+
+export function casesOf(spec: CommandSpec): Conformance[] {
+  return [
+    {
+      name: "succeeds, and has its effects",
+      check: (b) => {
+        const c = spec.setup(b);
+        const x = issue(spec, c);
+        if (x[0] !== 0n) return `status ${x[0]}`;
+        const effects = spec.success(c, x.slice(1));
+        return effects === true ? "" : `effects: ${effects}`;
+      },
+    },
+    ...spec.conditions.map((k) => ({
+      name: `fails: ${k.name}`,
+      check: (b: RmmBench) => {
+        const c = spec.setup(b);
+        k.apply(c);
+        const before = b.census();
+        const wrong = differs(issue(spec, c), k);
+        return wrong || (b.census() === before ? "" : "a call that failed changed granules");
+      },
+    })),
+    ...pairsOf(spec).map(([first, second]) => ({
+      name: `checks ${first.name} before ${second.name}`,
+      check: (b: RmmBench) => {
+        const c = spec.setup(b);
+        second.apply(c);
+        first.apply(c);
+        return differs(issue(spec, c), first);
+      },
+    })),
+  ];
+}

@@ -1,0 +1,169 @@
+// A machine whose RMM is an image, under our EL3 monitor: code of the RMM runs, the host and the realms are the test's. The RMM boots once;
+// every case takes fresh granules.
+
+import { Off } from "../../src/arch/layout.ts";
+import { Security } from "../../src/arch/security.ts";
+import type { Agent } from "../../src/cpu/agent.ts";
+import type { Pe } from "../../src/cpu/pe.ts";
+import type { Receiver } from "../../src/devices/device.ts";
+import { MonitorAgent } from "../../src/el3/monitor.ts";
+import { RMM_REGION, readRmmImage } from "../../src/el3/rmm-image.ts";
+import { Gpi } from "../../src/gpt/format.ts";
+import type { RealmSoftware } from "../../src/machine/realms.ts";
+import { rootMemory } from "../../src/machine/root-memory.ts";
+import { VirtMachine } from "../../src/machine/virt.ts";
+import { virtMap } from "../../src/machine/virt-map.ts";
+import type { PhysicalMemory } from "../../src/mem/physical.ts";
+import { GranuleState } from "../../src/rmm/granules.ts";
+import { GRANULE } from "../../src/rmm/status.ts";
+import { HOST_PC, RmmBench } from "./bench-base.ts";
+
+const MiB = 2 ** 20;
+const MEMORY = 1024 * MiB;
+const DRAM = { base: RMM_REGION.base + RMM_REGION.size + 8 * MiB, size: 0 };
+DRAM.size = virtMap.ram.base + MEMORY - DRAM.base;
+const SHARED = RMM_REGION.base + RMM_REGION.size - GRANULE;
+const RESERVE = { base: RMM_REGION.base + RMM_REGION.size, size: 8 * MiB };
+/** Slices of code until the RMM must have answered. */
+const PATIENCE = 200;
+const SLICE = 1_000_000;
+
+/** Where the test plays the software, nothing runs by itself. */
+class Stand implements Agent {
+  readonly el: 1 | 2;
+  private readonly stop: () => void;
+  constructor(el: 1 | 2, stop: () => void) {
+    this.el = el;
+    this.stop = stop;
+  }
+  execute(): void {
+    this.stop();
+  }
+  handle(): void {}
+}
+
+export class ImageBench extends RmmBench {
+  readonly machine: VirtMachine;
+  readonly monitor: MonitorAgent;
+  readonly phys: PhysicalMemory;
+  readonly ram = DRAM;
+  readonly secureGranule = DRAM.base + DRAM.size - GRANULE;
+  readonly rootGranule = DRAM.base + DRAM.size - 2 * GRANULE;
+  protected next = DRAM.base;
+  /** What the RMM printed. */
+  text = "";
+  private waiting = false;
+
+  constructor(file: Uint8Array, cpu = "max,rme=on") {
+    super();
+    const holder: { monitor?: MonitorAgent } = {};
+    this.machine = new VirtMachine({
+      cpu,
+      smp: 1,
+      memory: MEMORY,
+      time: "deterministic",
+      seed: 1n,
+      epoch: 0,
+      drives: [],
+      software: (m) => {
+        const monitor = this.makeMonitor(m, file);
+        holder.monitor = monitor;
+        const none: Receiver | undefined = undefined;
+        const software = { timed: [], serial: none, hvc: none, save: () => null, restore: () => {}, monitor };
+        return {
+          ...software,
+          coldBoot: (pe: Pe, entry: bigint, x0: bigint) => monitor.coldBoot(pe, entry, x0),
+        } as unknown as RealmSoftware;
+      },
+      output: (bytes) => {
+        this.text += new TextDecoder().decode(bytes);
+      },
+      virtioOutput: () => {},
+      log: (line) => void this.log.push(line),
+    });
+    this.monitor = holder.monitor as MonitorAgent;
+    this.phys = this.machine.phys;
+    this.pes.push(...this.machine.pes);
+    this.settle(0);
+    this.pe().st.pc = HOST_PC;
+  }
+
+  private makeMonitor(m: VirtMachine, file: Uint8Array): MonitorAgent {
+    const one = (base: number, gpi: Gpi) => ({ base, size: GRANULE, gpi });
+    const monitor = new MonitorAgent({
+      el3: m.el3,
+      phys: m.phys,
+      pes: m.pes,
+      seed: 42n,
+      gpt: {
+        ...rootMemory,
+        regions: [
+          { ...virtMap.secureRam, gpi: Gpi.Root },
+          { base: virtMap.ram.base, size: MEMORY, gpi: Gpi.NonSecure },
+          { ...RMM_REGION, gpi: Gpi.Realm },
+          { ...RESERVE, gpi: Gpi.Realm },
+          one(this.secureGranule, Gpi.Secure),
+          one(this.rootGranule, Gpi.Root),
+        ],
+      },
+      written: (pa, bytes) => m.executor.memoryWritten(pa, bytes),
+      log: (line) => void this.log.push(line),
+    });
+    const consoles = [{ base: virtMap.uart0.base, pages: 1, clockHz: 1, baud: 115200 }];
+    monitor.useImage({
+      base: RMM_REGION.base,
+      image: readRmmImage(file),
+      shared: SHARED,
+      reserve: RESERVE,
+      manifest: { banks: [DRAM], consoles },
+    });
+    const stop = (): void => {
+      this.waiting = true;
+      m.executor.requestStop();
+    };
+    for (const pe of m.pes) {
+      pe.agents[3] = monitor;
+      pe.setAgent(2, Security.NonSecure, new Stand(2, stop));
+      pe.setAgent(1, Security.Realm, new Stand(1, stop));
+    }
+    return monitor;
+  }
+
+  protected override settle(pe: number): void {
+    this.waiting = false;
+    for (let n = 0; n < PATIENCE && !this.waiting; n++) {
+      this.machine.executor.slice(this.pe(pe), SLICE, false);
+      if (this.machine.end !== undefined) throw new Error(`the machine stopped: ${JSON.stringify(this.machine.end)}`);
+    }
+    if (!this.waiting) throw new Error(`the RMM does not answer; it printed:\n${this.text.slice(-1000)}`);
+  }
+
+  /** The test left the PE in a realm: it leaves it, whatever it was about. */
+  home(): void {
+    const { st } = this.pe();
+    if (this.inRealm()) {
+      st.setLo(Off.LINES, st.lo(Off.LINES) | 1);
+      this.pe().pollInterrupts();
+      st.setLo(Off.LINES, st.lo(Off.LINES) & ~1);
+      this.settle(0);
+    }
+    if (!this.atHost()) throw new Error("the PE is not at the host");
+  }
+
+  /** Which granules are the host's is in the table in memory; what the others are, only the RMM knows. */
+  isState(pa: number, state: GranuleState): boolean {
+    return (this.monitor.gpt.gpi(pa) === Gpi.NonSecure) === (state === GranuleState.UNDELEGATED);
+  }
+  count(): undefined {
+    return undefined;
+  }
+  census(): string {
+    let text = "";
+    for (let pa = this.ram.base; pa < this.next; pa += GRANULE) text += this.monitor.gpt.gpi(pa).toString(16);
+    return text;
+  }
+  override write(pa: number, data: Uint8Array): void {
+    this.machine.executor.memoryWritten(pa, data.length);
+    super.write(pa, data);
+  }
+}
