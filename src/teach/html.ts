@@ -31,7 +31,7 @@ export function explanationPage(e: Explanation): string {
   const parts = [`<h1>${xml(e.summary)}</h1>`, requester(e)];
   if (e.failure) parts.push(why(e));
   for (const n of e.notes) parts.push(`<p><strong>Note:</strong> ${xml(n)}</p>`);
-  parts.push(picture("The walk", "", walkSvg(e)));
+  parts.push(picture(e.transfer ? "The check" : "The walk", "", walkSvg(e)));
   if (e.memory.length > 0)
     parts.push(
       picture("Physical memory by PA space", "<p>Not to scale: every range is at least a few millimetres wide.</p>", memorySvg(e)),
@@ -72,7 +72,7 @@ function requester(e: Explanation): string {
 function transferRows(e: Explanation): string[] {
   const { requester: r, transfer } = e;
   const rows = [row("Requester", xml(requesterText(r)))];
-  if (r.trigger) rows.push(row("Made to by", xml(triggerText(r.trigger))));
+  if (r.trigger) rows.push(row("Caused by", xml(triggerText(r.trigger))));
   if (transfer) rows.push(row("Transfer", `${xml(r.access)} of ${transfer.length} bytes at physical address ${code(transfer.address)}`));
   return rows;
 }

@@ -117,7 +117,7 @@ function gptBox(e: GptEntryInfo): Box {
 function transferLines(e: Explanation): string[] {
   const { requester: r, transfer } = e;
   const lines = [clip(`${r.access} of ${transfer?.length} bytes by ${r.device}`), `a ${r.security} requester; no translation`];
-  if (r.trigger) lines.push(clip(`made to by PE ${r.trigger.pe}, ${r.trigger.instruction?.text ?? r.trigger.pc}`));
+  if (r.trigger) lines.push(clip(`caused by PE ${r.trigger.pe}, ${r.trigger.instruction?.text ?? r.trigger.pc}`));
   return lines;
 }
 

@@ -23,7 +23,7 @@ export function explanationText(e: Explanation): string {
 function head(e: Explanation): string[][] {
   const rows: string[][] = [["Requester", requesterText(e.requester)]];
   const { instruction, pc, symbol, trigger } = e.requester;
-  if (trigger) rows.push(["Made to by", triggerText(trigger)]);
+  if (trigger) rows.push(["Caused by", triggerText(trigger)]);
   if (pc !== undefined) rows.push(["PC", symbol === undefined ? pc : `${pc} ${symbol}`]);
   if (instruction !== undefined) rows.push(["Instruction", `${instruction.word}  ${instruction.text}`]);
   const { transfer } = e;

@@ -1,59 +1,18 @@
 // What explanations look like from outside: JSON field names, the page, the command line.
 
-import { execFileSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { slot } from "../../src/arch/state.ts";
 import { runCommandLine } from "../../src/cli/command.ts";
 import { buildGpt } from "../../src/gpt/build.ts";
-import { Gpi, GranuleProtection } from "../../src/gpt/index.ts";
+import { Gpi } from "../../src/gpt/index.ts";
 import { Machine, Symbols } from "../../src/harness/index.ts";
-import { explainAccess } from "../../src/teach/explain.ts";
-import { memoryRanges } from "../../src/teach/gpt-map.ts";
 import { explanationPage } from "../../src/teach/html.ts";
-import type { Explanation, WriterInfo } from "../../src/teach/model.ts";
-import { LEAF, RAM, RAM_SIZE, Rig, Tree, tcr } from "../mmu/rig.ts";
 import { b, image } from "../support/a64.ts";
+import { richExplanation } from "../support/explanations.ts";
 import { wellFormed } from "../support/xml.ts";
-
-const VA = 0x12_3456_7000n;
-const features = { paBits: 52, gpc2: true, gpc3: true, secure: true, granule16: true, granule64: true };
-const writer: WriterInfo = {
-  by: "PE 1",
-  el: 3,
-  security: "Root",
-  pc: "0x0000000000001000",
-  symbol: 'a<b>&"c"',
-  call: "RMI_GRANULE_DELEGATE",
-  at: 7,
-  before: "0x0000000000000000",
-};
-
-/** An explanation with nearly everything in it: two stages, granule protection, writers, memory. */
-function rich(): Explanation {
-  const rig = new Rig();
-  rig.mmu.granuleCheck = new GranuleProtection(rig.st, rig.phys, features);
-  const ranges = [
-    { base: RAM, size: RAM_SIZE, gpi: Gpi.NonSecure },
-    { base: RAM + 0x8000, size: 0x1000, gpi: Gpi.Realm },
-    { base: RAM + 0x200_0000, size: 0x100_0000, gpi: Gpi.Root },
-  ];
-  const built = buildGpt({ pps: 36, l0: 30, granule: 12, table: RAM + 0x200_0000, otherwise: Gpi.Any, ranges });
-  for (const p of built.pieces) rig.phys.writeBytes(p.address, p.data);
-  const s1 = new Tree(rig);
-  const s2 = new Tree(rig, { ia: 40, start: 1 });
-  for (let off = 0; off < RAM_SIZE; off += 0x20_0000) s2.map(BigInt(RAM + off), RAM + off, 0x7fcn, 2);
-  s1.map(VA, RAM + 0x8000, LEAF);
-  rig.set({ GPCCR_EL3: built.gpccr, GPTBR_EL3: built.gptbr, SCTLR_EL1: 5n, TCR_EL1: tcr(s1), TTBR0_EL1: s1.ttbr() });
-  rig.set({ HCR_EL2: 1n, VTCR_EL2: s2.tsz | (1n << 6n) | (5n << 16n), VTTBR_EL2: s2.ttbr() });
-  return explainAccess(
-    { st: rig.st, mmu: rig.mmu },
-    { va: VA },
-    { instructions: 5, writer: () => writer, memory: () => memoryRanges(rig.mmu) },
-  );
-}
 
 /** All paths of field names, list elements as []. */
 function paths(value: unknown, at = "", out = new Set<string>()): Set<string> {
@@ -65,7 +24,7 @@ function paths(value: unknown, at = "", out = new Set<string>()): Set<string> {
 
 describe("JSON", () => {
   it("has the documented field names: removing or renaming one needs another FORMAT", () => {
-    const e = rich();
+    const e = richExplanation();
     expect(e.format).toBe("rme-emu explanation 2");
     expect(JSON.parse(JSON.stringify(e))).toEqual(e);
     const top = [...paths(e)].filter((p) => !/descriptors\[\]\.(stage2|gpt)/.test(p) && !p.startsWith("regime.registers[].fields[]"));
@@ -108,44 +67,13 @@ describe("JSON", () => {
 
 describe("the page", () => {
   it("is well-formed, needs nothing else, and has no way for names to become markup", () => {
-    const page = explanationPage(rich());
+    const page = explanationPage(richExplanation());
     wellFormed(page);
     expect(page.replace(/xmlns="[^"]*"/g, "")).not.toMatch(/https?:|<script|src=|href=|@import|url\((?!#)/);
     expect(page).toContain("a&lt;b&gt;&amp;&quot;c&quot;");
     expect(page).not.toContain("a<b>");
     for (const needed of ["FAILS HERE", "Granule protection, level 1", "Stage 2, level 2: block", "◀ the address", "url(#gpi-b)"])
       expect(page).toContain(needed);
-  });
-
-  const chromium = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find((p) => existsSync(p));
-  it.skipIf(!chromium)(`renders in headless Chromium${chromium ? "" : ": skipped, no Chromium is installed"}`, { timeout: 60_000 }, () => {
-    const dir = mkdtempSync(join(tmpdir(), "rme-emu-page-"));
-    try {
-      writeFileSync(join(dir, "page.html"), explanationPage(rich()));
-      const flags = [
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-      ];
-      const run = (...more: string[]): string =>
-        execFileSync(chromium as string, [...flags, `--user-data-dir=${dir}/profile`, ...more, `file://${dir}/page.html`], {
-          encoding: "utf8",
-          stdio: ["ignore", "pipe", "ignore"],
-          timeout: 50_000,
-        });
-      const dom = run(`--screenshot=${dir}/page.png`, "--window-size=1100,2400", "--dump-dom");
-      expect(dom.match(/<svg/g)?.length).toBe(2);
-      expect(dom).toContain("FAILS HERE");
-      // A blank page of this size is a few kilobytes.
-      expect(statSync(`${dir}/page.png`).size).toBeGreaterThan(60_000);
-    } finally {
-      rmSync(dir, { recursive: true, force: true });
-    }
   });
 });
 

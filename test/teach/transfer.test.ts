@@ -85,7 +85,7 @@ it("as text, and as a page that marks the address", async () => {
   const e = faults[0] as Explanation;
   const text = explanationText(e);
   expect(text).toMatch(/Requester +virtio-rng at 0xa003c00, Non-secure\n/);
-  expect(text).toMatch(/Made to by +PE 0, Root EL3, PC 0x[0-9a-f]{16}: str w2, \[x1, #112\]\n/);
+  expect(text).toMatch(/Caused by +PE 0, Root EL3, PC 0x[0-9a-f]{16}: str w2, \[x1, #112\]\n/);
   expect(text).toMatch(/Transfer +write of 64 bytes at PA 0x0000042000000\n/);
   expect(text).toMatch(/Granule protection check of the transfer: granule protection fault, level 1/);
   const page = explanationPage(e);
