@@ -17,6 +17,7 @@ import { branchAddress } from "./exceptions.ts";
 import { generateInterpreter } from "./interp/generate.ts";
 import type { DecodeContext } from "./interp/predecode.ts";
 import { REGION_LIMIT } from "./jit/blocks.ts";
+import { Checker } from "./jit/check.ts";
 import { RegionEngine } from "./jit/engine.ts";
 import { JsEngine } from "./jit/js/engine.ts";
 import type { Pe } from "./pe.ts";
@@ -42,8 +43,8 @@ const interpreterModule = (): WebAssembly.Module => {
   return compiled;
 };
 
-/** What executes hot code. */
-export type Engine = "interp" | "wasm" | "js";
+/** What executes hot code. The last two compare each run of translated code with the interpreter (jit/check.ts). */
+export type Engine = "interp" | "wasm" | "js" | "check" | "check-js";
 
 /** Who writes memory: an instruction of the running PE, a table walk of it, the host; or a device or an agent, by name. */
 export type MemoryWriter = "pe" | "walk" | "host" | `device:${string}` | `agent:${string}`;
@@ -59,6 +60,7 @@ export class Executor {
   /** Translates hot code; undefined when the interpreter does everything. */
   readonly engine: RegionEngine | undefined;
   readonly blocks: JsEngine | undefined;
+  readonly checker: Checker | undefined;
   private readonly phys: PhysicalMemory;
   private readonly domain: TlbDomain;
   private readonly slow: SlowPath;
@@ -98,7 +100,7 @@ export class Executor {
         decode: (_base: number, ip: number) => (this.code.decode(ip) ? 0 : 1),
         fetch: (base: number) => this.fetch(pe(base)),
         landing: (base: number, ip: number) => this.landing(pe(base), ip),
-        probe: (base: number, kind: number) => this.slow.probe(pe(base), kind, this.domain.allowWrite),
+        probe: (base: number, kind: number) => this.probe(pe(base), kind),
         hot: (base: number, ip: number) => this.hot(pe(base), ip),
         block: (base: number, ip: number) => (this.blocks as JsEngine).run(base, ip),
         helper: (base: number, index: number, insn: number) => (helpers[index] as (typeof helpers)[number])(pe(base).st, insn),
@@ -116,17 +118,20 @@ export class Executor {
         exports: instance.exports,
       });
     }
-    if (engine === "js") {
-      const { code, exports } = this;
+    if (engine === "check" || engine === "check-js") this.checker = new Checker(this.exports.plain);
+    if (engine === "js" || engine === "check-js") {
+      const { code, exports, checker } = this;
       this.blocks = new JsEngine({
         code,
         context,
         memory: phys.memory,
         exports: instance.exports,
+        checker,
         hooks: {
           plain: exports.plain,
+          interpret: checker ? (_base, ip) => ip : exports.plain,
           helper: (base, index, insn) => (helpers[index] as (typeof helpers)[number])(pe(base).st, insn),
-          probe: (base, kind) => this.slow.probe(pe(base), kind, domain.allowWrite),
+          probe: (base, kind) => this.probe(pe(base), kind),
         },
       });
     }
@@ -238,7 +243,14 @@ export class Executor {
 
   // ---- imports -----------------------------------------------------------------------------------------------------
   private miss(pe: Pe, kind: number): number {
-    return this.slow.access(pe, kind);
+    const host = this.slow.access(pe, kind);
+    this.checker?.touched(pe.st, kind, host);
+    return host;
+  }
+  private probe(pe: Pe, kind: number): number {
+    const host = this.slow.probe(pe, kind, this.domain.allowWrite);
+    this.checker?.touched(pe.st, kind, host);
+    return host;
   }
 
   private system(pe: Pe, op: number, insn: number): number {

@@ -131,10 +131,10 @@ function flashContents(o: MachineOptions): readonly [FlashContents | undefined, 
   return [o.bios === undefined ? drive(bank0) : { image: o.bios }, drive(bank1)];
 }
 
-const ENGINES: readonly string[] = ["interp", "wasm"] satisfies Engine[];
+const ENGINES: readonly string[] = ["interp", "wasm", "js", "check", "check-js"] satisfies Engine[];
 function defaultEngine(): Engine {
   const name = process.env.RME_ENGINE ?? "interp";
-  if (!ENGINES.includes(name)) throw usageError("bad-engine", `RME_ENGINE takes ${ENGINES.join(" or ")}, not ${name}`);
+  if (!ENGINES.includes(name)) throw usageError("bad-engine", `RME_ENGINE takes ${ENGINES.join(", ")}, not ${name}`);
   return name as Engine;
 }
 

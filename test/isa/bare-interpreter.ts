@@ -79,6 +79,7 @@ export class BareInterpreter {
     this.exports = new WebAssembly.Instance(module, { e: imports as WebAssembly.ModuleImports }).exports;
     this.runtime = createRuntime(memory, {
       plain: this.exports.plain as BlockFunction,
+      interpret: this.exports.plain as BlockFunction,
       helper: imports.helper as (pe: number, index: number, insn: number) => void,
       probe,
     });

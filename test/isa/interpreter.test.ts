@@ -25,7 +25,7 @@ function registersOnly(s: Semantics): boolean {
     const b = new Builder();
     build(b, s, v);
     return b.effects.every(
-      (e) => ["setX", "setV", "setLane", "setFlags", "helper"].includes(e.e) || (e.e === "system" && e.cond !== undefined),
+      (e) => ["setX", "setV", "setLane", "setFlags", "helper", "fast"].includes(e.e) || (e.e === "system" && e.cond !== undefined),
     );
   }
   return false;

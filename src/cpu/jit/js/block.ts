@@ -6,6 +6,7 @@
 // Answers as a handler of the interpreter does (interp/page.ts): the next entry, or -1 to continue at Off.PC. Off.BUDGET is in page form.
 
 import { Off } from "../../../arch/layout.ts";
+import { Special } from "../../interp/handlers.ts";
 import type { Instruction } from "../instruction.ts";
 import { Lowering, type Way, wayOf } from "./lower.ts";
 import { registerName, word } from "./values.ts";
@@ -18,6 +19,8 @@ export interface JsBlock {
   readonly source: string;
   /** Number of instructions. */
   readonly size: number;
+  /** It may write system registers. */
+  readonly system: boolean;
 }
 
 export interface BlockContext {
@@ -37,12 +40,13 @@ export function translateBlock(first: number, context: BlockContext): JsBlock | 
     if (!i) block.continueAt(index);
     else if (way === "stop") block.stopAt(index, context.describe(i));
     else if (!block.append(i, context.describe(i))) continue;
-    return { source: block.source(), size: Math.max(1, block.size) };
+    return { source: block.source(), size: Math.max(1, block.size), system: block.system };
   }
 }
 
 class BlockWriter extends Lowering {
   size = 0;
+  system = false;
   private readonly first: number;
   private loops = false;
 
@@ -56,6 +60,7 @@ class BlockWriter extends Lowering {
     this.lines.push(`// ${text}`);
     const way = this.instruction(i, i.index - this.first);
     this.size++;
+    this.system ||= i.handler === Special.MSR_FAST;
     if (!way) return false;
     if (way.effect.e === "jump") this.jump(i, way);
     else this.branch(i, way);
@@ -125,7 +130,7 @@ class BlockWriter extends Lowering {
       `  body: ${this.loops ? "for (;;) " : ""}{`,
       ...indent(this.lines, 4),
       "  }",
-      ...indent([...tail, "return at < 0 ? next : plain(pe, ip + 8 * at);"], 2),
+      ...indent([...tail, "return at < 0 ? next : interpret(pe, ip + 8 * at);"], 2),
       "}",
     ].join("\n");
   }

@@ -1,13 +1,15 @@
 // Hot code as JavaScript blocks: decides what is translated, and runs chains of blocks. The bookkeeping of entries is that of the region
 // engine (jit/engine.ts): a translated entry has a table slot in place of its handler; the slot holds the handler `enterBlock`.
 
-import { PLAIN_HANDLERS, VISITS, VISITS_LIMIT, VISITS_MASK } from "../../../arch/layout.ts";
+import { PE_BASE, PE_STRIDE, PLAIN_HANDLERS, VISITS, VISITS_LIMIT, VISITS_MASK } from "../../../arch/layout.ts";
+import { PeState } from "../../../arch/state.ts";
 import { disassemble } from "../../../isa/disasm/index.ts";
 import type { CodePage, CodePages } from "../../code-pages.ts";
 import { handlerCount, Special } from "../../interp/handlers.ts";
 import type { DecodeContext } from "../../interp/predecode.ts";
+import type { Checker, Evidence } from "../check.ts";
 import { type Instruction, instructionAt } from "../instruction.ts";
-import { type JsBlock, translateBlock } from "./block.ts";
+import { BLOCK_LIMIT, type JsBlock, translateBlock } from "./block.ts";
 import { type BlockFunction, createRuntime, type Hooks, instantiate, type Runtime } from "./runtime.ts";
 
 export interface JsTuning {
@@ -27,7 +29,7 @@ export type DumpSource = (name: string, source: string) => void;
 interface Translation {
   readonly ip: number;
   readonly slot: number;
-  readonly size: number;
+  readonly block: JsBlock;
 }
 /** PLAIN_HANDLERS has room for this many. */
 const MAX_SLOTS = 0x1_f000;
@@ -36,8 +38,10 @@ export class JsEngine {
   readonly statistics = { regions: 0, modules: 0, instructions: 0, bytes: 0, dropped: 0, translateMs: 0, compileMs: 0 };
   /** Told of each translation. */
   dump: DumpSource | undefined;
+  private readonly checker: Checker | undefined;
   private readonly code: CodePages;
   private readonly context: DecodeContext;
+  private readonly memory: WebAssembly.Memory;
   private readonly runtime: Runtime;
   private readonly enter: () => number;
   private readonly table: WebAssembly.Table;
@@ -45,6 +49,8 @@ export class JsEngine {
   private readonly i32: Int32Array;
   /** By slot. */
   private readonly functions: (BlockFunction | undefined)[] = [];
+  private readonly states: PeState[] = [];
+  private readonly writesSystem = new WeakSet<BlockFunction>();
   private hotEntries: { ip: number; address: bigint }[] = [];
   private waited = 0;
   private readonly translations = new Map<CodePage, Translation[]>();
@@ -58,8 +64,12 @@ export class JsEngine {
     memory: WebAssembly.Memory;
     exports: WebAssembly.Exports;
     hooks: Hooks;
+    /** Every run is compared with the interpreter. */
+    checker?: Checker | undefined;
     tuning?: JsTuning;
   }) {
+    this.checker = o.checker;
+    this.memory = o.memory;
     this.code = o.code;
     this.context = o.context;
     this.table = o.exports.table as WebAssembly.Table;
@@ -78,9 +88,29 @@ export class JsEngine {
     for (;;) {
       const block = functions[(i32[at >> 2] as number) - handlerCount];
       if (block === undefined) return at;
-      at = block(pe, at);
+      at = this.checker ? this.checked(pe, at, block) : block(pe, at);
       if (at < 0) return at;
     }
+  }
+
+  private checked(pe: number, ip: number, block: BlockFunction): number {
+    const index = (pe - PE_BASE) / PE_STRIDE;
+    const st = this.states[index] ?? new PeState(this.memory, index);
+    this.states[index] = st;
+    const page = this.code.at(ip);
+    const evidence: Evidence = {
+      system: this.writesSystem.has(block),
+      listing: () => {
+        const first = (ip - page.offset) >> 3;
+        const { at, describe } = this.reader(page, st.pc - BigInt(4 * first));
+        return Array.from({ length: Math.min(BLOCK_LIMIT, 1024 - first) }, (_, i) => describe(at(first + i)));
+      },
+      files: () => {
+        const t = this.translations.get(page)?.find((x) => x.ip === ip);
+        return t ? [{ name: `${this.nameOf(page, (ip - page.offset) >> 3)}.js`, data: t.block.source }] : [];
+      },
+    };
+    return (this.checker as Checker).run(st, ip, block, evidence);
   }
 
   /** The entry at `ip`, at virtual address `address`, was reached often. */
@@ -144,10 +174,11 @@ export class JsEngine {
     if (slot === undefined) return;
     if (this.i32[ip >> 2] === Special.DECODE) this.code.decode(ip);
     this.functions[slot - handlerCount] = run;
+    if (block.system) this.writesSystem.add(run);
     this.i32[(PLAIN_HANDLERS >> 2) + slot - handlerCount] = this.i32[ip >> 2] as number;
     this.i32[ip >> 2] = slot;
     const list = this.translations.get(page) ?? [];
-    list.push({ ip, slot, size: block.source.length });
+    list.push({ ip, slot, block });
     this.translations.set(page, list);
     this.kept += block.source.length;
     this.statistics.regions++;
@@ -171,13 +202,13 @@ export class JsEngine {
     const list = this.translations.get(page);
     if (!list) return;
     this.translations.delete(page);
-    for (const { ip, slot, size } of list) {
+    for (const { ip, slot, block } of list) {
       this.i32[ip >> 2] = this.i32[(PLAIN_HANDLERS >> 2) + slot - handlerCount] as number;
       this.i32[(VISITS + ((ip >>> 1) & VISITS_MASK)) >> 2] = 0;
       // The block may be running: it is past its effects on code, and its slot is not given away before the slice ends.
       this.functions[slot - handlerCount] = undefined;
       this.freeSlots.push(slot);
-      this.kept -= size;
+      this.kept -= block.source.length;
       this.statistics.dropped++;
     }
   }

@@ -9,6 +9,8 @@ import { NO_BOUNCE } from "./lower.ts";
 export interface Hooks {
   /** Executes one instruction in the interpreter. */
   plain(pe: number, ip: number): number;
+  /** The same, for the instruction that a block leaves to the interpreter and ends with. */
+  interpret(pe: number, ip: number): number;
   /** A Helper (isa/helper.ts). */
   helper(pe: number, index: number, insn: number): void;
   /** Address in linear memory of an aligned access to Off.VA, if it is RAM and may be made without anybody being told; else -1. */
@@ -29,8 +31,8 @@ export function createRuntime(memory: WebAssembly.Memory, hooks: Hooks) {
   const U16 = new Uint16Array(buffer);
   const I16 = new Int16Array(buffer);
   const H = new Int32Array(1);
-  const { plain, helper } = hooks;
-  return { I, U8, I8, U16, I16, H, plain, helper, ...control(I), ...flags(I), ...arithmetic(I, H), look: lookIn(I, U8, hooks) };
+  const { plain, interpret, helper } = hooks;
+  return { I, U8, I8, U16, I16, H, plain, interpret, helper, ...control(I), ...flags(I), ...arithmetic(I, H), look: lookIn(I, U8, hooks) };
 }
 
 /** Functions of the given names, made from sources that have those of the runtime as free names. */
@@ -191,11 +193,9 @@ function pacIn(I: Int32Array, H: Int32Array) {
     state[0] = (state[0] as number) ^ ml ^ (I[k + 2] as number);
     state[1] = (state[1] as number) ^ mh ^ (I[k + 3] as number);
     mix(29, 0x1ce4e5b9 | 0, 0xbf58476d | 0);
-    mix(32, 0x133111eb | 0, 0x94d049bb | 0);
-    const l = state[0] as number;
-    const h = state[1] as number;
-    H[0] = h ^ (h >>> 31);
-    return l ^ ((l >>> 31) | (h << 1));
+    // state ^ state >>> 32
+    H[0] = state[1] as number;
+    return (state[0] as number) ^ (state[1] as number);
   };
 }
 
