@@ -23,6 +23,7 @@ export async function runCommandLine(argv: readonly string[], output: Output = p
     }
     // Loaded only when needed: fetching starts no machine, and a machine needs no fetcher.
     if (command.kind === "fetch") return await (await import("./fetch.ts")).runFetch(command);
+    if (command.kind === "fip") return (await import("./fip.ts")).runFip(command, output);
     if (command.kind === "lab") return await (await import("./lab.ts")).runLab(command, output);
     if (command.kind === "explain") return (await import("./explain.ts")).runExplain(command, output);
     if (command.kind === "gpt") return (await import("./explain.ts")).runGpt(command, output);

@@ -32,6 +32,7 @@ export async function runMachine(command: RunCommand): Promise<number> {
 /** From power-on to the end; after a reset of the guest, again. */
 async function runLives(command: RunCommand, options: MachineOptions, log: LogOutput): Promise<number> {
   let machine = await Machine.create(options);
+  for (const warning of machine.warnings) process.stderr.write(`rme-emu: warning: ${warning}\n`);
   let unwatch = log.watch(machine);
   let quit = false;
   const consoles = await openConsoles(command, () => {

@@ -8,6 +8,7 @@ import type { GptDescription } from "../gpt/index.ts";
 import { type BoardName, planRealm, type RealmSetup } from "../host/index.ts";
 import { readInput } from "../loader/files.ts";
 import type { FlashContents } from "../machine/boot-flash.ts";
+import { virtFacts } from "../machine/facts.ts";
 import type { Loader } from "../machine/flash-boot.ts";
 import { firmwareHostRange, firmwareMemoryFor, HostSide } from "../machine/host-side.ts";
 import { hostMemoryFor, RealmSoftware } from "../machine/realms.ts";
@@ -21,6 +22,7 @@ import { attachTracer } from "../teach/tracing.ts";
 import { type TraceEvent, type TraceKind, Tracer } from "../trace/events.ts";
 import { EmuError, usageError } from "../util/errors.ts";
 import { Console, type WaitOptions } from "./console.ts";
+import { checkFlash, checkKernel } from "./fit.ts";
 import { Inspector } from "./inspect.ts";
 import { type ConsoleName, NamedConsoles, writerOf } from "./named-consoles.ts";
 import { readSnapshot, writeSnapshot } from "./snapshot.ts";
@@ -131,6 +133,16 @@ function flashContents(o: MachineOptions): readonly [FlashContents | undefined, 
   return [o.bios === undefined ? drive(bank0) : { image: o.bios }, drive(bank1)];
 }
 
+/** Refuses firmware that cannot work on the machine, and answers what is doubtful about it. */
+function fits(o: MachineOptions): string[] {
+  const secure = o.machine === "virt,secure=on";
+  const facts = virtFacts({ secure, memory: o.memory ?? 2 ** 30, cpu: o.cpu ?? "max" });
+  if (o.bios !== undefined) return checkFlash(o.bios, facts);
+  const asKernel = o.realm === undefined && o.pflash?.[0] === undefined && o.start === undefined;
+  if (asKernel && o.kernel !== undefined) checkKernel(o.kernel, facts);
+  return [];
+}
+
 const ENGINES: readonly string[] = ["interp", "wasm", "js", "check", "check-js"] satisfies Engine[];
 function defaultEngine(): Engine {
   const name = process.env.RME_ENGINE ?? "interp";
@@ -158,6 +170,8 @@ export class Machine extends Inspector {
   /** The consoles by the part that they play: see named-consoles.ts. */
   readonly consoles: Readonly<Record<ConsoleName, Console>>;
   private readonly inputs: readonly Console[];
+  /** What is doubtful about the firmware that was given, found by looking at it. */
+  warnings: readonly string[] = [];
   private stopWanted = false;
   private wake: (() => void) | undefined;
   /** Somebody may still type: idling for ever is no reason to stop. */
@@ -250,7 +264,10 @@ export class Machine extends Inspector {
     if (epoch !== undefined && !(epoch >= 0 && epoch < 2 ** 32)) {
       throw usageError("bad-epoch", `the epoch is a number of seconds in 32 bits, not ${String(epoch)}`);
     }
-    return new Machine(options);
+    const warnings = fits(options);
+    const machine = new Machine(options);
+    machine.warnings = warnings;
+    return machine;
   }
 
   /** Instructions retired by all PEs since power-on. */

@@ -5,6 +5,7 @@ import type { MachineName, RealmOptions } from "../../harness/index.ts";
 import { traceKinds } from "../../trace/events.ts";
 import { EmuError, usageError } from "../../util/errors.ts";
 import { addExplainCommands, type ExplainCommand, type GptCommand } from "../explain-command.ts";
+import { addFipCommand, type FipCommand } from "../fip-command.ts";
 import { addLabCommand, type LabCommand } from "../lab-command.ts";
 import { addVerifyTokenCommand, type VerifyTokenCommand } from "../verify-token-command.ts";
 import { type ConsolePlan, parseConsoles } from "./consoles.ts";
@@ -22,7 +23,7 @@ export type GuestConsole = (typeof CONSOLES)[number];
 const TRACE_EVENTS = ["log", "guest_errors", "unimp", ...Object.keys(traceKinds), "int"] as const;
 
 /** A subcommand or a run. */
-export type AnyCommand = RunCommand | FetchCommand | LabCommand | ExplainCommand | GptCommand | VerifyTokenCommand;
+export type AnyCommand = RunCommand | FetchCommand | FipCommand | LabCommand | ExplainCommand | GptCommand | VerifyTokenCommand;
 
 /** A machine to run. Paths are as typed. */
 export interface RunCommand {
@@ -149,6 +150,7 @@ function createProgram(version: string, choose: (command: AnyCommand) => void): 
     .option("--refresh", "look for a newer one even when one is cached")
     .allowExcessArguments(false)
     .action((item: string, options: { refresh?: true }) => choose({ kind: "fetch", item, refresh: options.refresh ?? false }));
+  addFipCommand(program, choose);
   addLabCommand(program, choose);
   addExplainCommands(program, choose);
   addVerifyTokenCommand(program, choose);
