@@ -44,7 +44,9 @@ export type Effect =
   /** Pe.system(op); only when `cond` holds, if given. The instruction ends if it redirects. */
   | { e: "system"; op: SysOp; cond: Value | undefined; last: boolean }
   /** A Helper by table index. */
-  | { e: "helper"; index: number };
+  | { e: "helper"; index: number }
+  /** The register writes (setX, setV, setFlags in canonical form) if `ok`; otherwise the Helper does the whole instruction. */
+  | { e: "fast"; ok: Value; index: number; writes: Effect[] };
 
 export class Builder {
   readonly effects: Effect[] = [];
@@ -154,6 +156,12 @@ export class Builder {
   }
   helper(index: number): void {
     this.effects.push({ e: "helper", index });
+  }
+  /** What `writes` adds happens if `ok`; otherwise the Helper does the whole instruction. */
+  fast(ok: Value, index: number, writes: () => void): void {
+    const first = this.effects.length;
+    writes();
+    this.effects.push({ e: "fast", ok, index, writes: this.effects.splice(first) });
   }
 
   // ---- shared pieces ---------------------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ class Verifier {
     this.fail(this.ended === undefined || postponed.has(e.e), () => `${e.e} after ${this.ended}, which ends the instruction`);
     this.fail(this.acted === undefined || !faulting.has(e.e), () => `${e.e} can fault after ${this.acted} has acted`);
     if (e.e === "branch" || e.e === "jump" || (e.e === "system" && e.last)) this.ended = e.e;
-    if (e.e === "setState" || e.e === "helper") this.acted = e.e;
+    if (e.e === "setState" || e.e === "helper" || e.e === "fast") this.acted = e.e;
   }
 
   private effect(e: Effect): void {
@@ -108,6 +108,16 @@ class Verifier {
         return;
       case "helper":
         this.fail(Number.isInteger(e.index) && e.index >= 0, () => `helper: index ${e.index}`);
+        return;
+      case "fast":
+        this.operand(e.ok, I32, "fast condition");
+        this.fail(Number.isInteger(e.index) && e.index >= 0, () => `fast: helper ${e.index}`);
+        for (const w of e.writes) {
+          const isWrite = w.e === "setX" || w.e === "setV" || w.e === "setFlags";
+          this.fail(isWrite, () => `fast: ${w.e} in it`);
+          this.fail(w.e !== "setFlags" || w.f.kind === "canonical", () => "fast: flags in another form than canonical");
+          if (isWrite) this.effect(w);
+        }
         return;
       case "branch":
         this.operand(e.off, I32, "branch offset");

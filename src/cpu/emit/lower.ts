@@ -303,6 +303,16 @@ export class Lowering extends Emitter {
     this.call("system");
     this.returnIf(-1);
   }
+  protected helper(index: number): void {
+    this.get(PE);
+    this.i32(index);
+    this.get(INSN);
+    this.call("helper");
+  }
+  /** The other way to do the instruction of a `fast` effect. */
+  protected fallback(e: Extract<Effect, { e: "fast" }>): void {
+    this.helper(e.index);
+  }
   /** Emits all effects; the control effect that ends the instruction, if any, is returned with its operands in locals. */
   instruction(effects: readonly Effect[]): Effect | undefined {
     for (const e of effects) this.countEffect(e);
@@ -334,10 +344,15 @@ export class Lowering extends Emitter {
           } else this.system(e.op);
           break;
         case "helper":
-          this.get(PE);
-          this.i32(e.index);
-          this.get(INSN);
-          this.call("helper");
+          this.helper(e.index);
+          break;
+        case "fast":
+          this.value(e.ok);
+          this.block(W.if);
+          this.writes(e.writes);
+          this.op(W.else);
+          this.fallback(e);
+          this.op(W.end);
           break;
         case "setState":
           this.get(PE);
@@ -404,6 +419,10 @@ export class Lowering extends Emitter {
         break;
       case "system":
         if (e.cond) this.count(e.cond);
+        break;
+      case "fast":
+        this.count(e.ok);
+        for (const w of e.writes) this.countEffect(w);
         break;
     }
   }

@@ -28,7 +28,10 @@ export interface Flow {
 /** Form of the flags that an instruction leaves; undefined: it leaves them alone. */
 function flagsAfter(i: Instruction): FlagForm | undefined {
   if (i.helper && i.setsFlags) return "memory";
-  for (const e of i.effects) if (e.e === "setFlags") return formOf(e.f);
+  for (const e of i.effects) {
+    if (e.e === "setFlags") return formOf(e.f);
+    if (e.e === "fast" && i.setsFlags) return "canonical";
+  }
   return undefined;
 }
 

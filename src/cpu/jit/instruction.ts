@@ -38,6 +38,8 @@ export interface Instruction {
   readonly mayBail: boolean;
   /** Calls a Helper, which finds registers and flags in the PE block. */
   readonly helper: boolean;
+  /** Has a `fast` effect: calls a Helper only when the fast form does not apply. */
+  readonly fast: boolean;
 }
 
 /** Constants are never changed by a lowering: small ones are shared. */
@@ -87,6 +89,7 @@ class Summary {
   setsFlags = false;
   mayBail = false;
   helper = false;
+  fast = false;
   read(n: Value | undefined): void {
     if (!n) return;
     if (n.op === Op.X) this.uses |= bitOf(n.imm);
@@ -145,6 +148,11 @@ class Summary {
       case "helper":
         this.helper = true;
         return;
+      case "fast":
+        this.fast = true;
+        this.read(e.ok);
+        for (const w of e.writes) this.effect(w);
+        return;
     }
   }
 }
@@ -167,6 +175,7 @@ class Decoded implements Instruction {
   setsFlags = false;
   mayBail = false;
   helper = false;
+  fast = false;
 
   constructor(index: number, word: number, handler: number, operand: number) {
     this.index = index;
@@ -213,6 +222,7 @@ function summarise(i: Decoded): void {
   i.setsFlags = s.setsFlags;
   i.mayBail = s.mayBail;
   i.helper = s.helper;
+  i.fast = s.fast;
 }
 
 /** A helper that moves between register files reads Rn or writes Rd; which of them is not told apart. */

@@ -270,6 +270,7 @@ export class RegionLowering extends Lowering {
     if (translateSpecial(this, i)) return undefined;
     const flags = i.effects.find((e) => e.e === "setFlags");
     if (flags) this.nextForm = formOf(flags.f);
+    if (i.fast) this.nextForm = "canonical";
     const effects = i.effects.filter((e) => !this.known(e));
     if (!i.helper) return this.instruction(effects);
     this.helperCall(i, effects);
@@ -294,15 +295,28 @@ export class RegionLowering extends Lowering {
     this.instruction(effects.filter((e) => e.e !== "helper"));
     this.storeRegisters(this.dirty & (i.uses | i.defs));
     if (i.readsFlags) this.storeFlags(this.form);
-    for (const e of effects) {
-      if (e.e !== "helper") continue;
-      this.get(PE);
-      this.i32(e.index);
-      this.i32(i.word);
-      this.call("helper");
-    }
+    for (const e of effects) if (e.e === "helper") this.helper(e.index);
     this.loadRegisters(i.defs);
     if (i.setsFlags) this.form = "memory";
+  }
+  protected override helper(index: number): void {
+    this.get(PE);
+    this.i32(index);
+    this.i32((this.current as Instruction).word);
+    this.call("helper");
+  }
+  /** The fast form leaves its results in locals, and so does this one. */
+  protected override fallback(e: Extract<Effect, { e: "fast" }>): void {
+    const i = this.current as Instruction;
+    this.storeRegisters(this.dirty & i.uses);
+    this.helper(e.index);
+    this.loadRegisters(i.defs);
+    if (!i.setsFlags) return;
+    const locals = this.canonicalLocals();
+    flagSlots.forEach((slot, n) => {
+      this.loadState(slot, n === 2 ? W.i32Load : W.i64Load);
+      this.set(locals[n] as number);
+    });
   }
 }
 

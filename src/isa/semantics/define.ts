@@ -15,6 +15,7 @@ const fieldNames = [
   "Rs",
   "imm12",
   "imm16",
+  "imm8",
   "imm19",
   "imm14",
   "imm26",
@@ -25,6 +26,7 @@ const fieldNames = [
   "imm3",
   "immlo",
   "immhi",
+  "immb",
   "immr",
   "imms",
   "b40",
@@ -79,6 +81,15 @@ export function define(rows: string, variants: string, fn: SemanticsFn, valid: (
       });
     semantics.set(name, { row, variants: vs, fn, valid });
   }
+}
+
+/** Index of a row's helper, by name; filled by semantics/index.ts. */
+export const helperIndices = new Map<string, number>();
+/** Index of the helper of `row` in the `helper` and `fast` effects. */
+export function helperIndex(row: string): number {
+  const index = helperIndices.get(row);
+  if (index === undefined) throw new Error(`isa: no helper for ${row}`);
+  return index;
 }
 
 /** Number of variant combinations. */

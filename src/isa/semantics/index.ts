@@ -7,11 +7,13 @@ import "./branch.ts";
 import "./pauth.ts";
 import "./structure.ts";
 import "./vector.ts";
+import "./fp.ts";
+import "./vector-shift.ts";
 import { fpHelpers } from "../fp/index.ts";
 import type { Helper } from "../helper.ts";
 import { simdHelpers } from "../simd/index.ts";
 import { SysOp } from "../sysops.ts";
-import { define, semantics } from "./define.ts";
+import { define, helperIndices, semantics } from "./define.ts";
 
 export { type Semantics, semantics, variantCount, variantOf, variantsFrom } from "./define.ts";
 
@@ -19,6 +21,7 @@ export { type Semantics, semantics, variantCount, variantOf, variantsFrom } from
 export const helpers: Helper[] = [];
 for (const [name, helper] of Object.entries({ ...fpHelpers, ...simdHelpers })) {
   const index = helpers.push(helper) - 1;
+  helperIndices.set(name, index);
   if (semantics.has(name)) continue; // written in IR: the helper is its reference in tests
   define(name, "", (b) => {
     b.requireFp(SysOp.FPTRAP);
