@@ -1,6 +1,7 @@
 // Looks at firmware before a machine is made of it: what cannot work is refused with its reason, what is doubtful is told.
 
 import { closeSync, openSync, readSync } from "node:fs";
+import { isElf } from "../loader/elf.ts";
 import { readInput } from "../loader/files.ts";
 import { kernelMisfit, type MachineFacts, misfitsInFlash } from "../loader/fit.ts";
 import { type ImageInfo, imageInfo } from "../loader/image-info.ts";
@@ -41,6 +42,18 @@ export function checkKernel(source: string | Uint8Array, facts: MachineFacts): v
   const data = readInput("kernel", source, MAX_KERNEL);
   const why = kernelMisfit(imageInfo(data, true), facts);
   if (why !== undefined) throw new EmuError("kernel-unfit", `this does not fit the machine ${facts.name}: ${why}`);
+}
+
+/** What is plainly something else, although its first bytes look like a program. */
+const NO_RMM = new Set<ImageInfo["kind"]>(["tf-a", "op-tee", "u-boot", "edk2", "flash", "foreign"]);
+
+/** Throws EmuError("rmm-image") for firmware that is no RMM. */
+export function checkRmm(source: string | Uint8Array): void {
+  const data = readInput("rmm", source, MAX_FLASH);
+  if (isElf(data)) return; // its loader tells what is wrong with it
+  const { kind, what } = imageInfo(data, true);
+  if (NO_RMM.has(kind))
+    throw new EmuError("rmm-image", `the RMM image is ${what}; an RMM is expected: TF-RMM's rmm.img, or TF-A's test RMM`);
 }
 
 /** Enough to know a kernel; nothing of a file that cannot be read, which the loader tells in its own words. */

@@ -22,7 +22,7 @@ import { attachTracer } from "../teach/tracing.ts";
 import { type TraceEvent, type TraceKind, Tracer } from "../trace/events.ts";
 import { EmuError, usageError } from "../util/errors.ts";
 import { Console, type WaitOptions } from "./console.ts";
-import { checkFlash, checkKernel } from "./fit.ts";
+import { checkFlash, checkKernel, checkRmm } from "./fit.ts";
 import { Inspector } from "./inspect.ts";
 import { type ConsoleName, NamedConsoles, writerOf } from "./named-consoles.ts";
 import { readSnapshot, writeSnapshot } from "./snapshot.ts";
@@ -137,6 +137,7 @@ function flashContents(o: MachineOptions): readonly [FlashContents | undefined, 
 function fits(o: MachineOptions): string[] {
   const secure = o.machine === "virt,secure=on";
   const facts = virtFacts({ secure, memory: o.memory ?? 2 ** 30, cpu: o.cpu ?? "max" });
+  if (o.realm?.rmm !== undefined) checkRmm(o.realm.rmm);
   if (o.bios !== undefined) return checkFlash(o.bios, facts);
   const asKernel = o.realm === undefined && o.pflash?.[0] === undefined && o.start === undefined;
   if (asKernel && o.kernel !== undefined) checkKernel(o.kernel, facts);

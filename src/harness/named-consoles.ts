@@ -26,7 +26,7 @@ export interface ConsoleOptions {
   readonly realm: boolean;
   /** It has a Secure world: UART 1, and UART 0 may be shared. */
   readonly secure: boolean;
-  /** Input of UART 0. */
+  /** Input of UART 0, or of the serial port of a realm's guest. */
   readonly receive: Receiver;
   /** Called after input was queued. */
   sent(): void;
@@ -42,20 +42,23 @@ export class NamedConsoles {
     const { sent } = o;
     const swallow: Receiver = (bytes) => bytes.length;
     const uart = (): Console => new Console(o.realm ? swallow : o.receive, sent);
-    const shared = o.realm || o.secure;
     const firmware = uart();
-    const host = shared ? uart() : ports.main;
-    this.all = { firmware, secure: ports.secure, host, realm: o.realm ? ports.main : ports.hvc0 };
-    this.own = shared ? [firmware, host] : [firmware];
+    const host = o.realm || o.secure ? uart() : ports.main;
+    const realm = o.realm ? new Console(o.receive, sent) : ports.hvc0;
+    this.all = { firmware, secure: ports.secure, host, realm };
+    this.own = [firmware, host, realm].filter((c) => c !== ports.main && c !== ports.hvc0);
     this.realm = o.realm;
   }
 
-  /** Something was written to UART 0 by `writer`. The console of the whole port has it already. */
+  /**
+   * Something was written to UART 0 by `writer`, or to the serial port of a realm's guest by the host that emulates it. The console of
+   * the whole port has it already.
+   */
   uart0(bytes: Uint8Array, writer: Writer | undefined): void {
-    const { firmware, host } = this.all;
-    const own = writer !== undefined && isFirmware(writer);
-    if (own) firmware.output(bytes, writer);
-    else if (!this.realm && host !== undefined && this.own.includes(host)) host.output(bytes, writer);
+    const { firmware, host, realm } = this.all;
+    const other = this.realm ? realm : host;
+    if (writer !== undefined && isFirmware(writer)) firmware.output(bytes, writer);
+    else if (this.own.includes(other)) other.output(bytes, writer);
   }
   /** A line of an agent's log. */
   say(who: "firmware" | "host", line: string): void {
