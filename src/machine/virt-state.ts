@@ -50,6 +50,7 @@ const REGISTERS = Off.SRMAP;
 /** Words of the block that belong to the run loop and the TLBs of this host: they say nothing about the guest. */
 const HOST_WORDS = [
   ...[Off.PCBASE, Off.PCBASE + 4, Off.CURPRE, Off.IP, Off.BUDGET],
+  ...Array.from({ length: (Off.EL - Off.VA) / 4 }, (_, i) => Off.VA + 4 * i), // of the last access that took the slow path
   ...[Off.TLB_R, Off.TLB_W, Off.TLB_X, Off.TLB_UR, Off.TLB_UW],
 ] as const;
 
