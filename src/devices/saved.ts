@@ -69,6 +69,13 @@ export class SavedFields {
     });
   }
 
+  /** Copies a list of unsigned integers of the target's width into it; it has as many. */
+  uintsInto(key: string, target: Uint32Array | Uint8Array): void {
+    const list = this.uints(key, target.length, 2 ** (8 * target.BYTES_PER_ELEMENT) - 1);
+    if (list.length < target.length) throw corrupt(this.what, `${key} has ${list.length} elements, not ${target.length}`);
+    target.set(list);
+  }
+
   /** Whatever is stored under `key`, for the part that knows its shape. */
   part(key: string): Saved {
     const v = this.fields[key];

@@ -4,11 +4,11 @@ import { Line, Off } from "../../arch/layout.ts";
 import type { RegName } from "../../arch/registers/encodings.ts";
 import type { PeState } from "../../arch/state.ts";
 import type { Saved } from "../../util/stateful.ts";
+import { SavedFields } from "../saved.ts";
 import { type AccessResult, isGicRegister, isVirtual, judge } from "./access.ts";
 import { Group, LIST_REGISTERS } from "./constants.ts";
 import { Context } from "./context.ts";
 import { type Irqs, PhysicalInterface } from "./physical-interface.ts";
-import { fields } from "./saved.ts";
 import { VirtualInterface } from "./virtual-interface.ts";
 
 const GIC_LINES = Line.IRQ | Line.FIQ | Line.VIRQ | Line.VFIQ;
@@ -97,9 +97,9 @@ export class GicCpu {
   save(): Saved {
     return { physical: this.physical.save(), virtual: this.virtual.save() };
   }
-  restore(state: Saved | undefined): void {
-    const s = fields(state);
-    this.physical.restore(s["physical"]);
-    this.virtual.restore(s["virtual"]);
+  restore(state: Saved): void {
+    const s = new SavedFields(state, "CPU interface");
+    this.physical.restore(s.part("physical"));
+    this.virtual.restore(s.part("virtual"));
   }
 }

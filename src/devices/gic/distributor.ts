@@ -3,10 +3,10 @@
 import { Pas } from "../../arch/security.ts";
 import type { Saved } from "../../util/stateful.ts";
 import type { MmioDevice, Requester } from "../device.ts";
+import { SavedFields } from "../saved.ts";
 import { bitOf, Group, ID_REGISTERS, IIDR, identification, SPECIAL_BASE, SPI_BASE, TYPER_ID_BITS } from "./constants.ts";
 import { IrqBank } from "./irq-bank.ts";
 import { IrqRegisters, View } from "./irq-registers.ts";
-import { fields, numbersInto, word } from "./saved.ts";
 
 const Reg = { CTLR: 0x0, TYPER: 0x4, IIDR: 0x8, TYPER2: 0xc, GROUP: 0x80, END: 0xf00, IROUTER: 0x6000, IROUTER_END: 0x8000 } as const;
 
@@ -161,12 +161,12 @@ export class Distributor implements MmioDevice {
       routeHigh: Array.from(this.routeHigh),
     };
   }
-  restore(state: Saved | undefined): void {
-    const s = fields(state);
-    this.ds = s["ds"] === true;
-    this.enabled = word(s["enabled"]) & 7;
-    this.spis.restore(s["spis"] ?? null);
-    numbersInto(this.routeLow, s["routeLow"]);
-    numbersInto(this.routeHigh, s["routeHigh"]);
+  restore(state: Saved): void {
+    const s = new SavedFields(state, "gicd");
+    this.ds = s.bool("ds");
+    this.enabled = s.uint("enabled") & 7;
+    this.spis.restore(s.part("spis"));
+    s.uintsInto("routeLow", this.routeLow);
+    s.uintsInto("routeHigh", this.routeHigh);
   }
 }

@@ -13,12 +13,12 @@ import type { PeState } from "../../arch/state.ts";
 import { EmuError } from "../../util/errors.ts";
 import type { Saved, Stateful } from "../../util/stateful.ts";
 import type { IrqLine, MmioDevice } from "../device.ts";
+import { SavedFields } from "../saved.ts";
 import { bitOf, Group, IDLE_PRIORITY, lowestBit, MAINTENANCE_PPI, PPI_BASE, SPECIAL_BASE, SPI_BASE } from "./constants.ts";
 import { GicCpu } from "./cpu.ts";
 import { Distributor, IRM } from "./distributor.ts";
 import type { Irqs } from "./physical-interface.ts";
 import { Redistributor, RedistributorWindow } from "./redistributor.ts";
-import { fields, list } from "./saved.ts";
 
 export { GicCpu } from "./cpu.ts";
 export { REDISTRIBUTOR_STRIDE } from "./redistributor.ts";
@@ -383,12 +383,12 @@ export class Gic implements Stateful {
     };
   }
   restore(state: Saved): void {
-    const s = fields(state);
-    const pes = list(s["pes"], this.targets.length).map((p) => fields(p));
-    this.gicd.restore(s["distributor"]);
+    const s = new SavedFields(state, "gic");
+    const pes = s.list("pes", this.targets.length).map((p) => new SavedFields(p, "a PE of the gic"));
+    this.gicd.restore(s.part("distributor"));
     for (const [i, t] of this.targets.entries()) {
-      t.redistributor.restore(pes[i]?.["redistributor"]);
-      t.cpu.restore(pes[i]?.["cpu"]);
+      t.redistributor.restore((pes[i] as SavedFields).part("redistributor"));
+      t.cpu.restore((pes[i] as SavedFields).part("cpu"));
     }
     this.recompute();
   }

@@ -5,8 +5,8 @@
 //   level:  pending while the line is high or the latch is set (ISPENDR); acknowledge clears the latch only
 
 import type { Saved } from "../../util/stateful.ts";
+import { SavedFields } from "../saved.ts";
 import { bitOf, Group, lowestBit, PRIORITY_MASK } from "./constants.ts";
-import { fields, numbersInto } from "./saved.ts";
 
 const MAPS = ["group", "modifier", "enable", "latch", "active", "edge", "line"] as const;
 
@@ -134,9 +134,9 @@ export class IrqBank {
     return out;
   }
   restore(state: Saved): void {
-    const s = fields(state);
-    for (const m of MAPS) numbersInto(this[m], s[m]);
-    numbersInto(this.nsacr, s["nsacr"]);
-    numbersInto(this.priority, s["priority"]);
+    const s = new SavedFields(state, "interrupts of the gic");
+    for (const m of MAPS) s.uintsInto(m, this[m]);
+    s.uintsInto("nsacr", this.nsacr);
+    s.uintsInto("priority", this.priority);
   }
 }

@@ -3,6 +3,7 @@
 
 import type { RegName } from "../../arch/registers/encodings.ts";
 import type { Saved } from "../../util/stateful.ts";
+import { SavedFields } from "../saved.ts";
 import {
   AP_SHIFT,
   bitOf,
@@ -18,7 +19,6 @@ import {
   Special,
 } from "./constants.ts";
 import type { Context } from "./context.ts";
-import { fields, numbersInto, word } from "./saved.ts";
 
 /** The interrupt controller behind a CPU interface. */
 export interface Irqs {
@@ -388,14 +388,14 @@ export class PhysicalInterface {
       eoiModeEl3: this.eoiModeEl3,
     };
   }
-  restore(state: Saved | undefined): void {
-    const s = fields(state);
-    this.enabledGroups = word(s["enabledGroups"]) & 7;
-    this.pmr = word(s["pmr"]) & 0xff;
-    numbersInto(this.bpr, s["bpr"]);
-    numbersInto(this.ap, s["ap"]);
-    this.cbpr = word(s["cbpr"]) & 7;
-    this.eoiMode = word(s["eoiMode"]) & 7;
-    this.eoiModeEl3 = s["eoiModeEl3"] === true;
+  restore(state: Saved): void {
+    const s = new SavedFields(state, "CPU interface");
+    this.enabledGroups = s.uint("enabledGroups") & 7;
+    this.pmr = s.uint("pmr") & 0xff;
+    s.uintsInto("bpr", this.bpr);
+    s.uintsInto("ap", this.ap);
+    this.cbpr = s.uint("cbpr") & 7;
+    this.eoiMode = s.uint("eoiMode") & 7;
+    this.eoiModeEl3 = s.bool("eoiModeEl3");
   }
 }

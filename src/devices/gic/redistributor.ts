@@ -3,10 +3,10 @@
 
 import type { Saved } from "../../util/stateful.ts";
 import type { MmioDevice, Requester } from "../device.ts";
+import { SavedFields } from "../saved.ts";
 import { ID_REGISTERS, IIDR, identification } from "./constants.ts";
 import { IrqBank } from "./irq-bank.ts";
 import { IrqRegisters, View } from "./irq-registers.ts";
-import { fields } from "./saved.ts";
 
 const Reg = { IIDR: 0x4, TYPER_LOW: 0x8, TYPER_HIGH: 0xc, WAKER: 0x14, GROUP: 0x80, END: 0xf00 } as const;
 
@@ -82,10 +82,10 @@ export class Redistributor {
   save(): Saved {
     return { irqs: this.irqs.save(), awake: this.awake };
   }
-  restore(state: Saved | undefined): void {
-    const s = fields(state);
-    this.irqs.restore(s["irqs"] ?? null);
-    this.awake = s["awake"] === true;
+  restore(state: Saved): void {
+    const s = new SavedFields(state, "gicr");
+    this.irqs.restore(s.part("irqs"));
+    this.awake = s.bool("awake");
   }
 }
 

@@ -3,6 +3,7 @@
 
 import type { RegName } from "../../arch/registers/encodings.ts";
 import type { Saved } from "../../util/stateful.ts";
+import { SavedFields } from "../saved.ts";
 import {
   AP_SHIFT,
   CTLR_FIXED,
@@ -18,7 +19,6 @@ import {
   VTR,
 } from "./constants.ts";
 import { Ctlr } from "./physical-interface.ts";
-import { fields, numbersInto, word } from "./saved.ts";
 
 /** ICH_HCR_EL2. */
 export const Hcr = { En: 1, UIE: 2, LRENPIE: 4, NPIE: 8, TC: 1 << 10, TALL0: 1 << 11, TALL1: 1 << 12, TDIR: 1 << 14 } as const;
@@ -392,13 +392,13 @@ export class VirtualInterface {
   save(): Saved {
     return { hcr: this.hcr, vmcr: this.vmcr, ap: Array.from(this.ap), lrLow: Array.from(this.lrLow), lrHigh: Array.from(this.lrHigh) };
   }
-  restore(state: Saved | undefined): void {
-    const s = fields(state);
-    this.hcr = (word(s["hcr"]) & HCR_WRITABLE) >>> 0;
-    this.vmcr = canonicalVmcr(word(s["vmcr"]));
-    numbersInto(this.ap, s["ap"]);
-    numbersInto(this.lrLow, s["lrLow"]);
-    numbersInto(this.lrHigh, s["lrHigh"]);
+  restore(state: Saved): void {
+    const s = new SavedFields(state, "virtual CPU interface");
+    this.hcr = (s.uint("hcr") & HCR_WRITABLE) >>> 0;
+    this.vmcr = canonicalVmcr(s.uint("vmcr"));
+    s.uintsInto("ap", this.ap);
+    s.uintsInto("lrLow", this.lrLow);
+    s.uintsInto("lrHigh", this.lrHigh);
     for (let n = 0; n < LIST_REGISTERS; n++) this.lrHigh[n]! &= Lr.writable;
     this.evaluate();
   }
