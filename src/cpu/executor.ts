@@ -102,23 +102,24 @@ export class Executor {
         landing: (base: number, ip: number) => this.landing(pe(base), ip),
         probe: (base: number, kind: number) => this.probe(pe(base), kind),
         hot: (base: number, ip: number) => this.hot(pe(base), ip),
-        block: (base: number, ip: number) => (this.blocks as JsEngine).run(base, ip),
+        block: (base: number, ip: number) => this.blocks?.run(base, ip) ?? (this.engine as RegionEngine).run(pe(base).st, ip),
         helper: (base: number, index: number, insn: number) => (helpers[index] as (typeof helpers)[number])(pe(base).st, insn),
       },
     });
     this.exports = instance.exports as unknown as Exports;
-    if (engine === "wasm") {
+    if (engine === "check" || engine === "check-js") this.checker = new Checker(this.exports.plain);
+    if (engine === "wasm" || engine === "check") {
       const pages = phys.memory.buffer.byteLength / 65536;
-      const { code } = this;
+      const { code, checker } = this;
       this.engine = new RegionEngine({
         code,
         context,
         memory: phys.memory,
         pages: { initial: pages, maximum: pages },
         exports: instance.exports,
+        checker,
       });
     }
-    if (engine === "check" || engine === "check-js") this.checker = new Checker(this.exports.plain);
     if (engine === "js" || engine === "check-js") {
       const { code, exports, checker } = this;
       this.blocks = new JsEngine({

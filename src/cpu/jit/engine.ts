@@ -3,11 +3,14 @@
 // A translated region replaces the handler index of its entry; PLAIN_HANDLERS keeps the one it had. Entries change only between
 // slices, or when memory of the page is about to be written: then all regions of the page go.
 
-import { PLAIN_HANDLERS, VISITS, VISITS_LIMIT, VISITS_MASK } from "../../arch/layout.ts";
+import { Off, PLAIN_HANDLERS, VISITS, VISITS_LIMIT, VISITS_MASK } from "../../arch/layout.ts";
+import type { PeState } from "../../arch/state.ts";
+import { disassemble } from "../../isa/disasm/index.ts";
 import type { CodePage, CodePages } from "../code-pages.ts";
 import { handlerCount, Special } from "../interp/handlers.ts";
 import type { DecodeContext } from "../interp/predecode.ts";
 import { discover, type Region } from "./blocks.ts";
+import type { Checker, Translated } from "./check.ts";
 import { compileRegions, jitImports } from "./compile.ts";
 import { type Instruction, instructionAt } from "./instruction.ts";
 
@@ -21,6 +24,13 @@ export interface Tuning {
 }
 export const defaultTuning: Tuning = { threshold: 2000, batch: 32, patience: 20, bound: 48 << 20 };
 
+interface Checked {
+  readonly region: Region;
+  readonly run: Translated;
+  readonly page: CodePage;
+  /** Writes system registers. */
+  readonly system: boolean;
+}
 interface Translation {
   readonly ip: number;
   readonly slot: number;
@@ -67,6 +77,9 @@ export class RegionEngine {
   /** Slots of dropped regions, one of which may still be running. */
   private retired: number[] = [];
   private kept = 0;
+  private readonly checker: Checker | undefined;
+  /** With a checker: what stands behind each entry. */
+  private readonly checked = new Map<number, Checked>();
 
   constructor(o: {
     code: CodePages;
@@ -74,8 +87,11 @@ export class RegionEngine {
     memory: WebAssembly.Memory;
     pages: { initial: number; maximum: number };
     exports: WebAssembly.Exports;
+    /** Every run is compared with the interpreter. */
+    checker?: Checker | undefined;
     tuning?: Tuning;
   }) {
+    this.checker = o.checker;
     this.code = o.code;
     this.context = o.context;
     this.memory = o.memory;
@@ -91,6 +107,22 @@ export class RegionEngine {
   /** The entry at `ip` was reached often. Called from generated code. */
   hot(ip: number): void {
     this.hotEntries.push(ip);
+  }
+
+  /** Runs the region at `ip` under check. */
+  run(st: PeState, ip: number): number {
+    const { region, run, page, system } = this.checked.get(ip) as Checked;
+    const text = (i: Instruction) => {
+      const at = BigInt.asUintN(64, st.get(Off.PCBASE) + BigInt((page.offset >>> 1) + 4 * i.index));
+      return `${at.toString(16)}: ${disassemble(i.word, at)}`;
+    };
+    const name = `${(page.pa + 4 * region.entry.index).toString(16)}.wasm`;
+    const memory = { min: this.pages.initial, max: this.pages.maximum, shared: false };
+    return (this.checker as Checker).run(st, ip, run, {
+      system,
+      listing: () => region.blocks.flatMap((b) => b.code).map(text),
+      files: () => [{ name, data: compileRegions([{ region, page: page.offset }], memory) }],
+    });
   }
 
   /** Between slices: translates what has become hot, once enough came together or waited long enough. */
@@ -125,10 +157,15 @@ export class RegionEngine {
     const translated = performance.now();
     const e: Record<string, WebAssembly.ImportValue> = { m: this.memory };
     for (const [name] of jitImports) e[name] = this.exports[name] as WebAssembly.ImportValue;
+    // What a region leaves to the interpreter is not part of what is compared.
+    if (this.checker) e.plain = (_pe: number, ip: number) => ip;
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes as BufferSource), { e });
     const each = bytes.length / found.length;
-    found.forEach(({ ip, owner }, i) => {
-      this.install(owner, ip, instance.exports[String(i)] as () => number, each);
+    found.forEach(({ region, ip, owner }, i) => {
+      const run = instance.exports[String(i)] as Translated;
+      const system = region.blocks.some((b) => b.code.some((x) => x.handler === Special.MSR_FAST));
+      if (this.checker) this.checked.set(ip, { region, run, page: owner, system });
+      this.install(owner, ip, this.checker ? (this.exports.enterBlock as Translated) : run, each);
     });
     const s = this.statistics;
     s.modules++;
@@ -155,7 +192,7 @@ export class RegionEngine {
     };
   }
 
-  private install(page: CodePage, ip: number, run: () => number, bytes: number): void {
+  private install(page: CodePage, ip: number, run: Translated, bytes: number): void {
     const slot = this.takeSlot();
     if (slot === undefined) return;
     this.table.set(slot, run);

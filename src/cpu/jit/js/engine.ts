@@ -86,7 +86,8 @@ export class JsEngine {
     const { i32, functions } = this;
     let at = ip;
     for (;;) {
-      const block = functions[(i32[at >> 2] as number) - handlerCount];
+      const slot = (i32[at >> 2] as number) - handlerCount;
+      const block = slot < 0 ? undefined : functions[slot];
       if (block === undefined) return at;
       at = this.checker ? this.checked(pe, at, block) : block(pe, at);
       if (at < 0) return at;
