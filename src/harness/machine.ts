@@ -135,8 +135,9 @@ function flashContents(o: MachineOptions): readonly [FlashContents | undefined, 
 
 /** Refuses firmware that cannot work on the machine, and answers what is doubtful about it. */
 function fits(o: MachineOptions): string[] {
-  const secure = o.machine === "virt,secure=on";
-  const facts = virtFacts({ secure, memory: o.memory ?? 2 ** 30, cpu: o.cpu ?? "max" });
+  // A realm over firmware in flash has the whole machine below it.
+  const secure = o.machine === "virt,secure=on" || (o.realm !== undefined && o.bios !== undefined);
+  const facts = virtFacts({ secure, memory: o.memory ?? 2 ** 30, cpu: o.cpu ?? (o.realm ? "max,rme=on" : "max") });
   if (o.realm?.rmm !== undefined) checkRmm(o.realm.rmm);
   if (o.bios !== undefined) return checkFlash(o.bios, facts);
   const asKernel = o.realm === undefined && o.pflash?.[0] === undefined && o.start === undefined;
@@ -166,6 +167,8 @@ export class Machine extends Inspector {
   readonly console: Console;
   /** The virtio console: the guest's hvc0. */
   readonly virtioConsole: Console;
+  /** A second virtio console, hvc1, on virt,secure=on: for a realm that the guest's own VMM runs. */
+  readonly virtioConsole1: Console;
   /** The second PL011 of virt,secure=on: what the Secure world prints. */
   readonly secureConsole: Console;
   /** The consoles by the part that they play: see named-consoles.ts. */
@@ -187,7 +190,8 @@ export class Machine extends Inspector {
     if (overFirmware && rmm !== undefined)
       throw usageError("two-rmms", "firmware in flash brings its own RMM: leave out either of the two");
     const drives = (options.drives ?? []).map((d) => d.backend);
-    const consoles: { main?: Console; virtio?: Console; secure?: Console; named?: NamedConsoles } = {};
+    const consoles: { main?: Console; virtio?: Console; virtio1?: Console; secure?: Console; named?: NamedConsoles } = {};
+    const secure = options.machine === "virt,secure=on" || overFirmware;
     const board = new VirtMachine({
       cpu: options.cpu ?? (realm ? "max,rme=on" : "max"),
       smp: options.smp ?? 1,
@@ -196,7 +200,7 @@ export class Machine extends Inspector {
       engine: options.engine ?? defaultEngine(),
       seed: options.seed ?? 1n,
       epoch: options.epoch ?? (options.time === "wall" ? Math.floor(Date.now() / 1000) : DEFAULT_EPOCH),
-      secure: options.machine === "virt,secure=on" || overFirmware,
+      secure,
       entry: options.start?.entry,
       ...(overFirmware ? {} : { kernel: options.kernel, initrd: options.initrd, append: options.append }),
       dtb: options.dtb,
@@ -220,11 +224,14 @@ export class Machine extends Inspector {
       fwCfg: options.fwCfg?.map(fwCfgFile),
       secureOutput: (bytes) => consoles.secure?.output(bytes),
       virtioOutput: (bytes) => consoles.virtio?.output(bytes),
+      // For the realm of a host that is real software.
+      virtioOutput1: secure && !overFirmware ? (bytes) => consoles.virtio1?.output(bytes) : undefined,
       inputRoom: () => {
         consoles.main?.pump();
         for (const own of consoles.named?.own ?? []) own.pump();
         consoles.secure?.pump();
         consoles.virtio?.pump();
+        consoles.virtio1?.pump();
       },
       log: options.log ?? (() => {}),
     });
@@ -234,8 +241,9 @@ export class Machine extends Inspector {
     this.console = consoles.main = new Console((bytes) => board.serialInput.receive(bytes), woken);
     this.virtioConsole = consoles.virtio = new Console((bytes) => board.hvcInput.receive(bytes), woken);
     this.secureConsole = consoles.secure = new Console((bytes) => board.secureUart.receive(bytes), woken);
+    this.virtioConsole1 = consoles.virtio1 = new Console((bytes) => board.hvc1?.receive(bytes) ?? bytes.length, woken);
     const named = new NamedConsoles(
-      { main: this.console, secure: this.secureConsole, hvc0: this.virtioConsole },
+      { main: this.console, secure: this.secureConsole, hvc1: this.virtioConsole1 },
       {
         realm: realm !== undefined,
         secure: board.config.secure === true,
@@ -245,7 +253,7 @@ export class Machine extends Inspector {
     );
     consoles.named = named;
     this.consoles = named.all;
-    this.inputs = [...new Set([this.console, this.virtioConsole, this.secureConsole, ...named.own])];
+    this.inputs = [...new Set([this.console, this.virtioConsole, this.virtioConsole1, this.secureConsole, ...named.own])];
     for (const on of this.inputs) on.run = (pattern, o) => this.waitFor(pattern, o, on);
   }
 

@@ -4,7 +4,7 @@
 //   firmware   EL3's log            log of EL3 and of the RMM    what EL3 and R-EL2 write to UART 0
 //   secure     -                    -                            UART 1 (secure=on)
 //   host       UART 0, or hvc0      log of the host              what the Non-secure world writes to UART 0, or hvc0
-//   realm      -                    the guest's serial, or hvc0  the same; hvc0 with real firmware: give it to the realm's VMM
+//   realm      -                    the guest's serial, or hvc0  the same; hvc1 with real firmware: give it to the realm's VMM
 
 import { Security } from "../arch/security.ts";
 import type { VirtMachine } from "../machine/virt.ts";
@@ -18,7 +18,7 @@ export interface ConsolePorts {
   /** UART 0, or the serial port of a realm's guest. */
   readonly main: Console;
   readonly secure: Console;
-  readonly hvc0: Console;
+  readonly hvc1: Console;
 }
 
 export interface ConsoleOptions {
@@ -44,9 +44,9 @@ export class NamedConsoles {
     const uart = (): Console => new Console(o.realm ? swallow : o.receive, sent);
     const firmware = uart();
     const host = o.realm || o.secure ? uart() : ports.main;
-    const realm = o.realm ? new Console(o.receive, sent) : ports.hvc0;
+    const realm = o.realm ? new Console(o.receive, sent) : ports.hvc1;
     this.all = { firmware, secure: ports.secure, host, realm };
-    this.own = [firmware, host, realm].filter((c) => c !== ports.main && c !== ports.hvc0);
+    this.own = [firmware, host, realm].filter((c) => c !== ports.main && c !== ports.hvc1);
     this.realm = o.realm;
   }
 

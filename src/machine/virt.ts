@@ -101,6 +101,8 @@ export interface VirtConfig {
   say?: (who: "firmware" | "host", line: string) => void;
   /** Output of the virtio console (hvc0). */
   virtioOutput(bytes: Uint8Array): void;
+  /** Output of a second one (hvc1), which exists when there is this. */
+  virtioOutput1?: ((bytes: Uint8Array) => void) | undefined;
   /** A console that had refused input has room again. */
   inputRoom?: () => void;
   /** One line for the log. */
@@ -122,6 +124,7 @@ export class VirtMachine {
   readonly secureUart: Pl011Uart;
   readonly flash: readonly [CfiFlash, CfiFlash];
   readonly hvc: VirtioConsole;
+  readonly hvc1: VirtioConsole | undefined;
   readonly powerKey: GpioKey;
   readonly executor: Executor;
   readonly el3: El3Agent;
@@ -181,7 +184,10 @@ export class VirtMachine {
     this.gpio = new Pl061Gpio({ irq: line(virtMap.gpio.spi) });
     this.secureGpio = new Pl061Gpio({ irq: { set: () => {} }, onOutput: (pin, level) => this.secureOutput(pin, level) });
     this.powerKey = new GpioKey(this.gpio, POWER_KEY_PIN, this.clock);
-    this.hvc = new VirtioConsole({ sink: { write: (bytes) => config.virtioOutput(bytes) }, onRoom: () => config.inputRoom?.() });
+    const virtioConsole = (write: (bytes: Uint8Array) => void) =>
+      new VirtioConsole({ sink: { write }, onRoom: () => config.inputRoom?.() });
+    this.hvc = virtioConsole((bytes) => config.virtioOutput(bytes));
+    this.hvc1 = config.virtioOutput1 && virtioConsole(config.virtioOutput1);
     this.timed = [this.rtc, this.powerKey];
     this.mapDevices();
 
@@ -247,6 +253,8 @@ export class VirtMachine {
     // QEMU fills the slots from the last one downwards, in the order of its command line.
     const devices: VirtioDevice[] = [
       ...this.config.drives.map((backend) => new VirtioBlock({ backend })),
+      // Linux finds the slots from the first one upwards: the last console of this list is its hvc0.
+      ...(this.hvc1 ? [this.hvc1] : []),
       this.hvc,
       new VirtioRng({ entropy: this.entropy }),
     ];

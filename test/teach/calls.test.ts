@@ -89,13 +89,7 @@ test("a realm from its creation to its end: every call has its answer, but those
 
   // Why realms exit is read from memory.
   const exits = new Set(events.filter(isAnswer).flatMap((e) => /^exit (\w+)( PSCI_\w+)?/.exec(e.detail ?? "")?.[0] ?? []));
-  for (const exit of [
-    "exit HOST_CALL",
-    "exit PSCI PSCI_CPU_ON",
-    "exit PSCI PSCI_SYSTEM_OFF",
-    "exit RIPAS_CHANGE",
-    "exit SYNC",
-  ])
+  for (const exit of ["exit HOST_CALL", "exit PSCI PSCI_CPU_ON", "exit PSCI PSCI_SYSTEM_OFF", "exit RIPAS_CHANGE", "exit SYNC"])
     expect(exits).toContain(exit);
 
   // Each delegation changes one granule of the table, each undelegation changes it back.

@@ -165,7 +165,7 @@ function placesOf(command: RunCommand): (readonly [Source, Endpoint])[] {
   if (plan.kind === "serial") return plan.ports.map((port, n) => [n === 0 ? "serial0" : "serial1", port] as const);
   const stdio: Endpoint = { kind: "stdio" };
   const order: readonly ConsoleName[] =
-    command.realm === undefined ? ["host", "realm", "firmware", "secure"] : ["realm", "host", "firmware"];
+    command.realm === undefined ? ["host", "realm", "firmware", "secure"] : ["realm", "host", "firmware", "secure"];
   if (plan.kind !== "named") {
     if (plan.kind === "split" && !(process.stdout.isTTY && process.stdin.isTTY))
       throw usageError("no-terminal", "--consoles split needs a terminal; --consoles marked does not");
@@ -186,7 +186,7 @@ function placesOf(command: RunCommand): (readonly [Source, Endpoint])[] {
 
 /** Does the machine have this console? */
 function exists(command: RunCommand, name: ConsoleName): boolean {
-  if (command.realm !== undefined) return name !== "secure";
+  if (command.realm !== undefined) return name !== "secure" || command.firmware?.bios !== undefined;
   if (command.machine === "virt,secure=on") return true;
   return name === "host" || name === "firmware";
 }
@@ -197,6 +197,6 @@ function consoleOf(machine: Machine, command: RunCommand, source: Source): Conso
   if (source === "serial1") return machine.secureConsole;
   if (!virtio) return machine.consoles[source];
   if (command.realm !== undefined) return source === "realm" ? machine.virtioConsole : machine.consoles[source];
-  // Linux has hvc0: all of UART 0 is firmware's, and a realm has no console of its own.
-  return { firmware: machine.console, secure: machine.secureConsole, host: machine.virtioConsole, realm: undefined }[source];
+  // Linux has hvc0: all of UART 0 is firmware's.
+  return { ...machine.consoles, firmware: machine.console, host: machine.virtioConsole }[source];
 }
