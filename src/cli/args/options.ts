@@ -1,13 +1,22 @@
 // The command line: what can be typed, and the plain record it becomes.
 
-import { Command, CommanderError } from "commander";
+import { Command } from "commander";
 import type { MachineName, RealmOptions } from "../../harness/index.ts";
-import { traceKinds } from "../../trace/events.ts";
 import { EmuError, usageError } from "../../util/errors.ts";
 import { addExplainCommands, type ExplainCommand, type GptCommand } from "../explain-command.ts";
 import { addFipCommand, type FipCommand } from "../fip-command.ts";
 import { addLabCommand, type LabCommand } from "../lab-command.ts";
 import { addVerifyTokenCommand, type VerifyTokenCommand } from "../verify-token-command.ts";
+import {
+  addRunOptions,
+  type CommonCommand,
+  type CommonOptions,
+  collect,
+  commonCommand,
+  parseWords,
+  TRACE_KINDS_HELP,
+  takesValue,
+} from "./common.ts";
 import { type ConsolePlan, parseConsoles } from "./consoles.ts";
 import { type Drive, parseDrives } from "./drives.ts";
 import { type FirmwareOptions, separateFirmware } from "./firmware.ts";
@@ -19,42 +28,21 @@ import { parseCount, parseMemory } from "./sizes.ts";
 const CONSOLES = ["ttyAMA0", "hvc0"] as const;
 export type GuestConsole = (typeof CONSOLES)[number];
 
-/** What --trace can write. guest_errors and unimp are QEMU's names for log, int is its name for exc and eret together. */
-const TRACE_EVENTS = ["log", "guest_errors", "unimp", ...Object.keys(traceKinds), "int"] as const;
-
 /** A subcommand or a run. */
 export type AnyCommand = RunCommand | FetchCommand | FipCommand | LabCommand | ExplainCommand | GptCommand | VerifyTokenCommand;
 
 /** A machine to run. Paths are as typed. */
-export interface RunCommand {
+export interface RunCommand extends CommonCommand {
   readonly kind: "run";
   readonly machine: MachineName;
-  readonly cpu: string | undefined;
   readonly smp: number;
   /** Bytes. */
   readonly memory: number;
-  readonly kernel: string | undefined;
-  readonly initrd: string | undefined;
   readonly dtb: string | undefined;
-  readonly append: string | undefined;
   readonly drives: readonly Drive[];
   readonly consoles: ConsolePlan;
   /** Which of the guest's consoles is shown as its own: the PL011 or the virtio console. */
   readonly console: GuestConsole;
-  readonly time: "deterministic" | "wall";
-  /** Events to write: see TRACE_EVENTS. */
-  readonly trace: readonly string[];
-  readonly traceFile: string | undefined;
-  /** File that gets the events of --trace as JSON, one in a line. */
-  readonly traceJson: string | undefined;
-  /** Leave when the guest asks for a reset, instead of starting it again. */
-  readonly noReboot: boolean;
-  /** Explain each abort, where --trace writes. */
-  readonly explainFaults: boolean;
-  /** Files with symbols for explanations. */
-  readonly symbols: readonly string[];
-  /** File that gets the state of the machine when it stops. */
-  readonly save: string | undefined;
   /** The machine starts in flash; or what firmware would get. */
   readonly firmware?: FirmwareOptions | undefined;
   /** Run the guest in a realm. */
@@ -79,34 +67,21 @@ const DEFAULT_MEMORY = "1G";
 /** Parses the words after the program's name. Throws EmuError with exit code 2 for what cannot be meant. */
 export function parseCommandLine(argv: readonly string[], version: string): AnyCommand | PrintCommand {
   let command: AnyCommand | undefined;
-  let text = "";
   const program = createProgram(version, (chosen) => {
     command = chosen;
   });
-  const print = (chunk: string): void => {
-    text += chunk;
-  };
-  for (const part of [program, ...program.commands]) part.exitOverride().configureOutput({ writeOut: print, writeErr: () => {} });
-  try {
-    program.parse(
-      fromQemu(argv, (word) => optionTakesValue(program, word)),
-      { from: "user" },
-    );
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode === 0) return { kind: "print", text };
-    throw usageError("usage", error.message.replace(/^error: /, "").replace(/\n/g, " "));
-  }
+  const text = parseWords(
+    program,
+    fromQemu(argv, (word) => takesValue(program, word)),
+  );
+  if (text !== undefined) return { kind: "print", text };
   if (!command) throw new EmuError("internal", "the command line led to no command");
   return command;
 }
 
-function optionTakesValue(program: Command, word: string): boolean {
-  return program.options.some((option) => (option.long === word || option.short === word) && option.required);
-}
-
 function createProgram(version: string, choose: (command: AnyCommand) => void): Command {
-  const program = new Command("rme-emu")
+  const program = new Command("rme-emu");
+  program
     .description("An emulator of an AArch64 system. Without --kernel it boots a small program of its own that shows the machine.")
     .version(version, "-V, --version", "print the version")
     .helpOption("-h, --help", "print this text")
@@ -122,17 +97,13 @@ function createProgram(version: string, choose: (command: AnyCommand) => void): 
     .option("--drive <spec>", "disk: file=NAME[,format=raw][,readonly=on]; flash: if=pflash,file=NAME[,unit=0|1]; may be repeated", collect)
     .option("--device <spec>", "virtio-blk-device,drive=ID; virtio-rng-device; loader,file=NAME[,addr=A]; may be repeated", collect)
     .option("--fw-cfg <spec>", "file for firmware: name=opt/NAME,string=TEXT or name=opt/NAME,file=FILE; may be repeated", collect)
-    .option("--console <name>", "which of the guest's consoles to show: ttyAMA0 (serial) or hvc0 (virtio)", "ttyAMA0")
-    .option("--serial <where>", "where it goes: stdio, none, file:NAME, tcp:[HOST]:PORT[,server=on], pty; again: the second port", collect)
-    .option("--consoles <what>", CONSOLES_HELP, collect)
-    .option("--time <mode>", "wall: as the host's clock; deterministic: by instructions, equal in every run", "wall")
-    .option("--trace <what>", `events to write, by commas: ${TRACE_HELP}`)
-    .option("--trace-file <file>", "where traced events and explanations go (default: standard error)")
-    .option("--trace-json <file>", "file that gets the traced events as JSON as well, one in a line")
-    .option("--explain-faults", "explain each abort and granule protection exception: the tables, the rule, what to do")
-    .option("--symbols <file>", "names for traces and explanations: ELF file or System.map, FILE[@OFFSET]; may be repeated", collect)
-    .option("--save <file>", "save the machine there when it stops, for rme-emu explain and rme-emu gpt")
-    .option("--no-reboot", "end when the guest asks for a reset")
+    .option("--console <name>", "which of the guest's consoles to show: ttyAMA0 (serial) or hvc0 (virtio)", "ttyAMA0");
+  addRunOptions(program, {
+    serial: "; again: the second port",
+    log: "what a guest asks for that is unknown or wrong",
+    kinds: `, ${TRACE_KINDS_HELP}`,
+    save: "the machine",
+  })
     .addHelpText("after", HELP_AFTER)
     .allowExcessArguments()
     .action((options: RawOptions, self: Command) => {
@@ -157,18 +128,9 @@ function createProgram(version: string, choose: (command: AnyCommand) => void): 
   return program;
 }
 
-/** "log (...), exc (exceptions taken), ..." */
-const TRACE_HELP = [
-  "log (what a guest asks for that is unknown or wrong)",
-  ...Object.entries(traceKinds).map(([kind, what]) => `${kind} (${what})`),
-].join(", ");
-
 function refuseWord(word: string | undefined): void {
   if (word !== undefined) throw usageError("unknown-word", `unknown word "${word}" (a kernel is given with --kernel, a disk with --drive)`);
 }
-
-/** Firmware, Secure, Host, Realm. */
-export const CONSOLES_HELP = "split (panes), marked (one stream), or firmware=WHERE,secure=WHERE,host=WHERE,realm=WHERE as for --serial";
 
 const HELP_AFTER = `
 QEMU's spellings (-kernel, -m, -smp, -append, -initrd, -drive, -nographic, ...) are understood.
@@ -180,33 +142,11 @@ Examples:
   rme-emu --kernel Image --initrd initrd.cpio.gz --append "console=ttyAMA0" --memory 2G --smp 2
   rme-emu realm --kernel debian`;
 
-const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
-
 /** What commander hands over: the options as typed. */
-interface RawOptions {
-  readonly kernel?: string;
-  readonly initrd?: string;
-  readonly append?: string;
-  readonly memory: string;
-  readonly smp: string;
-  readonly cpu?: string;
+interface RawOptions extends CommonOptions {
   readonly machine: string;
   readonly dtb?: string;
-  readonly drive?: string[];
-  readonly device?: string[];
-  readonly bios?: string;
   readonly fwCfg?: string[];
-  readonly serial?: string[];
-  readonly consoles?: string[];
-  readonly console: string;
-  readonly time: string;
-  readonly trace?: string;
-  readonly traceFile?: string;
-  readonly traceJson?: string;
-  readonly reboot: boolean;
-  readonly explainFaults?: true;
-  readonly symbols?: string[];
-  readonly save?: string;
 }
 
 function runCommand(raw: RawOptions): RunCommand {
@@ -220,27 +160,16 @@ function runCommand(raw: RawOptions): RunCommand {
   if (machine === "virt,secure=on" && raw.kernel === undefined && !inFlash)
     throw usageError("kernel-not-given", "--machine virt,secure=on needs --bios FILE, or --kernel FILE: the program to enter at EL3");
   return {
+    ...commonCommand(raw),
     kind: "run",
     machine,
-    cpu: raw.cpu,
     smp: parseSmp(raw.smp),
     memory: parseMemory(memoryText(raw.memory)),
-    kernel: raw.kernel,
-    initrd: raw.initrd,
     dtb: raw.dtb,
-    append: raw.append,
     drives: parseDrives(drives, devices),
     firmware,
     consoles: parseConsoles(raw.serial, raw.consoles, machine === "virt,secure=on"),
     console: parseConsole(raw.console),
-    time: parseTime(raw.time),
-    trace: raw.trace === undefined ? [] : parseTrace(raw.trace),
-    traceFile: raw.traceFile,
-    traceJson: raw.traceJson,
-    noReboot: !raw.reboot,
-    explainFaults: raw.explainFaults === true,
-    symbols: raw.symbols ?? [],
-    save: raw.save,
   };
 }
 
@@ -290,16 +219,4 @@ export function parseConsole(text: string): GuestConsole {
   const console = CONSOLES.find((name) => name === text);
   if (console) return console;
   throw usageError("bad-console", `--console: "${text}" is neither ${CONSOLES.join(" nor ")}`);
-}
-
-export function parseTrace(text: string): string[] {
-  const events = text.split(",");
-  const unknown = events.find((event) => !TRACE_EVENTS.some((known) => known === event));
-  if (unknown === undefined) return events;
-  throw usageError("unknown-event", `--trace: unknown event "${unknown}" (known: ${TRACE_EVENTS.join(", ")})`);
-}
-
-export function parseTime(text: string): "deterministic" | "wall" {
-  if (text === "deterministic" || text === "wall") return text;
-  throw usageError("bad-time", `--time: "${text}" is neither wall nor deterministic`);
 }

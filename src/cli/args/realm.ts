@@ -1,12 +1,13 @@
 // The command lines of `rme-emu realm` and `rme-emu measure`: our options, QEMU's rme-guest object, kvmtool's spellings.
 
-import { Command, CommanderError } from "commander";
+import { Command } from "commander";
 import type { RealmOptions } from "../../harness/index.ts";
 import { EmuError, usageError } from "../../util/errors.ts";
+import { addRunOptions, type CommonOptions, collect, commonCommand, parseWords, takesValue } from "./common.ts";
 import { parseConsoles } from "./consoles.ts";
 import { parseDrives } from "./drives.ts";
 import { allowKeys, parseKeyValues } from "./keyval.ts";
-import { CONSOLES_HELP, type PrintCommand, parseConsole, parseTime, parseTrace, type RunCommand } from "./options.ts";
+import { type PrintCommand, parseConsole, type RunCommand } from "./options.ts";
 import { fromQemu } from "./qemu.ts";
 import { parseCount, parseMemory } from "./sizes.ts";
 
@@ -22,32 +23,12 @@ const RPV_BYTES = 64;
 const BOARDS = ["virt", "kvmtool"] as const;
 const ALGORITHMS = ["sha256", "sha512"] as const;
 
-interface RawOptions {
-  readonly kernel?: string;
-  readonly initrd?: string;
-  readonly append?: string;
-  readonly memory: string;
-  readonly smp: string;
-  readonly cpu?: string;
+interface RawOptions extends CommonOptions {
   readonly board: string;
   readonly machine?: string;
-  readonly drive?: string[];
-  readonly device?: string[];
-  readonly serial?: string[];
-  readonly consoles?: string[];
-  readonly console: string;
-  readonly time: string;
-  readonly trace?: string;
-  readonly traceFile?: string;
-  readonly traceJson?: string;
-  readonly reboot: boolean;
-  readonly explainFaults?: true;
-  readonly symbols?: string[];
-  readonly save?: string;
   readonly teardown?: true;
   readonly normal?: true;
   readonly rmm?: string;
-  readonly bios?: string;
   readonly measurementAlgorithm?: string;
   readonly personalizationValue?: string;
   readonly realmPv?: string;
@@ -58,27 +39,17 @@ interface RawOptions {
   readonly object?: string[];
 }
 
-const collect = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
-
 /** Parses the words after `realm` or `measure`. Throws EmuError with exit code 2 for what cannot be meant. */
 export function parseRealmCommandLine(name: "realm" | "measure", argv: readonly string[]): RunCommand | MeasureCommand | PrintCommand {
-  let text = "";
   let raw: RawOptions | undefined;
   const program = createProgram(name, (options) => {
     raw = options;
   });
-  const print = (chunk: string): void => {
-    text += chunk;
-  };
-  program.exitOverride().configureOutput({ writeOut: print, writeErr: () => {} });
-  const takesValue = (word: string): boolean => program.options.some((o) => (o.long === word || o.short === word) && o.required);
-  try {
-    program.parse(fromQemu(fromKvmtool(argv), takesValue), { from: "user" });
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    if (error.exitCode === 0) return { kind: "print", text };
-    throw usageError("usage", error.message.replace(/^error: /, "").replace(/\n/g, " "));
-  }
+  const text = parseWords(
+    program,
+    fromQemu(fromKvmtool(argv), (word) => takesValue(program, word)),
+  );
+  if (text !== undefined) return { kind: "print", text };
   if (!raw) throw new EmuError("internal", "the command line led to no command");
   const run = realmCommand(raw);
   return name === "measure" ? { kind: "measure", run } : run;
@@ -87,7 +58,7 @@ export function parseRealmCommandLine(name: "realm" | "measure", argv: readonly 
 function createProgram(name: string, choose: (options: RawOptions) => void): Command {
   const what =
     name === "realm" ? "Run a guest in a realm." : "Print the Realm Initial Measurement that the guest would report, in hexadecimal.";
-  return new Command(`rme-emu ${name}`)
+  const program = new Command(`rme-emu ${name}`)
     .description(what)
     .helpOption("-h, --help", "print this text")
     .option("--kernel <file>", "kernel: an arm64 Image (also gzip or EFI zboot), or debian[=VERSION], fetched when needed")
@@ -108,17 +79,13 @@ function createProgram(name: string, choose: (options: RawOptions) => void): Com
     .option("--cpu <name>", "processor of the machine below; it needs FEAT_RME")
     .option("--drive <spec>", "disk: file=NAME[,format=raw][,readonly=on]; may be repeated", collect)
     .option("--device <spec>", "device: virtio-blk-device,drive=ID; may be repeated", collect)
-    .option("--console <name>", "which of the guest's consoles to show: serial (ttyAMA0, ttyS0) or virtio (hvc0)", "serial")
-    .option("--serial <where>", "where it goes: stdio, none, file:NAME, tcp:[HOST]:PORT[,server=on], pty", collect)
-    .option("--consoles <what>", CONSOLES_HELP, collect)
-    .option("--time <mode>", "wall: as the host's clock; deterministic: by instructions, equal in every run", "wall")
-    .option("--trace <what>", "events to write, by commas: log (RMI and RSI calls, what is unknown or wrong) and those of rme-emu --help")
-    .option("--trace-file <file>", "where traced events go (default: standard error)")
-    .option("--trace-json <file>", "file that gets the traced events as JSON as well, one in a line")
-    .option("--explain-faults", "explain each abort and granule protection exception: the tables, the rule, what to do")
-    .option("--symbols <file>", "names for traces and explanations: ELF file or System.map, FILE[@OFFSET]; may be repeated", collect)
-    .option("--save <file>", "save registers and memory there when it stops, for rme-emu explain and rme-emu gpt")
-    .option("--no-reboot", "end when the guest asks for a reset")
+    .option("--console <name>", "which of the guest's consoles to show: serial (ttyAMA0, ttyS0) or virtio (hvc0)", "serial");
+  return addRunOptions(program, {
+    serial: "",
+    log: "RMI and RSI calls, what is unknown or wrong",
+    kinds: " and those of rme-emu --help",
+    save: "registers and memory",
+  })
     .option("--teardown", "destroy the realm when it has ended, before power goes off")
     .option("--rmm <file>", "RMM to run instead of the built-in one: TF-RMM for its qemu_virt platform (rmm.img), or an ELF file")
     .option("--bios <file>", "EL3 firmware and RMM to run instead of the built-in ones, as flash image (TF-A for PLAT=qemu, ENABLE_RME=1)")
@@ -187,28 +154,17 @@ function realmCommand(raw: RawOptions): RunCommand {
   const virtio = raw.console === "virtio" || raw.console === "hvc0";
   const serial = ["serial", "ttyAMA0", "ttyS0"].includes(raw.console);
   return {
+    ...commonCommand(raw),
     kind: "run",
     machine: "virt",
     realm: realmOptions(raw, object),
-    cpu: raw.cpu,
     smp: parseCount(raw.smp, "--smp", 1, MAX_RECS),
     memory: parseMemory(raw.memory),
-    kernel: raw.kernel,
-    initrd: raw.initrd,
     dtb: undefined,
-    append: raw.append,
     firmware: raw.bios === undefined ? undefined : { bios: raw.bios, pflash: [undefined, undefined], loaders: [], fwCfg: [] },
     drives: parseDrives(raw.drive ?? [], raw.device ?? []),
     consoles: parseConsoles(raw.serial, raw.consoles, false),
     console: virtio ? "hvc0" : serial ? "ttyAMA0" : parseConsole(raw.console),
-    time: parseTime(raw.time),
-    trace: raw.trace === undefined ? [] : parseTrace(raw.trace),
-    traceFile: raw.traceFile,
-    traceJson: raw.traceJson,
-    noReboot: !raw.reboot,
-    explainFaults: raw.explainFaults === true,
-    symbols: raw.symbols ?? [],
-    save: raw.save,
   };
 }
 
