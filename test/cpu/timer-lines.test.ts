@@ -98,18 +98,21 @@ describe("conditions and lines", () => {
     b.pe.timers.update();
     expect(b.lines.get(27) ?? false).toBe(false);
   });
-  it("CNTVMASK hides CNTV in Realm and Root state only", () => {
+  it.each([
+    ["CNTVMASK", "CNTV", 18n, 27],
+    ["CNTPMASK", "CNTP", 19n, 30],
+  ] as const)("%s hides %s in Realm and Root state only", (_mask, timer, bit, ppi) => {
     const b = at(1, 0n, "max,rme=on");
-    b.st.set(slot.CNTHCTL_EL2, b.st.get(slot.CNTHCTL_EL2) | (1n << 18n));
-    msr(b, "CNTV_CVAL_EL0", 1n);
-    msr(b, "CNTV_CTL_EL0", 1n);
-    expect(b.lines.get(27)).toBe(true);
+    b.st.set(slot.CNTHCTL_EL2, b.st.get(slot.CNTHCTL_EL2) | (1n << bit));
+    msr(b, `${timer}_CVAL_EL0`, 1n);
+    msr(b, `${timer}_CTL_EL0`, 1n);
+    expect(b.lines.get(ppi)).toBe(true);
     b.st.set(slot.SCR_EL3, b.st.get(slot.SCR_EL3) | (1n << 62n));
     b.pe.controlsChanged();
-    expect(b.lines.get(27)).toBe(false);
-    expect(mrs(b, "CNTV_CTL_EL0")).toBe(5n);
+    expect(b.lines.get(ppi)).toBe(false);
+    expect(mrs(b, `${timer}_CTL_EL0`)).toBe(5n);
     b.pe.writeSys("SCR_EL3", b.st.get(slot.SCR_EL3) & ~(1n << 62n));
-    expect(b.lines.get(27)).toBe(true);
+    expect(b.lines.get(ppi)).toBe(true);
   });
 });
 
