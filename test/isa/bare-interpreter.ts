@@ -37,7 +37,7 @@ export class BareInterpreter {
   readonly st: PeState;
   /** The 4 KiB at DATA_PAGE. */
   readonly data: Uint8Array;
-  private readonly i32: Int32Array;
+  protected readonly i32: Int32Array;
   protected readonly exports: WebAssembly.Exports;
   private readonly memory: WebAssembly.Memory;
   private readonly runtime: Runtime;
@@ -66,6 +66,7 @@ export class BareInterpreter {
     for (const name of ["decode", "fetch", "landing", "hot"]) imports[name] = unexpected(name);
     imports.systemJs = (_pe: number, op: number, insn: number) => {
       this.trapped = { op, insn };
+      this.st.setLo(Off.BUDGET, 1); // leaves the loop
       return 1;
     };
     imports.helper = (_pe: number, index: number, insn: number) => helpers[index]?.(this.st, insn);
@@ -91,7 +92,7 @@ export class BareInterpreter {
     });
   }
 
-  private map(table: number, page: number, addend: number): void {
+  protected map(table: number, page: number, addend: number): void {
     const { st } = this;
     const entry = st.base + Off.TLBS + table * TLB_TABLE_BYTES + ((page >>> 8) & 0x3ff0);
     st.u64[entry >> 3] = BigInt(page);
@@ -109,9 +110,10 @@ export class BareInterpreter {
       pas: 0,
       device: false,
       fault: { type: FaultType.Translation } as Fault,
-      translate(lo: number, hi: number): boolean {
-        this.pa = lo;
-        return hi === 0 && lo >= DATA_PAGE && lo < DATA_PAGE + 4096;
+      translate: (lo: number, hi: number): boolean => {
+        mmu.pa = lo;
+        mmu.fault = { type: FaultType.Translation, va: (BigInt(hi) << 32n) | BigInt(lo) } as Fault;
+        return hi === 0 && lo >= DATA_PAGE && lo < DATA_PAGE + 4096 && !this.refused(lo);
       },
     };
     const pe = {
@@ -125,11 +127,27 @@ export class BareInterpreter {
     return { path: new SlowPath(phys as unknown as PhysicalMemory, code as unknown as CodePages, () => {}), pe: pe as unknown as Pe };
   }
 
+  /** Fault injection: the access number `failAt` faults, and so does every later one to its address. -1: none. */
+  protected failAt = -1;
+  protected poisoned = -1;
+  protected accesses = 0;
+  private refused(lo: number): boolean {
+    if (this.failAt < 0) return false;
+    if (this.accesses++ === this.failAt) this.poisoned = lo;
+    return lo === this.poisoned;
+  }
+
   /** Forgets what the last instruction did: exclusive monitor, trap, fault. */
   reset(): void {
     this.st.setLo(Off.EXSIZE, 0);
     this.trapped = undefined;
     this.fault = undefined;
+  }
+  /** L1 TLB tables of data without entries: every access asks. */
+  protected forgetData(): void {
+    tables.forEach((_, i) => {
+      if (i !== CODE) this.st.u64[(this.st.base + Off.TLBS + i * TLB_TABLE_BYTES + ((DATA_PAGE >>> 8) & 0x3ff0)) >> 3] = BigInt(TLB_EMPTY);
+    });
   }
 
   /** PSTATE.BTYPE; clears it. */

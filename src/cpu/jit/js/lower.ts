@@ -206,7 +206,7 @@ export class Lowering extends Values {
       else if (e.e === "setFlags") flags = this.keepFlags(e.f);
     }
     assignments.forEach(([target, value], i) => {
-      for (const later of assignments.slice(i + 1)) if (mentions(later[1], target)) later[1] = this.named(later[1]);
+      for (const later of assignments.slice(i + 1)) if (mentions(later[1], target)) later[1] = this.copy(later[1]);
       if (target !== value) this.lines.push(`${target} = ${bare(value)};`);
     });
     flags?.();

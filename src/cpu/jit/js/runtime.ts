@@ -220,6 +220,9 @@ function lookIn(I: Int32Array, U8: Uint8Array, hooks: Hooks) {
   return (pe: number, lo: number, hi: number, flags: number): number => {
     const p = pe >>> 2;
     const kind = flags & ~NO_BOUNCE;
+    // Blocks access memory by words.
+    const misaligned = (lo & (Math.min(4, 1 << (kind & Kind.LG)) - 1)) !== 0;
+    if (misaligned && (flags & NO_BOUNCE) !== 0) return 0;
     let m = near(p, lo, hi, kind);
     if (m === 0) {
       I[p + (Off.VA >> 2)] = lo;
@@ -228,10 +231,7 @@ function lookIn(I: Int32Array, U8: Uint8Array, hooks: Hooks) {
       if (found === -1) return 0;
       m = found | 0;
     }
-    // Blocks access memory by words.
-    const unit = Math.min(4, 1 << (kind & Kind.LG));
-    if ((m & (unit - 1)) === 0) return m;
-    if ((flags & NO_BOUNCE) !== 0) return 0;
+    if (!misaligned) return m;
     U8.copyWithin(pe + Off.VAL, m >>> 0, (m >>> 0) + ((1 << (kind & Kind.LG)) << (kind & Kind.PAIR ? 1 : 0)));
     return pe + Off.VAL;
   };

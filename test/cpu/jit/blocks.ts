@@ -1,0 +1,127 @@
+// Random straight-line code and loops, run on any engine from the same state.
+
+import { Off, PREDECODE_BASE } from "../../../src/arch/layout.ts";
+import { Special } from "../../../src/cpu/interp/handlers.ts";
+import { instructionAt } from "../../../src/cpu/jit/instruction.ts";
+import { disassemble } from "../../../src/isa/disasm/index.ts";
+import { semantics } from "../../../src/isa/semantics/index.ts";
+import { decode } from "../../../src/isa/table.ts";
+import { BareInterpreter, bareContext } from "../../isa/bare-interpreter.ts";
+import { unpredictable } from "../../isa/oracle/memory.ts";
+import { differences, fromPe, type Registers, toPe } from "../../isa/oracle/oracle.ts";
+import { DATA_PAGE } from "../../isa/oracle/program.ts";
+import { type Random, randomRegisters, randomWord } from "../../isa/oracle/random.ts";
+
+/** Code stands here. */
+export const PC = 0x4000_0100;
+const FIRST = (PC & 0xfff) >> 2;
+/** Registers that point into the data page and are never written. */
+const POINTERS = [20, 21, 22, 23];
+const pointerMask = POINTERS.reduce((m, r) => m | (1 << r), 0);
+
+/** Rows whose instructions fall through, by whether they access memory. */
+function rowsOf(memory: boolean): string[] {
+  return [...semantics.values()]
+    .filter(({ row }) => {
+      if (row.name === "UDF_PERM_UNDEF" || /^(PAC|AUT|LDRA)/.test(row.name)) return false;
+      const word = row.value | 0;
+      const i = decode(word) === row ? instructionAt(0, word, bareContext) : undefined;
+      if (i?.end !== "next" || i.handler < Special.COUNT) return false;
+      return memory === i.effects.some((e) => ["load", "store", "atomic", "storex"].includes(e.e));
+    })
+    .map((s) => s.row.name);
+}
+const plainRows = rowsOf(false);
+const memoryRows = rowsOf(true);
+
+function plainWord(rng: Random): number {
+  for (;;) {
+    const { row } = semantics.get(plainRows[rng.below(plainRows.length)] as string) as { row: Parameters<typeof randomWord>[0] };
+    const word = randomWord(row, rng) | 0;
+    if ((instructionAt(0, word, bareContext).defs & pointerMask) === 0) return word;
+  }
+}
+/** Mostly with a pointer for its base. */
+function memoryWord(rng: Random): number {
+  for (;;) {
+    const { row } = semantics.get(memoryRows[rng.below(memoryRows.length)] as string) as { row: Parameters<typeof randomWord>[0] };
+    const base = POINTERS[rng.below(POINTERS.length)] as number;
+    const word = (randomWord(row, rng) & ~(31 << 5)) | (base << 5);
+    if (decode(word) !== row || unpredictable(row, word)) continue;
+    if ((instructionAt(0, word, bareContext).defs & pointerMask) === 0) return word;
+  }
+}
+
+export interface Sample {
+  readonly words: readonly number[];
+  readonly before: Registers;
+  readonly data: Uint8Array;
+  /** Instructions to execute, more or less: loops end at the first branch taken after that. */
+  readonly budget: number;
+}
+
+/** `size` instructions; a third of them access memory. With `loop`, the last one branches back under a condition. */
+export function randomSample(rng: Random, size: number, loop: boolean): Sample {
+  const words = Array.from({ length: size }, () => (rng.below(3) === 0 ? memoryWord(rng) : plainWord(rng)));
+  const cond = rng.below(14);
+  if (loop) words.push(0x5400_0000 | ((-size & 0x7ffff) << 5) | cond | 0);
+  const before = randomRegisters(rng);
+  for (const r of POINTERS) before.setX(r, BigInt(DATA_PAGE + 512 + (rng.below(3072) & (rng.below(4) > 0 ? -16 : -1))));
+  const data = new Uint8Array(Uint32Array.from({ length: 1024 }, () => rng.u32()).buffer);
+  return { words, before, data, budget: loop ? 40 : words.length };
+}
+export const listing = (s: Sample): string => s.words.map((w, i) => disassemble(w, BigInt(PC + 4 * i))).join("\n");
+
+/** Everything that a run leaves behind. */
+export interface Outcome {
+  readonly registers: Registers;
+  readonly data: Uint8Array;
+  readonly pc: bigint;
+  readonly left: number;
+  readonly fault: string;
+  readonly monitor: number;
+}
+
+export class BlockRig extends BareInterpreter {
+  /** Makes the access to this address fault, from the first time it was made as the `failAt`th. */
+  run(s: Sample, failAt = -1): Outcome {
+    const { st, data } = this;
+    toPe(s.before, st);
+    data.set(s.data);
+    this.reset();
+    this.failAt = failAt;
+    this.poisoned = -1;
+    this.accesses = 0;
+    this.map(2, (PC & ~0xfff) >>> 0, PREDECODE_BASE);
+    const at = (PREDECODE_BASE + (PC & 0xfff) * 2) >> 2;
+    for (let i = 0; i <= s.words.length; i++) {
+      const word = s.words[i];
+      const d = word === undefined ? undefined : instructionAt(FIRST + i, word, bareContext);
+      // Behind the code: an instruction that leaves.
+      this.i32[at + 2 * i] = d ? d.handler : Special.UNDEFINED;
+      this.i32[at + 2 * i + 1] = d ? d.operand : 0;
+    }
+    st.pc = BigInt(PC);
+    st.setLo(Off.BUDGET, s.budget);
+    if (this.engine !== "interp" && this.install(s.words, FIRST, at)) this.translations++;
+    (this.exports.run as (pe: number) => number)(st.base);
+    const f = this.fault;
+    return {
+      registers: fromPe(st),
+      data: data.slice(),
+      pc: st.pc,
+      left: st.lo(Off.BUDGET) | 0,
+      fault: f ? `${f.type} ${f.va.toString(16)} ${f.write}` : "",
+      monitor: st.lo(Off.EXSIZE) === 0 ? 0 : st.lo(Off.EXADDR),
+    };
+  }
+}
+
+/** What differs between two outcomes. */
+export function compareOutcomes(expected: Outcome, got: Outcome): string[] {
+  const out = differences(expected.registers, got.registers);
+  if (Buffer.compare(expected.data, got.data) !== 0) out.push("memory differs");
+  for (const name of ["pc", "left", "fault", "monitor"] as const)
+    if (expected[name] !== got[name]) out.push(`${name} ${got[name].toString(16)}, not ${expected[name].toString(16)}`);
+  return out;
+}
