@@ -19,6 +19,9 @@ const MAX_DEPTH = 8;
 
 const SPSR = [0, slot.SPSR_EL1, slot.SPSR_EL2, slot.SPSR_EL3] as const;
 
+/** Fast calls have bit 31 set and bits 23:17 clear (SMCCC, DEN0028 2.5). */
+const isFastCall = (fid: number): boolean => fid >>> 31 === 1 && ((fid >>> 17) & 0x7f) === 0;
+
 /** Exception level and Security state that an exception just taken came from. */
 export function cameFrom(pe: Pe, e: ExceptionInfo): { el: number; security: Security } {
   const el = (pe.st.lo(SPSR[e.target] as number) >>> 2) & 3;
@@ -39,8 +42,8 @@ export class CallStack {
     const { el, security } = cameFrom(pe, e);
     const stack = this.of(pe);
     this.leave(stack, el, security);
-    // Kernels also use HVC for calls of their own that never return (a switch of levels, say): those have no fast call identifier.
-    if (stack.length < MAX_DEPTH && pe.st.lo(Off.X) >>> 31 === 1) stack.push({ el, security, name: firmwareCall(pe.st.lo(Off.X)) });
+    // Programs also use SMC and HVC for what is no call and never returns (a switch of levels, say): x0 is then no fast call identifier.
+    if (stack.length < MAX_DEPTH && isFastCall(pe.st.lo(Off.X))) stack.push({ el, security, name: firmwareCall(pe.st.lo(Off.X)) });
   }
   returned(pe: Pe): void {
     const el = pe.st.lo(Off.EL);

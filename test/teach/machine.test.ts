@@ -144,18 +144,19 @@ describe("the journal of table writers", () => {
     expect(events.map((e) => traceLine(e)).join("\n")).toMatch(/gpt .* any -> Realm \(entry 0x41221000\) by PE 0/);
   });
 
-  it("names the firmware call that the writer was serving", async () => {
+  it.each([
+    ["names the firmware call that the writer was serving", 0xc400_0151, "RMI_GRANULE_DELEGATE (0xc4000151) from Non-secure EL2"],
+    ["does not take any SMC for a firmware call", 0x8542_2b80, undefined],
+  ])("%s", async (_what, fid, called) => {
     const vectors = [...mov(0, ORIGIN + 0x800), msr("VBAR_EL3", 0)];
-    const call = [...mov(0, 0xc400_0151), ...mov(1, VICTIM), SMC];
+    const call = [...mov(0, fid), ...mov(1, VICTIM), SMC];
     const next = ORIGIN + 4 * (setup.length + [...vectors, ...toEl2(ORIGIN + 4)].length);
     const machine = await at3([...vectors, ...toEl2(next), ...call, ...access], [...store, ERET]);
     const [f] = await faultsOf(machine);
     expect(f?.failure?.rule).toBe("GPT-GPI");
-    expect(f?.gpt?.entries.at(-1)?.writer).toMatchObject({
-      by: "PE 0",
-      el: 3,
-      call: "RMI_GRANULE_DELEGATE (0xc4000151) from Non-secure EL2",
-    });
+    const writer = f?.gpt?.entries.at(-1)?.writer;
+    expect(writer).toMatchObject({ by: "PE 0", el: 3 });
+    expect(writer?.call).toBe(called);
   });
 
   it("names who wrote a granule protection entry before the check was switched on", async () => {
