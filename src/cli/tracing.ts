@@ -1,7 +1,8 @@
 // --trace, --trace-json, --explain-faults: what a machine tells while it runs, and where that goes.
 
-import { closeSync, writeSync } from "node:fs";
-import { type Machine, type TraceKind, TraceText, traceJson, traceKinds } from "../harness/index.ts";
+import { closeSync, writeFileSync, writeSync } from "node:fs";
+import { type Machine, type TraceKind, TraceText, timelinePage, timelineText, traceJson, traceKinds } from "../harness/index.ts";
+import { EmuError } from "../util/errors.ts";
 import type { RunCommand } from "./args/options.ts";
 import { explainFaults, readSymbols } from "./explain.ts";
 import { openOutput } from "./output-file.ts";
@@ -32,6 +33,7 @@ export function openLog(command: RunCommand): LogOutput {
       const ends: (() => void)[] = [];
       if (text !== undefined && kinds.length > 0) ends.push(traceText(machine, kinds, text, symbols?.lookup));
       if (json !== undefined) ends.push(machine.trace(kinds, (e) => json.write(traceJson(e, symbols?.lookup))));
+      if (command.timeline !== undefined) ends.push(timeline(machine, command.timeline));
       if (text !== undefined && command.explainFaults) ends.push(explainFaults(machine, command.symbols, text.write));
       return () => {
         for (const end of ends.splice(0)) end();
@@ -41,6 +43,19 @@ export function openLog(command: RunCommand): LogOutput {
       text?.close();
       json?.close();
     },
+  };
+}
+
+/** Written when the machine stops; a machine that was reset writes it again. */
+function timeline(machine: Machine, path: string): () => void {
+  const stop = machine.recordWorlds();
+  return () => {
+    const recorded = stop();
+    try {
+      writeFileSync(path, /\.x?html?$/i.test(path) ? timelinePage(recorded) : timelineText(recorded));
+    } catch (error) {
+      throw new EmuError("output-unwritable", `cannot write to "${path}": ${(error as NodeJS.ErrnoException).code ?? String(error)}`);
+    }
   };
 }
 

@@ -8,6 +8,8 @@ export { explanationPage } from "../teach/html.ts";
 export type { Explanation } from "../teach/model.ts";
 export { Symbols } from "../teach/symbols.ts";
 export { explanationText } from "../teach/text.ts";
+export type { Timeline } from "../teach/timeline.ts";
+export { timelinePage, timelineText } from "../teach/timeline-view.ts";
 export { type AnswerEvent, type CallEvent, type TraceEvent, type TraceKind, traceKinds } from "../trace/events.ts";
 export { TraceText, traceJson, traceLine } from "../trace/text.ts";
 export { EmuError } from "../util/errors.ts";

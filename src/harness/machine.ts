@@ -18,6 +18,7 @@ import type { Question } from "../teach/explain.ts";
 import { type ExplainerOptions, explain, FaultExplainer } from "../teach/explainer.ts";
 import { gptOf } from "../teach/gpt-map.ts";
 import type { Explanation } from "../teach/model.ts";
+import { type Timeline, WorldRecorder } from "../teach/timeline.ts";
 import { attachTracer } from "../teach/tracing.ts";
 import { type TraceEvent, type TraceKind, Tracer } from "../trace/events.ts";
 import { EmuError, usageError } from "../util/errors.ts";
@@ -403,6 +404,12 @@ export class Machine extends Inspector {
   /** The granule protection table as PE `pe` (default 0) has it, read back from memory; undefined: the CPU has no FEAT_RME. */
   gpt({ pe = 0 }: { pe?: number } = {}): GptDescription | undefined {
     return gptOf(this.peAt(pe).mmu);
+  }
+
+  /** Records in which world each PE is, from now on. The function that is returned ends it and answers what was recorded. */
+  recordWorlds(): () => Timeline {
+    const recorder = new WorldRecorder(this.board);
+    return () => recorder.stop();
   }
 
   /** Calls `listener` with each event of the given kinds. The function that is returned ends it. */

@@ -30,6 +30,7 @@ export interface CommonOptions {
   readonly trace?: string;
   readonly traceFile?: string;
   readonly traceJson?: string;
+  readonly timeline?: string;
   readonly reboot: boolean;
   readonly explainFaults?: true;
   readonly symbols?: string[];
@@ -48,6 +49,8 @@ export interface CommonCommand {
   readonly traceFile: string | undefined;
   /** File that gets the events of --trace as JSON, one in a line. */
   readonly traceJson: string | undefined;
+  /** File that gets the timeline of worlds when the machine stops. */
+  readonly timeline: string | undefined;
   /** Leave when the guest asks for a reset, instead of starting it again. */
   readonly noReboot: boolean;
   /** Explain each abort, where --trace writes. */
@@ -68,6 +71,7 @@ export function commonCommand(raw: CommonOptions): CommonCommand {
     trace: raw.trace === undefined ? [] : parseTrace(raw.trace),
     traceFile: raw.traceFile,
     traceJson: raw.traceJson,
+    timeline: raw.timeline,
     noReboot: !raw.reboot,
     explainFaults: raw.explainFaults === true,
     symbols: raw.symbols ?? [],
@@ -90,6 +94,7 @@ export function addRunOptions(command: Command, o: { log: string; save: string; 
     .option("--trace <what>", `events to write, by commas: log (${o.log})${o.kinds}`)
     .option("--trace-file <file>", "where traced events and explanations go (default: standard error)")
     .option("--trace-json <file>", "file that gets the traced events as JSON as well, one in a line")
+    .option("--timeline <file>", "when each PE was in which world: text, or a page when the name ends in .html")
     .option("--explain-faults", "explain each abort and granule protection exception: the tables, the rule, what to do")
     .option("--symbols <file>", "names for traces and explanations: ELF file or System.map, FILE[@OFFSET]; may be repeated", collect)
     .option("--save <file>", `save ${o.save} there when it stops, for rme-emu explain and rme-emu gpt`)

@@ -39,6 +39,7 @@ describe("a machine to run", () => {
       trace: [],
       traceFile: undefined,
       traceJson: undefined,
+      timeline: undefined,
       noReboot: false,
       explainFaults: false,
       symbols: [],
@@ -81,6 +82,7 @@ describe("a machine to run", () => {
       trace: ["log"],
       traceFile: "t.log",
       traceJson: "t.jsonl",
+      timeline: undefined,
     });
   });
 
