@@ -3,7 +3,7 @@
 
 import { describe, expect, test } from "vitest";
 import { Gpi } from "../../src/gpt/format.ts";
-import { Machine, type MachineOptions, MemoryBlockBackend } from "../../src/harness/index.ts";
+import { Machine, type MachineOptions, MemoryBlockBackend, verifyToken } from "../../src/harness/index.ts";
 import { realmSetup } from "../../src/harness/machine.ts";
 import { expectedRim, planRealm } from "../../src/host/index.ts";
 import type { RealmSoftware } from "../../src/machine/realms.ts";
@@ -13,6 +13,26 @@ import { broughtImage } from "../support/rmm-image.ts";
 const MiB = 2 ** 20;
 const HELLO = new URL("../../firmware/realm-hello/realm-hello.img", import.meta.url).pathname;
 const hex = (b: Uint8Array): string => Buffer.from(b).toString("hex");
+const REPORT = "/sys/kernel/config/tsm/report/r";
+
+/** A report that the realm fetches verifies: signed by keys of our EL3 monitor, put together by the RMM. */
+async function attested(machine: Machine): Promise<void> {
+  const ready = "modprobe arm_cca_guest && mount -t configfs none /sys/kernel/config && mkdir -p";
+  expect(await shell(machine, `${ready} ${REPORT}; echo $?`)).toBe("0\n");
+  const challenge = "0123456789abcdef".repeat(4);
+  expect(await shell(machine, `printf %s ${challenge} > ${REPORT}/inblob; cat ${REPORT}/provider`)).toBe("arm_cca_guest\n");
+  const token = Buffer.from(await shell(machine, `base64 ${REPORT}/outblob`), "base64");
+  const { realm, monitor } = machine.board.software as RealmSoftware;
+  const expected = {
+    challenge: new TextEncoder().encode(challenge),
+    rim: expectedRim(realm.config),
+    platformKey: monitor.attestation.platformPublicKey,
+  };
+  const report = verifyToken(token, expected);
+  expect(report.checks.filter((c) => !c.ok)).toEqual([]);
+  expect(report.platform.components.map((c) => c.type)).toEqual(["EL3", "RMM"]);
+}
+
 const image = broughtImage("RME_TF_RMM", "a TF-RMM rmm.img of v0.6 to v0.8 for qemu_virt");
 const newer = broughtImage("RME_TF_RMM_2", "a TF-RMM rmm.img of v0.9 or later for qemu_virt");
 
@@ -70,6 +90,7 @@ describe.skipIf(image === undefined)("TF-RMM, RMM 1.0", () => {
       expect(machine.console.text).toContain("RME: Using RSI version 1.0");
       expect(await shell(machine, "nproc")).toBe(`${smp}\n`);
       expect(await shell(machine, "modprobe virtio_blk; head -c 4 /dev/vda; echo")).toBe("ZZZZ\n");
+      if (board === "virt") await attested(machine);
       machine.console.send("poweroff\n");
       expect(await machine.run()).toEqual({ kind: "poweroff" });
     },
