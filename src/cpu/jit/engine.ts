@@ -22,7 +22,7 @@ export interface Tuning {
   /** Bytes of WebAssembly code kept; more drops all translations. */
   readonly bound: number;
 }
-export const defaultTuning: Tuning = { threshold: 2000, batch: 32, patience: 20, bound: 48 << 20 };
+export const defaultTuning: Tuning = { threshold: 4000, batch: 64, patience: 200, bound: 48 << 20 };
 
 interface Checked {
   readonly region: Region;
@@ -33,6 +33,8 @@ interface Checked {
 }
 interface Translation {
   readonly ip: number;
+  /** Entries of its instructions: first and number. */
+  readonly runs: readonly (readonly [ip: number, count: number])[];
   readonly slot: number;
   readonly bytes: number;
 }
@@ -109,6 +111,12 @@ export class RegionEngine {
     this.hotEntries.push(ip);
   }
 
+  /** Is the instruction at this entry part of a region? */
+  covers(ip: number): boolean {
+    const list = this.translations.get(this.code.at(ip)) ?? [];
+    return list.some((t) => t.runs.some(([first, count]) => ip >= first && ip < first + 8 * count));
+  }
+
   /** Runs the region at `ip` under check. */
   run(st: PeState, ip: number): number {
     const { region, run, page, system } = this.checked.get(ip) as Checked;
@@ -165,7 +173,7 @@ export class RegionEngine {
       const run = instance.exports[String(i)] as Translated;
       const system = region.blocks.some((b) => b.code.some((x) => x.handler === Special.MSR_FAST));
       if (this.checker) this.checked.set(ip, { region, run, page: owner, system });
-      this.install(owner, ip, this.checker ? (this.exports.enterBlock as Translated) : run, each);
+      this.install(owner, ip, this.checker ? (this.exports.enterBlock as Translated) : run, each, region);
     });
     const s = this.statistics;
     s.modules++;
@@ -192,7 +200,7 @@ export class RegionEngine {
     };
   }
 
-  private install(page: CodePage, ip: number, run: Translated, bytes: number): void {
+  private install(page: CodePage, ip: number, run: Translated, bytes: number, region: Region): void {
     const slot = this.takeSlot();
     if (slot === undefined) return;
     this.table.set(slot, run);
@@ -201,7 +209,8 @@ export class RegionEngine {
     this.i32[(PLAIN_HANDLERS >> 2) + slot - handlerCount] = this.i32[ip >> 2] as number;
     this.i32[ip >> 2] = slot;
     const list = this.translations.get(page);
-    const translation = { ip, slot, bytes };
+    const runs = region.blocks.map((b) => [page.offset + 8 * b.index, b.code.length] as const);
+    const translation = { ip, runs, slot, bytes };
     if (list) list.push(translation);
     else this.translations.set(page, [translation]);
     this.kept += bytes;
