@@ -22,7 +22,7 @@ export interface Tuning {
   /** Bytes of WebAssembly code kept; more drops all translations. */
   readonly bound: number;
 }
-export const defaultTuning: Tuning = { threshold: 4000, batch: 64, patience: 200, bound: 48 << 20 };
+export const defaultTuning: Tuning = { threshold: 4000, batch: 64, patience: 60, bound: 48 << 20 };
 
 interface Checked {
   readonly region: Region;
