@@ -8,6 +8,7 @@ import type { RunCommand } from "./args/options.ts";
 import { type FileBlockBackend, openDrives } from "./block-file.ts";
 import { openConsoles } from "./consoles/index.ts";
 import { type LogOutput, openLog } from "./tracing.ts";
+import { explainDifference, watchEngine } from "./engine.ts";
 
 /** Creates the machine, runs it until it ends, and returns the exit code. */
 export async function runMachine(command: RunCommand): Promise<number> {
@@ -35,6 +36,7 @@ async function runLives(command: RunCommand, options: MachineOptions, log: LogOu
   for (const warning of machine.warnings) process.stderr.write(`rme-emu: warning: ${warning}\n`);
   let unwatch = log.watch(machine);
   let quit = false;
+  let measured = watchEngine(command, machine);
   const consoles = await openConsoles(command, () => {
     quit = true;
     machine.stop();
@@ -45,12 +47,16 @@ async function runLives(command: RunCommand, options: MachineOptions, log: LogOu
       const reason = await machine.run();
       unwatch();
       if (command.save !== undefined) saveTo(command.save, machine, command.realm !== undefined);
+      measured();
       if (quit) return 0;
       if (reason.kind !== "reset" || command.noReboot) return exitCode(reason);
       machine = await Machine.create(options);
       unwatch = log.watch(machine);
     }
+      measured = watchEngine(command, machine);
   } finally {
+  } catch (error) {
+    throw explainDifference(error, command);
     consoles.close();
   }
 }
@@ -73,6 +79,7 @@ export async function machineOptions(command: RunCommand, drives: readonly FileB
     smp: command.smp,
     memory: command.memory,
     time: command.time,
+    ...(command.engine === undefined ? {} : { engine: command.engine }),
     drives: drives.map((backend) => ({ backend })),
     ...boot,
     ...firmwareOptions(command),

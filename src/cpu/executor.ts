@@ -11,6 +11,7 @@ import { type Fault, FaultType } from "../mmu/fault.ts";
 import type { Saved } from "../util/stateful.ts";
 import type { Agent } from "./agent.ts";
 import { CodePages } from "./code-pages.ts";
+import type { ExitCounters } from "./counters.ts";
 import { DebugMode } from "./debug.ts";
 import { bitmaskTable, crcTables } from "./emit/tables.ts";
 import { branchAddress } from "./exceptions.ts";
@@ -18,7 +19,7 @@ import { generateInterpreter } from "./interp/generate.ts";
 import type { DecodeContext } from "./interp/predecode.ts";
 import { REGION_LIMIT } from "./jit/blocks.ts";
 import { Checker } from "./jit/check.ts";
-import { RegionEngine } from "./jit/engine.ts";
+import { type JitStatistics, RegionEngine } from "./jit/engine.ts";
 import { JsEngine } from "./jit/js/engine.ts";
 import type { Pe } from "./pe.ts";
 import { SlowPath } from "./slow-path.ts";
@@ -61,6 +62,8 @@ export class Executor {
   readonly engine: RegionEngine | undefined;
   readonly blocks: JsEngine | undefined;
   readonly checker: Checker | undefined;
+  /** Set while a profiler is attached. */
+  counters: ExitCounters | undefined;
   private readonly phys: PhysicalMemory;
   private readonly domain: TlbDomain;
   private readonly slow: SlowPath;
@@ -97,13 +100,19 @@ export class Executor {
         miss: (base: number, kind: number) => this.miss(pe(base), kind),
         commitJs: (base: number, kind: number) => (this.slow.commit(pe(base), kind) ? 1 : 0),
         systemJs: (base: number, op: number, insn: number) => this.system(pe(base), op, insn),
-        decode: (_base: number, ip: number) => (this.code.decode(ip) ? 0 : 1),
+        decode: (_base: number, ip: number) => {
+          this.counters?.count("decode");
+          return this.code.decode(ip) ? 0 : 1;
+        },
         fetch: (base: number) => this.fetch(pe(base)),
         landing: (base: number, ip: number) => this.landing(pe(base), ip),
         probe: (base: number, kind: number) => this.probe(pe(base), kind),
         hot: (base: number, ip: number) => this.hot(pe(base), ip),
         block: (base: number, ip: number) => this.blocks?.run(base, ip) ?? (this.engine as RegionEngine).run(pe(base).st, ip),
-        helper: (base: number, index: number, insn: number) => (helpers[index] as (typeof helpers)[number])(pe(base).st, insn),
+        helper: (base: number, index: number, insn: number) => {
+          this.counters?.count("helper");
+          (helpers[index] as (typeof helpers)[number])(pe(base).st, insn);
+        },
       },
     });
     this.exports = instance.exports as unknown as Exports;
@@ -141,6 +150,23 @@ export class Executor {
   private hot(pe: Pe, ip: number): void {
     this.engine?.hot(ip);
     this.blocks?.hot(ip, pe.st.get(Off.PCBASE) + BigInt(ip >>> 1));
+  }
+
+  /** The predecoded entry of the instruction that the PE executes next; undefined when its page is not in the first-level TLB. */
+  entryOf(pe: Pe): number | undefined {
+    const { st } = pe;
+    const lo = st.lo(Off.PC);
+    const at = st.lo(Off.TLB_X) + ((lo >>> 8) & ((TLB_ENTRIES - 1) << 4)) - st.base;
+    const hit = st.lo(at) === (lo & ~0xfff) >>> 0 && st.hi(at) === st.hi(Off.PC);
+    return hit ? st.lo(at + 8) + (lo & 0xffc) * 2 : undefined;
+  }
+  /** Is the instruction at this entry part of a translation? */
+  isTranslated(ip: number): boolean {
+    return (this.engine ?? this.blocks)?.covers(ip) ?? false;
+  }
+  /** What the translator has done; undefined without one. */
+  get translations(): JitStatistics | undefined {
+    return (this.engine ?? this.blocks)?.statistics;
   }
 
   /** Instructions retired in the slice that is under way; exact inside helpers, devices and agents. */
@@ -244,11 +270,13 @@ export class Executor {
 
   // ---- imports -----------------------------------------------------------------------------------------------------
   private miss(pe: Pe, kind: number): number {
+    this.counters?.count("data access");
     const host = this.slow.access(pe, kind);
     this.checker?.touched(pe.st, kind, host);
     return host;
   }
   private probe(pe: Pe, kind: number): number {
+    if (this.counters) this.counters.refills++;
     const host = this.slow.probe(pe, kind, this.domain.allowWrite);
     this.checker?.touched(pe.st, kind, host);
     return host;
@@ -256,6 +284,7 @@ export class Executor {
 
   private system(pe: Pe, op: number, insn: number): number {
     const { st } = pe;
+    this.counters?.system(op);
     // The fast forms replaced the instruction word by their operand.
     const word = op === SysOp.MRS || op === SysOp.MSR ? this.code.word(st.lo(Off.IP)) : insn;
     if (pe.system(op, word) === 0) {
@@ -274,6 +303,7 @@ export class Executor {
 
   /** The fetch TLB missed at Off.PC. 0: try again (filled, or an exception was taken). */
   private fetch(pe: Pe): number {
+    this.counters?.count("instruction fetch");
     const { st, mmu } = pe;
     if (residentAgent(pe) !== undefined) {
       // An exception return has led to a level that runs no code.

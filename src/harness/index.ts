@@ -1,11 +1,14 @@
 // The public API: create a machine, run it, talk to its consoles, look inside.
 
+export { EngineDifference } from "../cpu/jit/check.ts";
 export { type BlockBackend, MemoryBlockBackend } from "../devices/virtio/index.ts";
 export { type GptArea, type GptDescription, printGpt } from "../gpt/index.ts";
 export type { Question } from "../teach/explain.ts";
 export { type ExplainerOptions, FaultExplainer } from "../teach/explainer.ts";
 export { explanationPage } from "../teach/html.ts";
 export type { Explanation } from "../teach/model.ts";
+export { cpuProfile, profileText } from "../teach/profile-report.ts";
+export type { Profile } from "../teach/profiler.ts";
 export { Symbols } from "../teach/symbols.ts";
 export { explanationText } from "../teach/text.ts";
 export type { Timeline } from "../teach/timeline.ts";
@@ -25,6 +28,8 @@ export { Console, type OutputListener, type WaitOptions, type Writer } from "./c
 export type { Try, TryKind } from "./host-tries.ts";
 export type { EnterOptions, HostedRealm, HostedRealmOptions, RealmContent, RealmExit } from "./hosted-realm.ts";
 export {
+  type Engine,
+  engines,
   type FwCfgEntry,
   type LoaderEntry,
   Machine,

@@ -18,6 +18,7 @@ import type { Question } from "../teach/explain.ts";
 import { type ExplainerOptions, explain, FaultExplainer } from "../teach/explainer.ts";
 import { gptOf } from "../teach/gpt-map.ts";
 import type { Explanation } from "../teach/model.ts";
+import { type Profile, Profiler } from "../teach/profiler.ts";
 import { type Timeline, WorldRecorder } from "../teach/timeline.ts";
 import { attachTracer } from "../teach/tracing.ts";
 import { type TraceEvent, type TraceKind, Tracer } from "../trace/events.ts";
@@ -146,11 +147,14 @@ function fits(o: MachineOptions): string[] {
   return [];
 }
 
-const ENGINES: readonly string[] = ["interp", "wasm", "js", "check", "check-js"] satisfies Engine[];
+export type { Engine };
+/** What can execute hot code. */
+export const engines = ["interp", "wasm", "js", "check", "check-js"] as const satisfies Engine[];
 function defaultEngine(): Engine {
   const name = process.env.RME_ENGINE ?? "interp";
-  if (!ENGINES.includes(name)) throw usageError("bad-engine", `RME_ENGINE takes ${ENGINES.join(", ")}, not ${name}`);
-  return name as Engine;
+  const engine = engines.find((e) => e === name);
+  if (!engine) throw usageError("bad-engine", `RME_ENGINE takes ${engines.join(", ")}, not ${name}`);
+  return engine;
 }
 
 /** Why `run` returned. */
@@ -421,6 +425,18 @@ export class Machine extends Inspector {
    * The whole state of the machine, compressed. A machine restored from it continues identically. `view`: registers and memory only,
    * for `rme-emu explain` and `rme-emu gpt`; also a machine with a realm, which cannot be restored, can be saved so.
    */
+  /** Measures from now on where time goes. The function that is returned ends it. `symbol`: "name+0x10" for an address. */
+  profile(symbol: (address: bigint) => string | undefined = () => undefined): () => Profile {
+    const profiler = new Profiler(this.board, (address) => symbol(address)?.replace(/\+0x[0-9a-f]+$/, ""));
+    return () => profiler.finish();
+  }
+  /** Calls `listener` with a name and the JavaScript source of each block that is translated from now on (engine "js"). */
+  onTranslation(listener: (name: string, source: string) => void): void {
+    const { blocks } = this.board.executor;
+    if (!blocks) throw usageError("no-blocks", 'only the engine "js" translates to JavaScript');
+    blocks.dump = listener;
+  }
+
   save({ view = false }: { view?: boolean } = {}): Uint8Array {
     return writeSnapshot({ state: this.board.save(view), ram: this.board.ram() });
   }

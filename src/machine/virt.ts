@@ -143,6 +143,8 @@ export class VirtMachine {
   private readonly secureGpio: Pl061Gpio;
   private readonly fwCfg: FwCfg;
   private readonly virtio: VirtioMmio[] = [];
+  /** Is shown each piece of a run: the PE, instructions retired, host milliseconds. Turns are cut into pieces of `period` instructions. */
+  sampler: { readonly period: number; sample(pe: Pe, instructions: number, ms: number): void } | undefined;
   private readonly entropy: SeededEntropy;
   private readonly timed: TimedDevice[];
   private boot: Boot | undefined;
@@ -472,7 +474,9 @@ export class VirtMachine {
         this.clock.skipTo(deadline);
         continue;
       }
-      const count = exact ? Math.min(this.turnLeft, target - this.retired) : this.turnLeft;
+      const { sampler } = this;
+      const piece = Math.min(this.turnLeft, sampler?.period ?? Infinity);
+      const count = exact ? Math.min(piece, target - this.retired) : piece;
       this.clock.start();
       const n = this.executor.slice(this.pe(this.turnPe), count, fresh);
       this.clock.retired(n);
@@ -493,7 +497,9 @@ export class VirtMachine {
       pe.timers.update();
       pe.pmu.update();
       if (pe.st.lo(Off.HALT) === 1) pe.wakeFromHalt();
+      const start = sampler ? performance.now() : 0;
       if (pe.st.lo(Off.HALT) !== 0) continue;
+      sampler?.sample(this.pe(this.turnPe), n, performance.now() - start);
       const until = this.deadline() - this.clock.now();
       this.turnPe = index;
       this.turnLeft = Math.max(1, Math.min(this.quantum, until, pe.pmu.nextOverflow() ?? Infinity));

@@ -1,6 +1,7 @@
 // What the command lines of `rme-emu` and `rme-emu realm` have in common.
 
 import { type Command, CommanderError } from "commander";
+import { type Engine, engines } from "../../harness/index.ts";
 import { traceKinds } from "../../trace/events.ts";
 import { usageError } from "../../util/errors.ts";
 
@@ -35,6 +36,9 @@ export interface CommonOptions {
   readonly explainFaults?: true;
   readonly symbols?: string[];
   readonly save?: string;
+  readonly engine?: string;
+  readonly dumpJs?: string;
+  readonly profile?: string;
 }
 
 /** What a command that runs a machine takes from them as they are. */
@@ -59,6 +63,12 @@ export interface CommonCommand {
   readonly symbols: readonly string[];
   /** File that gets the state of the machine when it stops. */
   readonly save: string | undefined;
+  /** What executes hot code; undefined: the machine's default. */
+  readonly engine: Engine | undefined;
+  /** Directory that gets the JavaScript of translated blocks. */
+  readonly dumpJs: string | undefined;
+  /** Name, without its ending, of the files that get a profile. */
+  readonly profile: string | undefined;
 }
 
 export function commonCommand(raw: CommonOptions): CommonCommand {
@@ -76,7 +86,18 @@ export function commonCommand(raw: CommonOptions): CommonCommand {
     explainFaults: raw.explainFaults === true,
     symbols: raw.symbols ?? [],
     save: raw.save,
+    engine: raw.engine === undefined ? undefined : parseEngine(raw.engine),
+    dumpJs: raw.dumpJs,
+    profile: raw.profile,
   };
+}
+
+const ENGINES_HELP = "interp, wasm (WebAssembly regions), js (JavaScript blocks), check or check-js (compares with interp)";
+
+function parseEngine(text: string): Engine {
+  const engine = engines.find((name) => name === text);
+  if (engine) return engine;
+  throw usageError("bad-engine", `--engine: unknown engine "${text}" (known: ${engines.join(", ")})`);
 }
 
 /** Of options that may be repeated. */
@@ -98,6 +119,9 @@ export function addRunOptions(command: Command, o: { log: string; save: string; 
     .option("--explain-faults", "explain each abort and granule protection exception: the tables, the rule, what to do")
     .option("--symbols <file>", "names for traces and explanations: ELF file or System.map, FILE[@OFFSET]; may be repeated", collect)
     .option("--save <file>", `save ${o.save} there when it stops, for rme-emu explain and rme-emu gpt`)
+    .option("--engine <name>", `what executes hot code: ${ENGINES_HELP}`)
+    .option("--dump-js <dir>", "with --engine js: write the JavaScript of each translated block there")
+    .option("--profile <name>", "write where time goes to NAME.txt, and to NAME.cpuprofile for speedscope and Chrome; see --symbols")
     .option("--no-reboot", "end when the guest asks for a reset");
 }
 

@@ -94,6 +94,10 @@ export class JsEngine {
     }
   }
 
+  /** Is the instruction at this entry part of a block? */
+  covers(ip: number): boolean {
+    return (this.translations.get(this.code.at(ip)) ?? []).some((t) => ip >= t.ip && ip < t.ip + 8 * t.block.size);
+  }
   private checked(pe: number, ip: number, block: BlockFunction): number {
     const index = (pe - PE_BASE) / PE_STRIDE;
     const st = this.states[index] ?? new PeState(this.memory, index);
