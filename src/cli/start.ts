@@ -35,8 +35,8 @@ async function runLives(command: RunCommand, options: MachineOptions, log: LogOu
   let machine = await Machine.create(options);
   for (const warning of machine.warnings) process.stderr.write(`rme-emu: warning: ${warning}\n`);
   let unwatch = log.watch(machine);
-  let quit = false;
   let measured = watchEngine(command, machine);
+  let quit = false;
   const consoles = await openConsoles(command, () => {
     quit = true;
     machine.stop();
@@ -46,17 +46,17 @@ async function runLives(command: RunCommand, options: MachineOptions, log: LogOu
       consoles.attach(machine);
       const reason = await machine.run();
       unwatch();
-      if (command.save !== undefined) saveTo(command.save, machine, command.realm !== undefined);
       measured();
+      if (command.save !== undefined) saveTo(command.save, machine, command.realm !== undefined);
       if (quit) return 0;
       if (reason.kind !== "reset" || command.noReboot) return exitCode(reason);
       machine = await Machine.create(options);
       unwatch = log.watch(machine);
-    }
       measured = watchEngine(command, machine);
-  } finally {
+    }
   } catch (error) {
     throw explainDifference(error, command);
+  } finally {
     consoles.close();
   }
 }
