@@ -421,10 +421,6 @@ export class Machine extends Inspector {
     return attachTracer(this.board, new Tracer(kinds, listener));
   }
 
-  /**
-   * The whole state of the machine, compressed. A machine restored from it continues identically. `view`: registers and memory only,
-   * for `rme-emu explain` and `rme-emu gpt`; also a machine with a realm, which cannot be restored, can be saved so.
-   */
   /** Measures from now on where time goes. The function that is returned ends it. `symbol`: "name+0x10" for an address. */
   profile(symbol: (address: bigint) => string | undefined = () => undefined): () => Profile {
     const profiler = new Profiler(this.board, (address) => symbol(address)?.replace(/\+0x[0-9a-f]+$/, ""));
@@ -437,6 +433,10 @@ export class Machine extends Inspector {
     blocks.dump = listener;
   }
 
+  /**
+   * The whole state of the machine, compressed. A machine restored from it continues identically. `view`: registers and memory only,
+   * for `rme-emu explain` and `rme-emu gpt`; also a machine with a realm, which cannot be restored, can be saved so.
+   */
   save({ view = false }: { view?: boolean } = {}): Uint8Array {
     return writeSnapshot({ state: this.board.save(view), ram: this.board.ram() });
   }

@@ -136,6 +136,8 @@ export class VirtMachine {
   readonly host: HostSide | undefined;
   /** Set when the machine has stopped by itself. */
   end: End | undefined;
+  /** Is shown each piece of a run: the PE, instructions retired, host milliseconds. Turns are cut into pieces of `period` instructions. */
+  sampler: { readonly period: number; sample(pe: Pe, instructions: number, ms: number): void } | undefined;
   /** Instructions retired by all PEs since power-on. */
   retired = 0;
   private readonly rtc: Pl031Rtc;
@@ -143,8 +145,6 @@ export class VirtMachine {
   private readonly secureGpio: Pl061Gpio;
   private readonly fwCfg: FwCfg;
   private readonly virtio: VirtioMmio[] = [];
-  /** Is shown each piece of a run: the PE, instructions retired, host milliseconds. Turns are cut into pieces of `period` instructions. */
-  sampler: { readonly period: number; sample(pe: Pe, instructions: number, ms: number): void } | undefined;
   private readonly entropy: SeededEntropy;
   private readonly timed: TimedDevice[];
   private boot: Boot | undefined;
@@ -478,7 +478,9 @@ export class VirtMachine {
       const piece = Math.min(this.turnLeft, sampler?.period ?? Infinity);
       const count = exact ? Math.min(piece, target - this.retired) : piece;
       this.clock.start();
+      const start = sampler ? performance.now() : 0;
       const n = this.executor.slice(this.pe(this.turnPe), count, fresh);
+      sampler?.sample(this.pe(this.turnPe), n, performance.now() - start);
       this.clock.retired(n);
       this.retired += n;
       this.turnLeft = n < count ? 0 : this.turnLeft - n;
@@ -497,9 +499,7 @@ export class VirtMachine {
       pe.timers.update();
       pe.pmu.update();
       if (pe.st.lo(Off.HALT) === 1) pe.wakeFromHalt();
-      const start = sampler ? performance.now() : 0;
       if (pe.st.lo(Off.HALT) !== 0) continue;
-      sampler?.sample(this.pe(this.turnPe), n, performance.now() - start);
       const until = this.deadline() - this.clock.now();
       this.turnPe = index;
       this.turnLeft = Math.max(1, Math.min(this.quantum, until, pe.pmu.nextOverflow() ?? Infinity));
