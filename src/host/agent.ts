@@ -28,6 +28,12 @@ const RESULTS = 8;
 /** Calls made in one turn of `execute`. What they cost in host time bounds how long the emulator is away from its event loop. */
 const CALLS_PER_TURN = 64;
 
+/** Told of the calls of the host, so that one that never returns is found. */
+export interface CallObserver {
+  atHost(pe: Pe): void;
+  calls(pe: Pe, fid: number): void;
+}
+
 interface Thread {
   readonly task: HostTask;
   /** An SMC is under way: x0 to x7 are its answer when the PE is back. */
@@ -40,10 +46,12 @@ const atHost = (pe: Pe): boolean => pe.st.lo(Off.EL) === 2 && pe.security === Se
 export class HostAgent implements Agent, Stateful {
   readonly el = 2;
   private readonly program: HostProgram;
+  private readonly watch: CallObserver | undefined;
   private readonly threads = new Map<number, Thread>();
 
-  constructor(program: HostProgram) {
+  constructor(program: HostProgram, watch?: CallObserver) {
     this.program = program;
+    this.watch = watch;
   }
 
   /** Goes on with the coroutine of `pe`, which is at Non-secure EL2; starts it on the PE's first visit. */
@@ -59,6 +67,7 @@ export class HostAgent implements Agent, Stateful {
   private step(pe: Pe, thread: Thread): void {
     const answer = thread.calling ? Array.from({ length: RESULTS }, (_, n) => pe.st.x(n)) : [];
     thread.calling = false;
+    this.watch?.atHost(pe);
     const next = thread.task.next(answer);
     if (next.done || next.value === "wait") {
       pe.startWait(false, undefined);
@@ -67,6 +76,7 @@ export class HostAgent implements Agent, Stateful {
     for (const [n, value] of next.value.entries()) pe.st.setX(n, BigInt.asUintN(64, value));
     pe.st.pc = HOST_PC;
     thread.calling = true;
+    this.watch?.calls(pe, Number(BigInt.asUintN(32, next.value[0] ?? 0n)));
     pe.system(SysOp.SMC, SMC);
   }
 

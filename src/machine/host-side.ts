@@ -9,6 +9,7 @@ import type { TimedDevice } from "../devices/timed.ts";
 import type { BlockBackend, SeededEntropy } from "../devices/virtio/index.ts";
 import { HostAgent } from "../host/agent.ts";
 import { GuestBoard } from "../host/board.ts";
+import { CallWatch } from "../host/call-watch.ts";
 import { HostGic } from "../host/host-gic.ts";
 import { HostMemory, type MemoryRange } from "../host/memory.ts";
 import { HostRealm, type RealmConfig } from "../host/realm.ts";
@@ -84,13 +85,19 @@ export class HostSide implements Stateful {
       changed: (rec) => this.vmm?.changed(rec),
       log,
     });
-    this.timed = this.board.timed;
+    const watch = new CallWatch({
+      pes,
+      clock: m.clock,
+      retired: () => m.retired,
+      stop: (reason) => pes[0]?.hooks.requestStop(reason),
+    });
+    this.timed = [...this.board.timed, watch];
     this.realm = new HostRealm(this.rmi, this.memory, shared, o.realm);
     const gic = new HostGic(this.memory, { distributor: virtMap.gicDistributor.base, redistributors: virtMap.gicRedistributor.base });
     const { rmi, memory, realm, board } = this;
     this.vmm = new Vmm({ rmi, memory, gic, realm, board, entry, teardown: o.teardown, log });
     if (config.say) hostLog(rmi, (line) => config.say?.("host", line));
-    this.host = new HostAgent((pe) => this.vmm.program(pe));
+    this.host = new HostAgent((pe) => this.vmm.program(pe), watch);
     for (const pe of pes) pe.setAgent(2, Security.NonSecure, this.host);
   }
 
