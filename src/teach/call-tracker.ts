@@ -56,6 +56,8 @@ export class CallTracker {
     const pc = BigInt.asUintN(64, st.get(ELR[e.target] as number) - BigInt(e.next));
     const number = this.count++;
     if (!call.handsBack) this.remember(contextOf(pe, from), { call, number, pc, args });
+    const about =
+      names.length === 1 && names[0] === "fid" ? describeCall(Number((args[0] ?? 0n) & 0xffff_ffffn), this.rmiMajor) : undefined;
     return {
       kind: call.kind,
       phase: "call",
@@ -66,6 +68,7 @@ export class CallTracker {
       from,
       pc,
       args: pair(names, args),
+      ...(about?.args === undefined ? {} : { about: about.name }),
     };
   }
 

@@ -65,6 +65,8 @@ export interface CallEvent extends Stamp {
   /** Address of the SMC or HVC. */
   readonly pc: bigint;
   readonly args: readonly NamedValue[];
+  /** Name of the call that an argument `fid` is the identifier of (PSCI_FEATURES and the like). */
+  readonly about?: string;
 }
 
 /** The caller goes on after its SMC or HVC. */

@@ -15,7 +15,7 @@ const place = (p: Place): string => `${securityName[p.security]} EL${p.el}`;
 const values = (list: readonly NamedValue[], separator: string): string => list.map(([n, v]) => `${n}=${hex(v)}`).join(separator);
 const head = (e: TraceEvent): string => `${String(e.at).padStart(12)} PE${e.pe} ${e.kind.padEnd(5)}`;
 
-const calling = (e: CallEvent): string => `${e.name}(${values(e.args, ", ")})`;
+const calling = (e: CallEvent): string => `${e.name}(${values(e.args, ", ")}${e.about === undefined ? "" : ` ${e.about}`})`;
 const answering = (e: AnswerEvent): string =>
   `= ${[e.code, values(e.results, " "), e.detail === undefined ? "" : `[${e.detail}]`].filter((s) => s !== "").join(" ")}`;
 

@@ -216,11 +216,13 @@ describe("the journal of table writers", () => {
 
 describe("trace events", () => {
   it("tell calls by name, with caller and arguments", async () => {
-    const machine = await at2([...mov(0, 0x8400_0000), ...mov(1, 7), SMC, ...mov(1, 0x900_0000), ...mov(2, 0x21), str32(2, 1)]);
+    const ask = [...mov(0, 0x8400_000a), ...mov(1, 0xc400_0003), SMC];
+    const machine = await at2([...mov(0, 0x8400_0000), ...mov(1, 7), SMC, ...ask, ...mov(1, 0x900_0000), ...mov(2, 0x21), str32(2, 1)]);
     const lines: string[] = [];
     machine.trace(["smc", "exc", "eret"], (e) => lines.push(traceLine(e)));
     await machine.runInstructions(500);
     expect(lines.some((l) => /smc {3}PSCI_VERSION\(\) {3}SMC from Non-secure EL2 PC=0x[0-9a-f]+$/.test(l))).toBe(true);
+    expect(lines.some((l) => l.includes("PSCI_FEATURES(fid=0xc4000003 PSCI_CPU_ON)"))).toBe(true);
     expect(lines.some((l) => /smc {3}<- PSCI_VERSION = 0x10001 {3}to Non-secure EL2$/.test(l))).toBe(true);
     expect(lines.some((l) => /exc {3}SMC: Non-secure EL2 -> Secure EL3 /.test(l))).toBe(true);
     expect(lines.some((l) => /eret {2}Secure EL3 -> Non-secure EL2/.test(l))).toBe(true);

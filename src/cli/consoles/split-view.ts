@@ -32,10 +32,17 @@ interface Pane {
   rect: Rect | undefined;
   /** Lines scrolled back. */
   back: number;
+  /** Output that its terminal has not got yet, and the bytes in it. */
+  pending: Uint8Array[];
+  pendingBytes: number;
+  /** Its terminal is working on output. */
+  busy: boolean;
 }
 
 const FRAME_MS = 33;
 const SCROLLBACK = 5000;
+/** Output that waits to be drawn; of a guest that writes faster than that, the oldest is lost. */
+const MAX_PENDING = 2 ** 20;
 /** Panes need this many columns to stand side by side. */
 const SIDE_BY_SIDE = 60;
 const ESC = "\x1b";
@@ -80,7 +87,7 @@ export class SplitView {
     this.panes = o.panes.map(({ title, onReply }) => {
       const terminal = new xterm.Terminal({ allowProposedApi: true, scrollback: SCROLLBACK, cols: 80, rows: 24 });
       terminal.onData((text) => onReply(new TextEncoder().encode(text)));
-      return { title, terminal, rect: undefined, back: 0 };
+      return { title, terminal, rect: undefined, back: 0, pending: [], pendingBytes: 0, busy: false };
     });
   }
 
@@ -110,12 +117,30 @@ export class SplitView {
       .split("\n")
       .slice(-10)
       .map((line) => `${line}\r\n`)
-      .join("");
+      .join("")
+      .concat(new TextDecoder().decode(Buffer.concat(pane.pending)));
   }
 
   /** A guest wrote to pane `n`. */
   output(n: number, bytes: Uint8Array): void {
-    this.panes[n]?.terminal.write(bytes, () => this.later());
+    const pane = this.panes[n];
+    if (pane === undefined) return;
+    pane.pending.push(bytes);
+    pane.pendingBytes += bytes.length;
+    while (pane.pendingBytes > MAX_PENDING) pane.pendingBytes -= pane.pending.shift()?.length ?? 0;
+    this.later();
+  }
+  /** Gives a pane's terminal what was written since it was given something last. */
+  private feed(pane: Pane): void {
+    if (pane.busy || pane.pending.length === 0) return;
+    const bytes = Buffer.concat(pane.pending);
+    pane.pending = [];
+    pane.pendingBytes = 0;
+    pane.busy = true;
+    pane.terminal.write(bytes, () => {
+      pane.busy = false;
+      this.later();
+    });
   }
   /** A key after Ctrl-A. */
   key(key: string): void {
@@ -148,7 +173,11 @@ export class SplitView {
   }
 
   private later(): void {
-    this.timer ??= setTimeout(() => this.draw(), FRAME_MS);
+    if (!this.opened) return;
+    this.timer ??= setTimeout(() => {
+      for (const pane of this.panes) this.feed(pane);
+      this.draw();
+    }, FRAME_MS);
   }
   private draw(): void {
     clearTimeout(this.timer);

@@ -43,7 +43,7 @@ function screen() {
   const view = new SplitView({ panes, write: (text) => terminal.write(text), size: () => size });
   view.open();
   const rows = async (): Promise<string[]> => {
-    await new Promise((done) => setTimeout(done, 100));
+    await new Promise((done) => setTimeout(done, 250));
     await new Promise<void>((done) => terminal.write("", done));
     const { active } = terminal.buffer;
     return Array.from(
@@ -99,5 +99,25 @@ test("keys: focus, one pane alone, scrolling back, another size", async () => {
   view.key("z");
   const narrow = await rows();
   expect(["Host", "Realm", "Firmware", "Secure"].map((title) => narrow.findIndex((l) => l.includes(` ${title}`)))).toEqual([0, 5, 10, 15]);
+  view.close();
+});
+
+test("what was written last is seen when the screen is given back", () => {
+  const terminal: string[] = [];
+  const panes = [{ title: "Host", onReply: () => {} }];
+  const view = new SplitView({ panes, write: (text) => terminal.push(text), size: () => ({ columns: 80, rows: 20 }) });
+  view.open();
+  view.output(0, line("reboot: Power down"));
+  view.close();
+  expect(terminal.at(-1)).toMatch(/\x1b\[\?1049l[\s\S]*reboot: Power down\r\n$/);
+});
+
+test("a guest that writes without end costs bounded memory, and its last lines are shown", async () => {
+  const { view, rows } = screen();
+  const chunk = new TextEncoder().encode("x".repeat(60).concat("\r\n").repeat(1000));
+  for (let n = 0; n < 200; n++) view.output(0, chunk);
+  view.output(0, line("the end"));
+  for (let n = 0; n < 20 && !(await rows()).some((l) => l.startsWith("the end")); n++);
+  expect((await rows())[8]).toMatch(/^the end/);
   view.close();
 });
