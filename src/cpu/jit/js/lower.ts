@@ -103,7 +103,9 @@ export class Lowering extends Values {
     const single = kind & (Kind.EXCLUSIVE | Kind.ATOMIC);
     const pair = (kind & Kind.PAIR) !== 0;
     const element = kind & Kind.ZVA ? 64 : (1 << (kind & Kind.LG)) << (pair && single ? 1 : 0);
-    const [lo, hi] = [this.named(this.lo(va)), this.named(this.hi(va))];
+    // The high half names the low one when it needs its carry.
+    const hi = this.named(this.hi(va));
+    const lo = this.named(this.lo(va));
     const last = pair && !single ? `(${lo} + ${element})` : lo;
     const m = this.fresh("m");
     this.lines.push(`let ${m} = ${word(table)} + (${lo} >>> 8 & ${(TLB_ENTRIES - 1) << 4}) >>> 2;`);

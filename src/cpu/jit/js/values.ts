@@ -30,8 +30,18 @@ export function bare(e: string): string {
   return e.slice(1, -1);
 }
 const unsigned = (e: string) => (isLiteral(e) ? `${Number(e) >>> 0}` : `(${e} >>> 0)`);
+/** Names of the words of the PE block that are not registers. */
+const stateNames = new Map<number, string>(
+  Object.entries(Off)
+    .filter(([, off]) => off >= Off.PC && (off < Off.V || (off >= Off.FPCR && off < Off.SYSREGS)))
+    .map(([name, off]) => [off, name]),
+);
 /** Word of the PE block. */
-export const word = (off: number) => `I[p + ${off >> 2}]`;
+export function word(off: number): string {
+  const name = stateNames.get(off);
+  return name === undefined ? `I[p + ${off >> 2}]` : `I[p + ${off >> 2} /* ${name} */]`;
+}
+const plus = (...terms: string[]): string => terms.filter((t) => t !== "0").join(" + ") || "0";
 
 export const registerName = (r: number) => (r === 32 ? "sp" : `x${r}`);
 
@@ -304,9 +314,9 @@ export class Values {
       case 0xc3:
         return `(${this.loName(n)} >> 31)`;
       case 0x7c:
-        return `(${this.hi(a)} + ${this.hi(b)} + (${unsigned(this.loName(n))} < ${unsigned(this.addend(a, b))} ? 1 : 0) | 0)`;
+        return `(${plus(this.hi(a), this.hi(b), `(${unsigned(this.loName(n))} < ${unsigned(this.addend(a, b))} ? 1 : 0)`)} | 0)`;
       case 0x7d:
-        return `(${this.hi(a)} - ${this.hi(b)} - (${unsigned(this.loName(a))} < ${unsigned(this.loName(b))} ? 1 : 0) | 0)`;
+        return `(${this.hi(a)} - ${this.hi(b) === "0" ? "" : `${this.hi(b)} - `}(${unsigned(this.loName(a))} < ${unsigned(this.loName(b))} ? 1 : 0) | 0)`;
       case 0x7e:
         return this.productHigh(a, b);
       case 0x7f:

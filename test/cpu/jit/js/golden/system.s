@@ -1,0 +1,1 @@
+d53b4200  mrs x0, nzcv
