@@ -62,6 +62,9 @@ function checkFeatures(c: RealmConfig, f: RmmFeatures): void {
   }
 }
 
+/** Version as RMI encodes it: major in 30:16, minor in 15:0. */
+const versionName = (v: bigint | number): string => `${(Number(v) >> 16) & 0x7fff}.${Number(v) & 0xffff}`;
+
 export class HostRealm {
   readonly config: RealmConfig;
   /** PAs of the Realm Descriptor and of the RECs. */
@@ -116,7 +119,7 @@ export class HostRealm {
   /** From nothing to an ACTIVE realm. */
   *create(): HostTask {
     const { config } = this;
-    yield* this.rmi.must("VERSION", ABI_VERSION);
+    yield* this.agreeOnVersion();
     this.features = decodeFeatures((yield* this.rmi.must("FEATURES", 0)).results[0] ?? 0n);
     checkFeatures(config, this.features);
     yield* this.createRd();
@@ -124,6 +127,18 @@ export class HostRealm {
     for (const region of config.image.regions) yield* this.populate(region.ipa, region.content);
     for (let n = 0; n < config.pes; n++) yield* this.createRec(n);
     yield* this.rmi.must("REALM_ACTIVATE", this.rd);
+  }
+
+  /** This host speaks RMI 1.0. */
+  private *agreeOnVersion(): HostTask {
+    const answer = yield* this.rmi.call("VERSION", ABI_VERSION);
+    const [lower = 0n, higher = 0n] = answer.results;
+    if (answer.status === RmiStatus.ERROR_INPUT)
+      throw new EmuError(
+        "rmi-version",
+        `the RMM speaks RMI ${versionName(lower)} to ${versionName(higher)}, the built-in host ${versionName(ABI_VERSION)}`,
+      );
+    if (!answer.ok) throw rmiFailed("VERSION", [ABI_VERSION], answer);
   }
 
   private *createRd(): HostTask {

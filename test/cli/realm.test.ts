@@ -15,6 +15,12 @@ test("our options", () => {
   expect(c.realm).toEqual({ board: "kvmtool", measurementAlgorithm: "sha512", pmuCounters: 4, teardown: true });
 });
 
+test("whose EL3 and RMM", () => {
+  expect(parse("--rmm rmm.img").realm?.rmm).toBe("rmm.img");
+  expect(parse("--bios flash.bin").firmware?.bios).toBe("flash.bin");
+  expect(parse("-bios flash.bin").firmware?.bios).toBe("flash.bin");
+});
+
 test("QEMU's", () => {
   const rpv = Buffer.alloc(64, 7);
   const c = parse(

@@ -10,6 +10,7 @@ import { broughtImage } from "../support/rmm-image.ts";
 
 const flash = broughtImage("RME_TF_FLASH_2", "a flash image of TF-A for qemu with RME and a TF-RMM of v0.9 or later");
 
+const HELLO = new URL("../../firmware/realm-hello/realm-hello.img", import.meta.url).pathname;
 const GRANULE = 4096;
 /** Non-secure memory, far from what firmware uses. */
 const FIRST = 0x5000_0000;
@@ -81,4 +82,12 @@ test.skipIf(flash === undefined)("TF-RMM, RMI 2.0: version, features, granules",
   const [status, register0 = 0n] = seen["features"] as bigint[];
   expect(status).toBe(0n);
   expect(Number(register0 & 0xffn)).toBeGreaterThanOrEqual(40); // S2SZ
+});
+
+test.skipIf(flash === undefined)("our host, which speaks RMI 1.0, says that it does not fit", async () => {
+  const machine = await Machine.create({ bios: flash as string, kernel: HELLO, memory: 32 << 20, realm: {} });
+  await expect(machine.run()).rejects.toMatchObject({
+    code: "rmi-version",
+    message: expect.stringMatching(/RMI 2\.0 to 2\.\d, the built-in host 1\.0$/),
+  });
 });
