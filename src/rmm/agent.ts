@@ -56,6 +56,7 @@ const SVE_HINT = 0x1_0000;
 
 /** A call that a realm makes by SMC. */
 interface RealmCall {
+  fid: number;
   name: string;
   command: Command<RsiName> | undefined;
   args: readonly bigint[];
@@ -178,15 +179,18 @@ export class RmmAgent implements Agent, Stateful {
     const fid = (r.st.lo(Off.X) & ~SVE_HINT) >>> 0;
     const command = rsiByFid.get(fid);
     const name = command === undefined ? (isPsciId(fid) ? `PSCI_${fid.toString(16)}` : `SMC_${fid.toString(16)}`) : `RSI_${command.name}`;
-    return { name, command, args: Array.from({ length: command?.args.length ?? 3 }, (_, i) => r.st.x(i + 1)) };
+    return { fid, name, command, args: Array.from({ length: command?.args.length ?? 3 }, (_, i) => r.st.x(i + 1)) };
   }
-  private reportCall(r: Run, { name, command, args }: RealmCall): void {
+  private reportCall(r: Run, { fid, name, command, args }: RealmCall): void {
     const results = Array.from({ length: 5 }, (_, i) => r.st.x(i));
     this.tell({ kind: "rsi", pe: r.pe.index, rec: r.recPa, name, args, results });
-    const failed = results[0] !== 0n;
+    // The host answers it: x0 is still the function identifier.
+    const waits = results[0] === BigInt(fid);
+    const failed = results[0] !== 0n && !waits;
     if (command !== undefined && !command.logCall && !(command.logError && failed)) return;
     const words = args.map((v) => ` ${v.toString(16)}`).join("");
-    const code = command === undefined ? `${(results[0] as bigint).toString(16)}` : rsiCodeName(results[0] as bigint);
+    const plain = `${(results[0] as bigint).toString(16)}`;
+    const code = waits ? "to the host" : command === undefined ? plain : rsiCodeName(results[0] as bigint);
     this.options.log?.(`${command === undefined ? name : `SMC_${name}`.padEnd(29)}${words} > ${code}`);
   }
 
