@@ -100,6 +100,8 @@ export const Off = {
   ZVA: 0x430,
   /** Flags of the fetch TLB entry of the current page: bit 0 = guarded page (GP). */
   GUARDED: 0x434,
+  /** Instructions that are kept from BUDGET while a region runs near the end of a slice: `remaining` is both together. */
+  RESERVE: 0x438,
   /** System registers, 8 bytes each, in the order of registers/encodings.ts (see slot). */
   SYSREGS: 0x1000,
   /** For each Exception level: which storage slot MRS and MSR reach directly; see cpu/sysreg-map.ts. */

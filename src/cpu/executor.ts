@@ -175,7 +175,7 @@ export class Executor {
   }
   /** The part of it that the present call of generated code has retired. */
   private get entered(): number {
-    return this.current ? this.budget - (this.current.st.lo(Off.BUDGET) | 0) : 0;
+    return this.current ? this.budget - remaining(this.current.st) : 0;
   }
   /** The PE whose instruction is being executed; undefined between slices. */
   get running(): Pe | undefined {
@@ -264,8 +264,9 @@ export class Executor {
   }
   /** Makes jump() exit; the remaining budget is kept aside. The caller of this helper retires one instruction. */
   private leave(pe: Pe): void {
-    this.stopped = (pe.st.lo(Off.BUDGET) | 0) - 1;
+    this.stopped = remaining(pe.st) - 1;
     pe.st.setLo(Off.BUDGET, 1);
+    pe.st.setLo(Off.RESERVE, 0);
   }
 
   // ---- imports -----------------------------------------------------------------------------------------------------
@@ -307,8 +308,9 @@ export class Executor {
     const { st, mmu } = pe;
     if (residentAgent(pe) !== undefined) {
       // An exception return has led to a level that runs no code.
-      this.stopped = st.lo(Off.BUDGET) | 0;
+      this.stopped = remaining(st);
       st.setLo(Off.BUDGET, 0);
+      st.setLo(Off.RESERVE, 0);
       return 0;
     }
     const lo = st.lo(Off.PC);
@@ -407,6 +409,9 @@ export class Executor {
     for (const pe of this.pes) this.watch(pe);
   }
 }
+
+/** Instructions left of the budget with which generated code was entered. */
+const remaining = (st: PeState): number => (st.lo(Off.BUDGET) + st.lo(Off.RESERVE)) | 0;
 
 /** A fetch that faults costs one instruction: a guest whose vectors cannot be fetched must not hold the host for ever. */
 const spend = (st: PeState): void => st.setLo(Off.BUDGET, (st.lo(Off.BUDGET) | 0) - 1);

@@ -13,6 +13,9 @@ import { countVisit, EXIT_BUDGET, leavePage, lowering, REDIRECT, resumePage } fr
 
 type FuncBuilder = () => Func;
 
+/** Instructions that a region may run behind the last look at the budget, and the one that it leaves to the interpreter. */
+const RESERVE = 320;
+
 /** near(pe, va, kind): address of a misaligned plain access that stays in a page of the L1 TLB, or -1. */
 const near: FuncBuilder = () => {
   const l = lowering(3);
@@ -319,17 +322,8 @@ const loop =
     l.i32(0);
     l.op(W.i32GeS);
     l.block(W.if);
-    l.get(PE);
-    l.get(ip);
-    l.get(ip);
-    l.mem(W.i32Load, 4);
-    l.get(ip);
-    if (exact) plainHandler(l, l.local(I32));
-    else l.mem(W.i32Load, 0);
-    l.op(W.callIndirect);
-    l.out.uleb(Sig.handler);
-    l.out.uleb(0);
-    l.set(ip);
+    if (exact) dispatchExactly(l, ip);
+    else dispatch(l, ip, () => l.mem(W.i32Load, 0));
     if (exact) stopWhenSpent(l, ip);
     l.br(1);
     l.op(W.end);
@@ -345,6 +339,62 @@ const loop =
     l.get(ip);
     return l.func(Sig.jump);
   };
+/** Calls the handler that `handler` makes of the entry's address. */
+function dispatch(l: Lowering, ip: number, handler: () => void): void {
+  l.get(PE);
+  l.get(ip);
+  l.get(ip);
+  l.mem(W.i32Load, 4);
+  l.get(ip);
+  handler();
+  l.op(W.callIndirect);
+  l.out.uleb(Sig.handler);
+  l.out.uleb(0);
+  l.set(ip);
+}
+/** A translated entry runs while there is budget for more than what it may overrun; the rest is interpreted. */
+function dispatchExactly(l: Lowering, ip: number): void {
+  l.get(ip);
+  l.mem(W.i32Load, 0);
+  l.i32(handlerCount);
+  l.op(W.i32GeU);
+  l.loadState(Off.BUDGET);
+  l.get(ip);
+  l.i32(3);
+  l.op(W.i32ShrU, W.i32Sub);
+  l.i32(2 * RESERVE);
+  l.op(0x4a, W.i32And); // i32.gt_s
+  l.block(W.if);
+  changeBudget(l, () => l.i32(-RESERVE));
+  l.get(PE);
+  l.i32(RESERVE);
+  l.mem(W.i32Store, Off.RESERVE);
+  dispatch(l, ip, () => l.mem(W.i32Load, 0));
+  // JavaScript that leaves the slice takes the reserve away.
+  changeBudget(l, () => l.loadState(Off.RESERVE));
+  l.get(PE);
+  l.i32(0);
+  l.mem(W.i32Store, Off.RESERVE);
+  l.get(ip);
+  l.i32(EXIT_BUDGET);
+  l.op(W.i32Eq);
+  l.loadState(Off.BUDGET);
+  l.i32(0);
+  l.op(0x4a, W.i32And);
+  l.block(W.if);
+  l.i32(REDIRECT);
+  l.set(ip);
+  l.op(W.end, W.else);
+  dispatch(l, ip, () => plainHandler(l, l.local(I32)));
+  l.op(W.end);
+}
+function changeBudget(l: Lowering, by: () => void): void {
+  l.get(PE);
+  l.loadState(Off.BUDGET);
+  by();
+  l.op(W.i32Add);
+  l.mem(W.i32Store, Off.BUDGET);
+}
 function stopWhenSpent(l: Lowering, ip: number): void {
   const left = l.local(I32);
   l.get(ip);
