@@ -2,8 +2,9 @@
 
 import { existsSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { Machine, type MachineOptions, type StopReason } from "../harness/index.ts";
+import { Machine, type MachineOptions, type PciDevice, type StopReason } from "../harness/index.ts";
 import { EmuError } from "../util/errors.ts";
+import type { PciKind } from "./args/drives.ts";
 import type { RunCommand } from "./args/options.ts";
 import { type FileBlockBackend, openDrives } from "./block-file.ts";
 import { openConsoles } from "./consoles/index.ts";
@@ -80,13 +81,21 @@ export async function machineOptions(command: RunCommand, drives: readonly FileB
     memory: command.memory,
     time: command.time,
     ...(command.engine === undefined ? {} : { engine: command.engine }),
-    drives: drives.map((backend) => ({ backend })),
+    ...storage(command, drives),
     ...boot,
     ...firmwareOptions(command),
     ...(command.realm === undefined ? {} : { realm: command.realm }),
     ...(command.cpu === undefined ? {} : { cpu: command.cpu }),
     ...(command.dtb === undefined ? {} : { dtb: command.dtb }),
   };
+}
+
+/** Drives by the bus that they are on. */
+function storage(command: RunCommand, drives: readonly FileBlockBackend[]): Pick<MachineOptions, "drives" | "pci"> {
+  const on = (pci: boolean) => drives.filter((_, i) => (command.drives[i]?.pci === true) === pci);
+  const disks = on(true).values();
+  const device = (kind: PciKind): PciDevice => (kind === "block" ? { kind, backend: disks.next().value as FileBlockBackend } : { kind });
+  return { drives: on(false).map((backend) => ({ backend })), pci: (command.pci ?? []).map(device) };
 }
 
 /** Firmware and what is put beside it; drives that are flash are the caller's to open. */

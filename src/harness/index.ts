@@ -35,6 +35,7 @@ export {
   Machine,
   type MachineName,
   type MachineOptions,
+  type PciDevice,
   type RealmOptions,
   type StopReason,
 } from "./machine.ts";

@@ -12,7 +12,7 @@ import { virtFacts } from "../machine/facts.ts";
 import type { Loader } from "../machine/flash-boot.ts";
 import { firmwareHostRange, firmwareMemoryFor, HostSide } from "../machine/host-side.ts";
 import { hostMemoryFor, RealmSoftware } from "../machine/realms.ts";
-import { type End, VirtMachine } from "../machine/virt.ts";
+import { type End, type PciDevice, VirtMachine } from "../machine/virt.ts";
 import { HashAlgorithm } from "../rmm/status.ts";
 import type { Question } from "../teach/explain.ts";
 import { type ExplainerOptions, explain, FaultExplainer } from "../teach/explainer.ts";
@@ -72,6 +72,8 @@ export interface MachineOptions {
   /** Kernel command line. */
   append?: string;
   drives?: readonly { backend: BlockBackend }[];
+  /** Virtio devices on the PCI bus, from slot 1 on. */
+  pci?: readonly PciDevice[];
   /** "deterministic" (default): time is retired instructions. "wall": time follows the host. */
   time?: "deterministic" | "wall";
   /** What executes hot code; results do not depend on it. Default: $RME_ENGINE, else "interp". */
@@ -121,6 +123,7 @@ export function realmSetup(o: MachineOptions): Omit<RealmSetup, "memory"> {
   };
 }
 
+export type { PciDevice } from "../machine/virt.ts";
 /** As QEMU's -device loader: a file or a number in memory, or a PE that starts there. */
 export type LoaderEntry = Loader;
 /** A file in fw_cfg, from a file of the host or with the contents given. */
@@ -225,6 +228,7 @@ export class Machine extends Inspector {
       },
       say: (who, line) => consoles.named?.say(who, line),
       flash,
+      pci: options.pci,
       loaders: options.loaders,
       fwCfg: options.fwCfg?.map(fwCfgFile),
       secureOutput: (bytes) => consoles.secure?.output(bytes),

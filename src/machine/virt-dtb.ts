@@ -2,7 +2,7 @@
 // without secure=on, and with firmware (then as with acpi=off).
 //
 // Nodes that QEMU has and this machine leaves out, because the hardware is not modelled yet:
-//   pcie@10000000, platform-bus@c000000, its@8080000 (in intc@8000000).
+//   platform-bus@c000000, its@8080000 (in intc@8000000), and with it the msi-map of pcie@10000000.
 // What is Secure only has status "disabled" and secure-status "okay".
 // /chosen gets bootargs and the initrd when the loader places them (src/loader/boot.ts).
 
@@ -89,6 +89,7 @@ export function virtTree(o: VirtTreeOptions): FdtTree {
       ...Array.from({ length: VIRTIO_MMIO_SLOTS }, (_, slot) => virtioNode(slot)),
       ...(o.secure ? secureGpioNodes() : []),
       ...powerKeyNodes(),
+      pcieNode(),
       primecell("pl031", virtMap.rtc, { "clock-names": "apb_pclk", clocks: clockPhandle, compatible: ["arm,pl031", "arm,primecell"] }),
       ...(o.secure ? [secureRamNode(), secureUartNode()] : []),
       uartNode(),
@@ -136,6 +137,37 @@ function virtioNode(slot: number): FdtNode {
 function fwCfgNode(): FdtNode {
   const { fwCfg } = virtMap;
   return fdtNode(unit("fw-cfg", fwCfg.base), { "dma-coherent": true, reg: reg(fwCfg), compatible: "qemu,fw-cfg-mmio" });
+}
+
+const PCI_IO = 0x0100_0000;
+const PCI_MEMORY32 = 0x0200_0000;
+const PCI_MEMORY64 = 0x0300_0000;
+
+/** Address cells of PCI are three: the kind of space, then 64 bits. INTx of four slots are given, the others repeat them. */
+function pcieNode(): FdtNode {
+  const { pcieEcam, pcieMmio, pciePio, pcieMmioHigh } = virtMap;
+  const four = [0, 1, 2, 3];
+  const interrupt = (slot: number, pin: number): number[] =>
+    [slot << 11, 0, 0, pin + 1, gicPhandle, 0, 0].concat(spiCells(pcieMmio.spi + ((slot + pin) & 3), LEVEL_HIGH));
+  const range = (space: number, bus: number, w: Window): number[] => [space, ...[bus, w.base, w.size].flatMap((n) => numberCells(n, 2))];
+  return fdtNode(unit("pcie", pcieMmio.base), {
+    "interrupt-map-mask": [3 << 11, 0, 0, 7],
+    "interrupt-map": four.flatMap((slot) => four.flatMap((pin) => interrupt(slot, pin))),
+    "#interrupt-cells": 1,
+    ranges: [
+      ...range(PCI_IO, 0, pciePio),
+      ...range(PCI_MEMORY32, pcieMmio.base, pcieMmio),
+      ...range(PCI_MEMORY64, pcieMmioHigh.base, pcieMmioHigh),
+    ],
+    reg: reg(pcieEcam),
+    "dma-coherent": true,
+    "bus-range": [0, 0xff],
+    "linux,pci-domain": 0,
+    "#size-cells": 2,
+    "#address-cells": 3,
+    device_type: "pci",
+    compatible: "pci-host-ecam-generic",
+  });
 }
 
 /** Both banks in one node, or, when bank 0 is Secure, one node each. */

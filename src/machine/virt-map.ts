@@ -16,10 +16,11 @@
 //   0x00_0A00_0000  | virtio-mmio, 32 x 512 bytes |  SPI 16..47, one each
 //   0x00_0C00_0000  | platform bus  32 MiB   (*)  |
 //   0x00_0E00_0000  | secure RAM    16 MiB   (S)  |
-//   0x00_1000_0000  | PCIe windows         (*)    |  SPI 3..6 (INTA..INTD)
+//   0x00_1000_0000  | PCIe windows                |  SPI 3..6 (INTA..INTD)
 //   0x00_4000_0000  | RAM                         |
 //                   | ...                         |
-//   0x40_1000_0000  | PCIe ECAM     256 MiB  (*)  |
+//   0x40_1000_0000  | PCIe ECAM     256 MiB       |
+//   0x80_0000_0000  | PCIe memory   512 GiB       |
 //                   +-----------------------------+
 //
 //   (*) address reserved, nothing modelled there yet      (S) Secure only, with secure=on
@@ -51,11 +52,12 @@ export const virtMap = {
   virtioMmio:       { base: 0x0a00_0000, size: 0x0000_4000, spi: 16 },   // 32 windows of VIRTIO_MMIO_SIZE
   platformBus:      { base: 0x0c00_0000, size: 0x0200_0000, spi: 112 },  // reserved
   secureRam:        { base: 0x0e00_0000, size: 0x0100_0000 },            // secure=on
-  pcieMmio:         { base: 0x1000_0000, size: 0x2eff_0000, spi: 3 },    // reserved
-  pciePio:          { base: 0x3eff_0000, size: 0x0001_0000 },            // reserved
-  pcieEcamLow:      { base: 0x3f00_0000, size: 0x0100_0000 },            // reserved
+  pcieMmio:         { base: 0x1000_0000, size: 0x2eff_0000, spi: 3 },    // INTA to INTD: SPIs 3 to 6
+  pciePio:          { base: 0x3eff_0000, size: 0x0001_0000 },
+  pcieEcamLow:      { base: 0x3f00_0000, size: 0x0100_0000 },            // reserved: the high one is used
   ram:              { base: 0x4000_0000, size: 0x3f_c000_0000 },         // the most that fits; the machine adds what -m asks for
-  pcieEcam:         { base: 0x40_1000_0000, size: 0x1000_0000 },         // reserved
+  pcieEcam:         { base: 0x40_1000_0000, size: 0x1000_0000 },
+  pcieMmioHigh:     { base: 0x80_0000_0000, size: 0x80_0000_0000 },
 } as const satisfies Record<string, Window>;
 
 /** Number of virtio-mmio windows and bytes in each. */

@@ -18,6 +18,7 @@ export function configOf(c: VirtConfig): { [key: string]: string } {
     cpu: c.cpu,
     smp: `${c.smp} PE${c.smp === 1 ? "" : "s"}`,
     memory: `${c.memory / MiB} MiB`,
+    pci: (c.pci ?? []).map((d) => (d.kind === "block" ? `block of ${d.backend.sectors} sectors` : d.kind)).join(", "),
     drives: `${c.drives.length} [${c.drives.map((d) => `${d.sectors} sectors`).join(", ")}]`,
   };
 }

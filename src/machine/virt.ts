@@ -11,6 +11,7 @@ import type { CfiFlash } from "../devices/cfi-flash.ts";
 import type { Receiver } from "../devices/device.ts";
 import type { FwCfg, FwCfgFile } from "../devices/fw-cfg.ts";
 import { Gic } from "../devices/gic/index.ts";
+import { PCI_SLOTS } from "../devices/pci/host.ts";
 import { Pl011Uart } from "../devices/pl011.ts";
 import { Pl031Rtc } from "../devices/pl031.ts";
 import { GpioKey, Pl061Gpio } from "../devices/pl061.ts";
@@ -43,6 +44,7 @@ import { type Loader, loadFlashBoot } from "./flash-boot.ts";
 import type { HostSide } from "./host-side.ts";
 import type { HostSoftware } from "./host-software.ts";
 import type { BusHooks } from "./observe.ts";
+import { PciBus } from "./pci-bus.ts";
 import type { RealmSoftware } from "./realms.ts";
 import { secureOnly } from "./secure-device.ts";
 import { seedBytes, virtTree } from "./virt-dtb.ts";
@@ -93,6 +95,8 @@ export interface VirtConfig {
   dtb?: string | Uint8Array | undefined;
   append?: string | undefined;
   drives: readonly BlockBackend[];
+  /** What is on the PCI bus, from slot 1 on. A console there is the virtio console, which is then not among the virtio-mmio devices. */
+  pci?: readonly PciDevice[] | undefined;
   /** Console output of the PL011. */
   output(bytes: Uint8Array): void;
   /** Console output of the second PL011, which is Secure. */
@@ -108,6 +112,9 @@ export interface VirtConfig {
   /** One line for the log. */
   log(line: string): void;
 }
+
+/** A virtio device on the PCI bus. */
+export type PciDevice = { kind: "block"; backend: BlockBackend } | { kind: "rng" } | { kind: "console" };
 
 /** Why a machine stopped by itself. */
 export type End = { kind: "poweroff" } | { kind: "reset" } | { kind: "error"; message: string };
@@ -144,6 +151,7 @@ export class VirtMachine {
   private readonly gpio: Pl061Gpio;
   private readonly secureGpio: Pl061Gpio;
   private readonly fwCfg: FwCfg;
+  private readonly pci: PciBus;
   private readonly virtio: VirtioMmio[] = [];
   private readonly entropy: SeededEntropy;
   private readonly timed: TimedDevice[];
@@ -190,6 +198,7 @@ export class VirtMachine {
       new VirtioConsole({ sink: { write }, onRoom: () => config.inputRoom?.() });
     this.hvc = virtioConsole((bytes) => config.virtioOutput(bytes));
     this.hvc1 = config.virtioOutput1 && virtioConsole(config.virtioOutput1);
+    this.pci = this.makePci();
     this.timed = [this.rtc, this.powerKey];
     this.mapDevices();
 
@@ -215,7 +224,7 @@ export class VirtMachine {
     this.software = config.software?.(this, this.entropy);
     this.host = config.host?.(this, this.entropy);
     this.timed.push(...(this.software?.timed ?? []), ...(this.host?.timed ?? []));
-    const { clock, entropy, gic, uart, rtc, gpio, powerKey, el3, secureGpio, secureUart, fwCfg, software, host } = this;
+    const { clock, entropy, gic, uart, rtc, gpio, powerKey, el3, secureGpio, secureUart, fwCfg, pci, software, host } = this;
     const [flash0, flash1] = this.flash;
     this.parts = {
       clock,
@@ -229,6 +238,7 @@ export class VirtMachine {
       flash0,
       flash1,
       fwCfg,
+      pci,
       ...(config.secure ? { secureGpio, secureUart } : {}),
       ...(software ? { software } : {}),
       ...(host ? { host } : {}),
@@ -248,6 +258,7 @@ export class VirtMachine {
     phys.addDevice(virtMap.flash0.base, secure ? secureOnly(this.flash[0]) : this.flash[0]);
     phys.addDevice(virtMap.flash1.base, this.flash[1]);
     phys.addDevice(virtMap.fwCfg.base, this.fwCfg);
+    this.pci.map(phys);
     if (secure) {
       phys.addDevice(virtMap.secureUart1.base, secureOnly(this.secureUart));
       phys.addDevice(virtMap.secureGpio.base, secureOnly(this.secureGpio));
@@ -257,7 +268,7 @@ export class VirtMachine {
       ...this.config.drives.map((backend) => new VirtioBlock({ backend })),
       // Linux finds the slots from the first one upwards: the last console of this list is its hvc0.
       ...(this.hvc1 ? [this.hvc1] : []),
-      this.hvc,
+      ...(this.config.pci?.some((d) => d.kind === "console") ? [] : [this.hvc]),
       new VirtioRng({ entropy: this.entropy }),
     ];
     for (let slot = 0; slot < VIRTIO_MMIO_SLOTS; slot++) {
@@ -275,6 +286,14 @@ export class VirtMachine {
     const bank = (n: 0 | 1, name: "flash0" | "flash1") =>
       makeBank({ phys: this.phys, window: virtMap[name], secure: secure === true && n === 0, contents: flash?.[n], name });
     return [bank(0, "flash0"), bank(1, "flash1")];
+  }
+  private makePci(): PciBus {
+    const make = (d: PciDevice): VirtioDevice => {
+      if (d.kind === "block") return new VirtioBlock({ backend: d.backend });
+      return d.kind === "rng" ? new VirtioRng({ entropy: this.entropy }) : this.hvc;
+    };
+    const devices = (this.config.pci ?? []).map(make);
+    return new PciBus({ spi: (n) => this.gic.spi(n), dma: (name) => this.dma(name), devices, log: this.config.log });
   }
   private makeFwCfg(): FwCfg {
     const { smp, kernel, initrd, append, fwCfg } = this.config;
@@ -596,6 +615,8 @@ function checkConfig(c: VirtConfig): void {
   if (!inFlash && c.loaders?.length) throw usageError("loader-firmware", "loader devices need firmware in flash (--bios)");
   const unused = (["initrd", "append", "dtb"] as const).find((option) => c.secure && !inFlash && c[option] !== undefined);
   if (unused) throw usageError("firmware-option", `nothing hands ${unused} to the program that virt,secure=on starts`);
+  if ((c.pci?.length ?? 0) > PCI_SLOTS - 1) throw usageError("too-many-pci", `at most ${PCI_SLOTS - 1} PCI devices fit`);
+  if ((c.pci ?? []).filter((d) => d.kind === "console").length > 1) throw usageError("too-many-pci", "there is one virtio console");
   if (c.drives.length > VIRTIO_MMIO_SLOTS - 2)
     throw usageError("too-many-drives", `at most ${VIRTIO_MMIO_SLOTS - 2} drives fit, not ${c.drives.length}`);
 }

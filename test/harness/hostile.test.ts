@@ -60,7 +60,7 @@ describe("exceptions without end", () => {
 });
 
 describe("single exceptions", () => {
-  const OUTSIDE = 0x80_0000_0000; // above RAM and all devices
+  const OUTSIDE = 0x100_0000_0000; // above RAM and all devices
   // biome-ignore format: table
   const accesses: [what: string, code: number[], esr: bigint, far: number][] = [
     ["a store to nothing",               [...mov(1, OUTSIDE), a64.str32(0, 1)],            0x9600_0050n, OUTSIDE],

@@ -10,9 +10,15 @@ const GiB = 2 ** 30;
 const reference = (name: string): string => readFileSync(new URL(`data/qemu-virt-${name}.dts`, import.meta.url), "utf8");
 
 /** Nodes of QEMU's machine that this one does not model. */
-const notModelled = ["platform-bus@c000000", "pcie@10000000", "intc@8000000/its@8080000"];
+const notModelled = ["platform-bus@c000000", "intc@8000000/its@8080000", "pcie@10000000:msi-map"];
 /** Cells of properties that hold phandles: which of them. */
-const references: Record<string, readonly number[]> = { "interrupt-parent": [0], clocks: [0, 1], cpu: [0], gpios: [0] };
+const references: Record<string, readonly number[]> = {
+  "interrupt-parent": [0],
+  "interrupt-map": Array.from({ length: 16 }, (_, i) => 10 * i + 4),
+  clocks: [0, 1],
+  cpu: [0],
+  gpios: [0],
+};
 
 /** A tree as a flat, comparable record: "path:property" to hexadecimal bytes, with phandles replaced by paths. */
 function flatten(root: FdtNode): Record<string, string> {
@@ -30,6 +36,7 @@ function flatten(root: FdtNode): Record<string, string> {
     if (notModelled.includes(p)) return;
     flat[`${p}/`] = "node";
     for (const [name, value] of n.properties) {
+      if (notModelled.includes(`${p}:${name}`)) continue;
       const cells = references[name] && propertyCells(n, name);
       flat[`${p}:${name}`] = cells
         ? cells.map((c, i) => (references[name]?.includes(i) ? `&${paths.get(c)}` : String(c))).join(" ")

@@ -52,7 +52,7 @@ describe("the bundled program", () => {
     const machine = await start();
     await machine.waitFor(PROMPT, { timeout: 20_000 });
     expect(await ask(machine, "m40200030\r")).toContain("000040200030  00000000 00000000 644d5241 00000000  ........ARMd....");
-    expect(await ask(machine, "m8000000000\r")).toContain("a read there faults (Data Abort, ESR 0x96000010)");
+    expect(await ask(machine, "m10000000000\r")).toContain("a read there faults (Data Abort, ESR 0x96000010)");
     machine.console.send("q");
     expect(await machine.run()).toEqual({ kind: "poweroff" });
     expect(machine.console.text).toMatch(/Good bye\.\r\n$/);

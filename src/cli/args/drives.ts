@@ -9,7 +9,12 @@ export interface Drive {
   readonly readonly: boolean;
   /** The format was not given: a file that looks like another format is refused rather than taken as raw. */
   readonly probe: boolean;
+  /** On the PCI bus; absent: in a virtio-mmio slot. */
+  readonly pci?: true;
 }
+
+/** What --device puts on the PCI bus. */
+export type PciKind = "block" | "rng" | "console";
 
 interface NamedDrive extends Drive {
   readonly id: string | undefined;
@@ -18,23 +23,41 @@ interface NamedDrive extends Drive {
 }
 
 /** Devices that `--device` can name. The machine always has an entropy device and a virtio console: naming them changes nothing. */
-const DEVICES = ["virtio-blk-device", "virtio-rng-device", "virtio-serial-device"] as const;
+const DEVICES: readonly string[] = ["virtio-blk-device", "virtio-rng-device", "virtio-serial-device"];
+const PCI_DEVICES: Readonly<Record<string, PciKind>> = {
+  "virtio-blk-pci": "block",
+  "virtio-rng-pci": "rng",
+  "virtio-serial-pci": "console",
+};
 
-/** The disks that --drive and --device options ask for together, in the order in which they are attached. */
-export function parseDrives(driveOptions: readonly string[], deviceOptions: readonly string[]): Drive[] {
+/** Devices on the PCI bus, in the order of their slots. The n-th "block" is the n-th drive with `pci`. */
+export function parsePciDevices(deviceOptions: readonly string[]): PciKind[] {
+  return deviceOptions.flatMap((option) => PCI_DEVICES[parseKeyValues(option, "--device").head ?? ""] ?? []);
+}
+
+/**
+ * The disks that --drive and --device options ask for together, in the order in which they are attached. `pci`: the machine has a PCI
+ * bus.
+ */
+export function parseDrives(driveOptions: readonly string[], deviceOptions: readonly string[], pci = false): Drive[] {
   const drives = driveOptions.map(parseDrive);
   const ids = drives.map((d) => d.id).filter((id) => id !== undefined);
   const twice = ids.find((id, index) => ids.indexOf(id) !== index);
   if (twice !== undefined) throw usageError("bad-drive", `--drive: two drives have the id "${twice}"`);
   const attached: NamedDrive[] = drives.filter((d) => d.attached);
+  const onPci: NamedDrive[] = [];
   for (const option of deviceOptions) {
-    const drive = parseDevice(option);
-    if (drive !== undefined) attached.push(takeDrive(drives, attached, drive));
+    const disk = parseDevice(option, pci);
+    if (disk === undefined) continue;
+    const drive = takeDrive(drives, [...attached, ...onPci], disk.drive);
+    if (disk.pci) onPci.push(drive);
+    else attached.push(drive);
   }
-  const idle = drives.find((d) => !attached.includes(d));
+  const idle = drives.find((d) => !attached.includes(d) && !onPci.includes(d));
   if (idle)
     throw usageError("bad-drive", `--drive: "${idle.file}" has if=none and no --device virtio-blk-device,drive=${idle.id ?? "ID"} uses it`);
-  return attached.map(({ file, readonly, probe }) => ({ file, readonly, probe }));
+  const plain = ({ file, readonly, probe }: NamedDrive): Drive => ({ file, readonly, probe });
+  return [...attached.map(plain), ...onPci.map((d) => ({ ...plain(d), pci: true as const }))];
 }
 
 function parseDrive(option: string): NamedDrive {
@@ -53,20 +76,25 @@ function parseDrive(option: string): NamedDrive {
   return { file, readonly, probe: format === undefined, id: values.get("id"), attached: bus === "virtio" };
 }
 
-/** The id of the drive that the device uses, if it is a disk. */
-function parseDevice(option: string): string | undefined {
+/** The id of the drive that the device uses, and the bus that it is on, if it is a disk. */
+function parseDevice(option: string, pci: boolean): { drive: string; pci: boolean } | undefined {
   const { head, values } = parseKeyValues(option, "--device");
-  const name = DEVICES.find((known) => known === head);
+  const names = pci ? [...DEVICES, ...Object.keys(PCI_DEVICES)] : DEVICES;
+  const name = names.find((known) => known === head);
   if (head === "virtconsole") throw usageError("unknown-device", "--device virtconsole: type --console hvc0");
-  if (!name) throw usageError("unknown-device", `--device: unknown device "${head ?? ""}" (known: ${DEVICES.join(", ")})`);
-  if (name !== "virtio-blk-device") {
-    allowKeys(values, ["id"], `--device ${name}`);
+  if (!name) throw usageError("unknown-device", `--device: unknown device "${head ?? ""}" (known: ${names.join(", ")})`);
+  const onPci = Object.hasOwn(PCI_DEVICES, name);
+  const common = onPci ? ["id", "disable-legacy"] : ["id"];
+  if (onPci && !parseSwitch(values.get("disable-legacy") ?? "on", `--device ${name} disable-legacy`))
+    throw usageError("bad-device", `--device ${name}: the interface from before virtio 1.0 is not offered (disable-legacy=off)`);
+  if (name !== "virtio-blk-device" && name !== "virtio-blk-pci") {
+    allowKeys(values, common, `--device ${name}`);
     return undefined;
   }
-  allowKeys(values, ["drive", "id"], `--device ${name}`);
+  allowKeys(values, ["drive", ...common], `--device ${name}`);
   const drive = values.get("drive");
   if (!drive) throw usageError("bad-device", `--device ${name}: drive=ID is missing`);
-  return drive;
+  return { drive, pci: onPci };
 }
 
 function takeDrive(drives: readonly NamedDrive[], attached: readonly NamedDrive[], id: string): NamedDrive {

@@ -18,7 +18,7 @@ import {
   takesValue,
 } from "./common.ts";
 import { type ConsolePlan, parseConsoles } from "./consoles.ts";
-import { type Drive, parseDrives } from "./drives.ts";
+import { type Drive, type PciKind, parseDrives, parsePciDevices } from "./drives.ts";
 import { type FirmwareOptions, separateFirmware } from "./firmware.ts";
 import { allowKeys, parseKeyValues, parseSwitch } from "./keyval.ts";
 import { fromQemu } from "./qemu.ts";
@@ -40,6 +40,8 @@ export interface RunCommand extends CommonCommand {
   readonly memory: number;
   readonly dtb: string | undefined;
   readonly drives: readonly Drive[];
+  /** Devices on the PCI bus, from slot 1 on. */
+  readonly pci?: readonly PciKind[];
   readonly consoles: ConsolePlan;
   /** Which of the guest's consoles is shown as its own: the PL011 or the virtio console. */
   readonly console: GuestConsole;
@@ -166,7 +168,8 @@ function runCommand(raw: RawOptions): RunCommand {
     smp: parseSmp(raw.smp),
     memory: parseMemory(memoryText(raw.memory)),
     dtb: raw.dtb,
-    drives: parseDrives(drives, devices),
+    drives: parseDrives(drives, devices, true),
+    pci: parsePciDevices(devices),
     firmware,
     consoles: parseConsoles(raw.serial, raw.consoles, machine === "virt,secure=on"),
     console: parseConsole(raw.console),

@@ -76,3 +76,29 @@ describe("firmware in flash", () => {
     expect(refusal(...argv)).toMatchObject({ code, exitCode: 2 });
   });
 });
+
+describe("devices on the PCI bus", () => {
+  it("stand in the order of --device; disks of theirs come last", () => {
+    const command = run(
+      ...["-drive", "if=none,file=a,id=a", "-drive", "file=m", "-drive", "if=none,file=b,id=b,readonly=on"],
+      ...["-device", "virtio-blk-pci,drive=b", "-device", "virtio-rng-pci", "-device", "virtio-blk-pci,drive=a,disable-legacy=on"],
+      ...["-device", "virtio-serial-pci"],
+    );
+    expect(command.pci).toEqual(["block", "rng", "block", "console"]);
+    expect(command.drives.map((d) => [d.file, d.pci === true])).toEqual([
+      ["m", false],
+      ["b", true],
+      ["a", true],
+    ]);
+  });
+  // biome-ignore format: table
+  it.each([
+    [["-device", "virtio-blk-pci"],                                                      "bad-device"],
+    [["-device", "virtio-rng-pci,disable-legacy=off"],                                   "bad-device"],
+    [["-device", "virtio-rng-pci,addr=4"],                                               "bad-option-value"],
+    [["-device", "virtio-gpu-pci"],                                                      "unknown-device"],
+    [["-drive", "if=none,file=a,id=a", "-device", "virtio-blk-pci,drive=a", "-device", "virtio-blk-device,drive=a"], "bad-device"],
+  ])("%j is refused", (argv, code) => {
+    expect(refusal(...argv)).toMatchObject({ code, exitCode: 2 });
+  });
+});

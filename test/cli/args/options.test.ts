@@ -33,6 +33,7 @@ describe("a machine to run", () => {
       dtb: undefined,
       append: undefined,
       drives: [],
+      pci: [],
       consoles: { kind: "serial", ports: [{ kind: "stdio" }] },
       console: "ttyAMA0",
       time: "wall",
