@@ -20,6 +20,7 @@ import type { Explanation } from "./model.ts";
 import type { Subject } from "./recorder.ts";
 
 const MiB = 2 ** 20;
+const FLASH = virtMap.flash0.size + virtMap.flash1.size;
 const corrupt = (what: string): EmuError => new EmuError("snapshot-corrupt", `the snapshot is damaged: ${what}`);
 
 /** What explanations need of a snapshot of any `virt` machine. */
@@ -36,6 +37,7 @@ export class SnapshotView {
     const phys = new PhysicalMemory(allocate(memory));
     phys.addRam(virtMap.ram.base, memory);
     phys.addRam(virtMap.secureRam.base, virtMap.secureRam.size, true);
+    for (const bank of [virtMap.flash0, virtMap.flash1]) phys.addRom(bank.base, bank.size);
     for (const { pa, data } of ram)
       if (!phys.writeBytes(pa, data)) throw corrupt(`memory at 0x${pa.toString(16)}, where this machine has none`);
     const list = fields.list("pes");
@@ -76,7 +78,7 @@ function text(fields: SavedFields, key: string): string {
 }
 
 function allocate(ram: number): WebAssembly.Memory {
-  const pages = Math.min(65_536, Math.ceil((RAM_POOL + ram + virtMap.secureRam.size) / 65_536));
+  const pages = Math.min(65_536, Math.ceil((RAM_POOL + ram + virtMap.secureRam.size + FLASH) / 65_536));
   return new WebAssembly.Memory({ initial: pages, maximum: pages });
 }
 

@@ -5,7 +5,7 @@ import { type CpioEntry, writeCpio } from "./cpio.ts";
 import type { KernelModule } from "./modules.ts";
 
 /** Modules that /init loads, in this order (dependencies are added): the devices of the `virt` machine. */
-export const LOADED_MODULES: readonly string[] = ["virtio_mmio", "virtio_blk", "virtio_rng"];
+export const LOADED_MODULES: readonly string[] = ["virtio_mmio", "virtio_pci", "virtio_blk", "virtio_rng"];
 
 /** Modules that are there for `modprobe`, when the kernel has them. */
 export const AVAILABLE_MODULES: readonly string[] = [
@@ -17,6 +17,7 @@ export const AVAILABLE_MODULES: readonly string[] = [
   "9p",
   "arm_cca_guest",
   "tsm_report",
+  "optee",
 ];
 
 /** What the kernel runs first. Signals are what busybox's poweroff (USR2), halt (USR1) and reboot (TERM) send to process 1. */

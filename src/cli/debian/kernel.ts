@@ -10,7 +10,7 @@ import { ModuleTree } from "./modules.ts";
 import type { Progress } from "./progress.ts";
 
 /** Change this when the initramfs or the layout below changes: cached kernels are then built again. */
-const RECIPE = "kernel-1";
+const RECIPE = "kernel-2";
 
 /** Where kernels are looked for, in this order. */
 const KERNEL_SUITES: readonly string[] = ["trixie", "trixie-backports", "sid", "bookworm"];

@@ -63,7 +63,7 @@ describe("manifests", () => {
 });
 
 describe("cached kernels", () => {
-  const put = (release: string, recipe = "kernel-1") => item(join(dir, "kernels", release), recipe);
+  const put = (release: string, recipe = "kernel-2") => item(join(dir, "kernels", release), recipe);
 
   it("the newest that matches is taken", async () => {
     for (const release of ["6.12.9+deb13-arm64", "6.12.107+deb13-arm64", "7.2.12+deb13-arm64"]) await put(release);
