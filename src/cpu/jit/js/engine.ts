@@ -83,13 +83,13 @@ export class JsEngine {
 
   /** Runs the block at `ip`, and the blocks it leads to. Answers as a handler does. */
   run(pe: number, ip: number): number {
-    const { i32, functions } = this;
+    const { i32, functions, checker } = this;
     let at = ip;
     for (;;) {
       const slot = (i32[at >> 2] as number) - handlerCount;
       const block = slot < 0 ? undefined : functions[slot];
       if (block === undefined) return at;
-      at = this.checker ? this.checked(pe, at, block) : block(pe, at);
+      at = checker ? this.checked(pe, at, block) : block(pe, at);
       if (at < 0) return at;
     }
   }

@@ -1,0 +1,109 @@
+// --engine, --dump-js and --profile.
+
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, it } from "vitest";
+import { parseCommandLine, type RunCommand } from "../../src/cli/args/options.ts";
+import { explainDifference, watchEngine } from "../../src/cli/engine.ts";
+import { type Engine, EngineDifference, engines, Machine } from "../../src/harness/index.ts";
+import { addImm, b, cbnz, image, ldr64, mov, str64, subImm } from "../support/a64.ts";
+
+const directory = mkdtempSync(join(tmpdir(), "rme-engine-"));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+const command = (...argv: string[]) => parseCommandLine(argv, "1") as RunCommand;
+
+/** Adds up memory for ever, in a loop of 2000 rounds. */
+const program = image([
+  ...mov(0, 0x4060_0000),
+  ...mov(1, 2000),
+  ldr64(2, 0),
+  addImm(2, 2, 1),
+  str64(2, 0),
+  subImm(1, 1, 1),
+  cbnz(1, -4),
+  b(-6),
+]);
+
+async function run(engine: Engine, options: string[] = []): Promise<{ machine: Machine; finish(): void }> {
+  const machine = await Machine.create({ kernel: program, memory: 64 * 2 ** 20, engine });
+  const finish = watchEngine(command("--engine", engine, ...options), machine);
+  await machine.runInstructions(7_000_000);
+  return { machine, finish };
+}
+
+describe("--engine", () => {
+  it("takes the names of the engines", () => {
+    for (const engine of engines) expect(command("--engine", engine).engine).toBe(engine);
+    expect(command().engine).toBeUndefined();
+    expect(() => command("--engine", "fast")).toThrow(/unknown engine "fast" \(known: interp, wasm, js, check, check-js\)/);
+  });
+
+  it("every engine leaves the same state; checks compare runs of translated code", async () => {
+    const states = [];
+    for (const engine of engines) {
+      const { machine } = await run(engine);
+      const pe = machine.pe();
+      states.push([pe.pc, pe.x(1), pe.x(2), Buffer.from(machine.readMemory(0x4060_0000, 8)).toString("hex")]);
+      const { checker } = machine.board.executor;
+      if (!engine.startsWith("check")) continue;
+      expect(checker?.runs).toBeGreaterThan(5);
+      expect(checker?.instructions).toBeGreaterThan(1000);
+    }
+    for (const state of states) expect(state).toEqual(states[0]);
+  });
+});
+
+describe("--dump-js", () => {
+  it("writes each block, its instructions under their disassembly", async () => {
+    const to = join(directory, "js");
+    await run("js", ["--dump-js", to]);
+    const files = readdirSync(to);
+    expect(files.length).toBeGreaterThan(0);
+    const text = files.map((f) => readFileSync(join(to, f), "utf8")).join("\n");
+    expect(text).toMatch(/\/\/ [0-9a-f]{16}: ldr x2, \[x0\]\n/);
+  });
+
+  it("is refused by other engines", async () => {
+    await expect(run("interp", ["--dump-js", directory])).rejects.toThrow(/only the engine "js"/);
+  });
+});
+
+describe("--profile", () => {
+  it("writes functions, mix, exits, misses and tiers as text, and a CPU profile", async () => {
+    const { finish } = await run("wasm", ["--profile", join(directory, "p")]);
+    finish();
+    const text = readFileSync(join(directory, "p.txt"), "utf8");
+    for (const part of ["Functions", "Instruction mix", "Exits from generated code", "First-level TLB misses", "Time per tier"])
+      expect(text).toContain(part);
+    expect(text).toMatch(/^7,000,000 instructions/);
+    expect(text).toMatch(/100\.0 % +7,000,000 .* EL2 Non-secure +0x40200000/);
+    expect(text).toMatch(/loads and stores/);
+    expect(text).toMatch(/translated/);
+    const profile = JSON.parse(readFileSync(join(directory, "p.cpuprofile"), "utf8"));
+    expect(profile.samples.length).toBe(profile.timeDeltas.length);
+    expect(profile.nodes.map((n: { callFrame: { functionName: string } }) => n.callFrame.functionName)).toContain("0x40200000");
+    const ids = new Set(profile.nodes.map((n: { id: number }) => n.id));
+    expect(profile.samples.every((id: number) => ids.has(id))).toBe(true);
+  });
+
+  it("names functions by symbols, and changes nothing for the guest", async () => {
+    const machine = await Machine.create({ kernel: program, memory: 64 * 2 ** 20, engine: "wasm" });
+    const finish = machine.profile((address) => (address >= 0x4020_0000n ? `work+0x${(address - 0x4020_0000n).toString(16)}` : undefined));
+    await machine.runInstructions(7_000_000);
+    expect(new Set(finish().samples.map((s) => s.frames[2]))).toEqual(new Set(["work"]));
+    const { machine: plain } = await run("wasm");
+    expect([machine.pe().pc, machine.pe().x(1), machine.pe().x(2)]).toEqual([plain.pe().pc, plain.pe().x(1), plain.pe().x(2)]);
+  });
+});
+
+describe("a difference between engines", () => {
+  it("is written to files that the error names", () => {
+    const difference = new EngineDifference("they differ", [{ name: "code.js", data: "() => 0" }]);
+    const to = join(directory, "difference");
+    const error = explainDifference(difference, command("--dump-js", to)) as Error;
+    expect(error.message).toContain(join(to, "code.js"));
+    expect(readFileSync(join(to, "code.js"), "utf8")).toBe("() => 0");
+  });
+});
