@@ -76,7 +76,7 @@ export interface MachineOptions {
   pci?: readonly PciDevice[];
   /** "deterministic" (default): time is retired instructions. "wall": time follows the host. */
   time?: "deterministic" | "wall";
-  /** What executes hot code; results do not depend on it. Default: $RME_ENGINE, else "interp". */
+  /** What executes hot code; results do not depend on it. Default: $RME_ENGINE, else "wasm". */
   engine?: Engine;
   /** Seed of everything random in the machine; default 1. */
   seed?: bigint;
@@ -154,7 +154,7 @@ export type { Engine };
 /** What can execute hot code. */
 export const engines = ["interp", "wasm", "js", "check", "check-js"] as const satisfies Engine[];
 function defaultEngine(): Engine {
-  const name = process.env.RME_ENGINE ?? "interp";
+  const name = process.env.RME_ENGINE ?? "wasm";
   const engine = engines.find((e) => e === name);
   if (!engine) throw usageError("bad-engine", `RME_ENGINE takes ${engines.join(", ")}, not ${name}`);
   return engine;
