@@ -8,7 +8,7 @@ import { generateInterpreter } from "../../src/cpu/interp/generate.ts";
 import { handlerCount, handlerOf, Special } from "../../src/cpu/interp/handlers.ts";
 import type { DecodeContext } from "../../src/cpu/interp/predecode.ts";
 import { discover } from "../../src/cpu/jit/blocks.ts";
-import { compileRegions, jitImports } from "../../src/cpu/jit/compile.ts";
+import { compileRegion, jitImports, regionModule } from "../../src/cpu/jit/compile.ts";
 import { type Instruction, instructionAt } from "../../src/cpu/jit/instruction.ts";
 import { translateBlock } from "../../src/cpu/jit/js/block.ts";
 import { type BlockFunction, createRuntime, instantiate, type Runtime } from "../../src/cpu/jit/js/runtime.ts";
@@ -209,7 +209,7 @@ export class BareInterpreter {
     const region = discover(first, read);
     if (!region) return undefined;
     const pages = this.memory.buffer.byteLength / 65536;
-    const bytes = compileRegions([{ region, page: PREDECODE_BASE }], { min: pages, max: pages, shared: false });
+    const bytes = regionModule([compileRegion(region, PREDECODE_BASE)], { min: pages, max: pages, shared: false });
     const e: Record<string, WebAssembly.ImportValue> = { m: this.memory };
     for (const [name] of jitImports) e[name] = this.exports[name] as WebAssembly.ImportValue;
     return new WebAssembly.Instance(new WebAssembly.Module(bytes as BufferSource), { e }).exports["0"] as () => number;

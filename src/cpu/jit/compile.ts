@@ -330,14 +330,15 @@ class Compiler {
   }
 }
 
-/** Compiles the regions into one module; its exports are "0", "1", ... in order. `page`: address of the predecoded entries. */
-export function compileRegions(regions: readonly { region: Region; page: number }[], memory: ModuleSpec["memory"]): Uint8Array {
-  const funcs = regions.map(({ region, page }) => new Compiler(region, page).compile());
-  return assemble({
+/** The function of a region. `page`: address of the predecoded entries. A region can be compiled once: its effects are used up. */
+export const compileRegion = (region: Region, page: number): Func => new Compiler(region, page).compile();
+
+/** A module of functions of regions; its exports are "0", "1", ... in order. */
+export const regionModule = (funcs: readonly Func[], memory: ModuleSpec["memory"]): Uint8Array =>
+  assemble({
     memory,
     signatures,
     imports: jitImports.map(([name, type]) => ({ name, type })),
     funcs,
     exports: funcs.map((_, i) => [String(i), i] as const),
   });
-}

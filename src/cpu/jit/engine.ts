@@ -6,12 +6,13 @@
 import { Off, PLAIN_HANDLERS, VISITS, VISITS_LIMIT, VISITS_MASK } from "../../arch/layout.ts";
 import type { PeState } from "../../arch/state.ts";
 import { disassemble } from "../../isa/disasm/index.ts";
+import type { Func } from "../../wasm/module.ts";
 import type { CodePage, CodePages } from "../code-pages.ts";
 import { handlerCount, Special } from "../interp/handlers.ts";
 import type { DecodeContext } from "../interp/predecode.ts";
 import { discover, type Region } from "./blocks.ts";
 import type { Checker, Translated } from "./check.ts";
-import { compileRegions, jitImports } from "./compile.ts";
+import { compileRegion, jitImports, regionModule } from "./compile.ts";
 import { type Instruction, instructionAt } from "./instruction.ts";
 
 /** Ways to an entry that make it worth translating, regions per module, and how long hot entries wait for others (slices). */
@@ -24,12 +25,20 @@ export interface Tuning {
 }
 export const defaultTuning: Tuning = { threshold: 4000, batch: 64, patience: 60, bound: 48 << 20 };
 
-interface Checked {
-  readonly region: Region;
-  readonly run: Translated;
-  readonly page: CodePage;
+/** A region that was compiled. Its effects, which are many objects, are not kept. */
+interface Found {
+  readonly func: Func;
+  readonly ip: number;
+  readonly owner: CodePage;
+  readonly size: number;
+  /** First entry and number of instructions of its blocks. */
+  readonly runs: readonly (readonly [first: number, count: number])[];
   /** Writes system registers. */
   readonly system: boolean;
+}
+interface Checked {
+  readonly found: Found;
+  readonly run: Translated;
 }
 interface Translation {
   readonly ip: number;
@@ -119,17 +128,18 @@ export class RegionEngine {
 
   /** Runs the region at `ip` under check. */
   run(st: PeState, ip: number): number {
-    const { region, run, page, system } = this.checked.get(ip) as Checked;
-    const text = (i: Instruction) => {
-      const at = BigInt.asUintN(64, st.get(Off.PCBASE) + BigInt((page.offset >>> 1) + 4 * i.index));
-      return `${at.toString(16)}: ${disassemble(i.word, at)}`;
+    const { found, run } = this.checked.get(ip) as Checked;
+    const { owner } = found;
+    const text = (entry: number) => {
+      const at = BigInt.asUintN(64, st.get(Off.PCBASE) + BigInt(entry >>> 1));
+      return `${at.toString(16)}: ${disassemble(this.code.word(entry), at)}`;
     };
-    const name = `${(page.pa + 4 * region.entry.index).toString(16)}.wasm`;
+    const name = `${(owner.pa + ((ip - owner.offset) >> 1)).toString(16)}.wasm`;
     const memory = { min: this.pages.initial, max: this.pages.maximum, shared: false };
     return (this.checker as Checker).run(st, ip, run, {
-      system,
-      listing: () => region.blocks.flatMap((b) => b.code).map(text),
-      files: () => [{ name, data: compileRegions([{ region, page: page.offset }], memory) }],
+      system: found.system,
+      listing: () => found.runs.flatMap(([first, count]) => Array.from({ length: count }, (_, n) => text(first + 8 * n))),
+      files: () => [{ name, data: regionModule([found.func], memory) }],
     });
   }
 
@@ -150,18 +160,17 @@ export class RegionEngine {
 
   private translate(entries: readonly number[]): void {
     const start = performance.now();
-    const found: { region: Region; page: number; ip: number; owner: CodePage }[] = [];
+    const found: Found[] = [];
     for (const ip of new Set(entries)) {
-      const owner = this.code.at(ip);
-      if (!owner || owner.dead || (this.i32[ip >> 2] as number) >= handlerCount) continue;
-      const index = (ip - owner.offset) >> 3;
-      if (index > 1023) continue;
-      const region = discover(index, this.reader(owner));
-      if (region && this.pays(region)) found.push({ region, page: owner.offset, ip, owner });
+      const f = this.compile(ip);
+      if (f) found.push(f);
     }
     if (found.length === 0) return;
     const memory = { min: this.pages.initial, max: this.pages.maximum, shared: false };
-    const bytes = compileRegions(found, memory);
+    const bytes = regionModule(
+      found.map((f) => f.func),
+      memory,
+    );
     const translated = performance.now();
     const e: Record<string, WebAssembly.ImportValue> = { m: this.memory };
     for (const [name] of jitImports) e[name] = this.exports[name] as WebAssembly.ImportValue;
@@ -169,20 +178,30 @@ export class RegionEngine {
     if (this.checker) e.plain = (_pe: number, ip: number) => ip;
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes as BufferSource), { e });
     const each = bytes.length / found.length;
-    found.forEach(({ region, ip, owner }, i) => {
+    found.forEach((f, i) => {
       const run = instance.exports[String(i)] as Translated;
-      const system = region.blocks.some((b) => b.code.some((x) => x.handler === Special.MSR_FAST));
-      if (this.checker) this.checked.set(ip, { region, run, page: owner, system });
-      this.install(owner, ip, this.checker ? (this.exports.enterBlock as Translated) : run, each, region);
+      if (this.checker) this.checked.set(f.ip, { found: f, run });
+      this.install(f, this.checker ? (this.exports.enterBlock as Translated) : run, each);
     });
     const s = this.statistics;
     s.modules++;
     s.regions += found.length;
     s.bytes += bytes.length;
-    for (const { region } of found) s.instructions += region.size;
+    for (const { size } of found) s.instructions += size;
     s.translateMs += translated - start;
     s.compileMs += performance.now() - translated;
     if (this.kept > this.tuning.bound) this.dropAll();
+  }
+  private compile(ip: number): Found | undefined {
+    const owner = this.code.at(ip);
+    if (!owner || owner.dead || (this.i32[ip >> 2] as number) >= handlerCount) return undefined;
+    const index = (ip - owner.offset) >> 3;
+    if (index > 1023) return undefined;
+    const region = discover(index, this.reader(owner));
+    if (!region || !this.pays(region)) return undefined;
+    const runs = region.blocks.map((b) => [owner.offset + 8 * b.index, b.code.length] as const);
+    const system = region.blocks.some((b) => b.code.some((x) => x.handler === Special.MSR_FAST));
+    return { func: compileRegion(region, owner.offset), ip, owner, size: region.size, runs, system };
   }
   /** A few instructions without a loop run as fast in the interpreter. */
   private pays(region: Region): boolean {
@@ -200,7 +219,7 @@ export class RegionEngine {
     };
   }
 
-  private install(page: CodePage, ip: number, run: Translated, bytes: number, region: Region): void {
+  private install({ owner: page, ip, runs }: Found, run: Translated, bytes: number): void {
     const slot = this.takeSlot();
     if (slot === undefined) return;
     this.table.set(slot, run);
@@ -209,7 +228,6 @@ export class RegionEngine {
     this.i32[(PLAIN_HANDLERS >> 2) + slot - handlerCount] = this.i32[ip >> 2] as number;
     this.i32[ip >> 2] = slot;
     const list = this.translations.get(page);
-    const runs = region.blocks.map((b) => [page.offset + 8 * b.index, b.code.length] as const);
     const translation = { ip, runs, slot, bytes };
     if (list) list.push(translation);
     else this.translations.set(page, [translation]);
