@@ -1,8 +1,8 @@
 // The verifier accepts the effects of every row, in the interpreter's form and in a translation's, and finds each kind of mistake.
 
 import { describe, expect, it } from "vitest";
-import { constantFields } from "../../src/cpu/emit/translate.ts";
 import { build, variants } from "../../src/cpu/interp/handlers.ts";
+import { constantFields } from "../../src/cpu/jit/instruction.ts";
 import { Builder } from "../../src/ir/builder.ts";
 import { add, c32, c64, F64, I32, I64, Op, shuffle, V128, Value, wasm } from "../../src/ir/value.ts";
 import { verify } from "../../src/ir/verify.ts";

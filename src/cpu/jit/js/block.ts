@@ -8,8 +8,8 @@
 import { Off } from "../../../arch/layout.ts";
 import { Special } from "../../interp/handlers.ts";
 import type { Instruction } from "../instruction.ts";
+import { registerName, word } from "./expressions.ts";
 import { Lowering, type Way, wayOf } from "./lower.ts";
-import { registerName, word } from "./values.ts";
 
 /** Instructions of a block at most. */
 export const BLOCK_LIMIT = 64;

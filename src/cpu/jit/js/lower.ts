@@ -1,14 +1,15 @@
 // Statements for the effects of one instruction. Contract (see block.ts): an instruction either completes here or leaves by `giveUp`
 // before it has changed anything; then the interpreter executes it, with its faults, devices and traps.
 
-import { Off, TLB_ENTRIES } from "../../../arch/layout.ts";
+import { Off } from "../../../arch/layout.ts";
 import type { Effect } from "../../../ir/builder.ts";
 import { canonical, type Flags } from "../../../ir/flags.ts";
 import { add, I64, Op, sub, V128, Value } from "../../../ir/value.ts";
-import { Kind } from "../../emit/access.ts";
 import { Special } from "../../interp/handlers.ts";
 import { type Instruction, indexOf, type Registers } from "../instruction.ts";
-import { bare, count, hasExpression, laneWord, literal, Values, word } from "./values.ts";
+import { bare, hasExpression, laneWord, literal, word } from "./expressions.ts";
+import { MemoryLowering } from "./memory.ts";
+import { count } from "./values.ts";
 
 /** How the flags stand that a block has set: the name of the function that stores them, and its arguments. */
 interface KeptFlags {
@@ -24,8 +25,6 @@ export interface Way {
   readonly pc: readonly [string, string] | undefined;
   readonly btype: string | undefined;
 }
-
-const TAG = -4096;
 
 /** Every effect can be written in JavaScript. */
 function expressible(i: Instruction): boolean {
@@ -72,7 +71,7 @@ export function wayOf(i: Instruction): "inline" | "handler" | "stop" {
   return quiet ? "handler" : "stop";
 }
 
-export class Lowering extends Values {
+export class Lowering extends MemoryLowering {
   private kept: KeptFlags | undefined;
   protected current = 0;
   /** Registers assigned in this block. */
@@ -84,116 +83,11 @@ export class Lowering extends Values {
     return this.kept ? `${this.kept.store} ` : "";
   }
   /** The interpreter executes this instruction. */
-  protected giveUp(): string {
+  protected override giveUp(): string {
     return `{ ${this.storeFlags()}at = ${this.current}; break body; }`;
   }
   private guard(condition: string): void {
     this.lines.push(`if (${bare(condition)}) ${this.giveUp()}`);
-  }
-
-  // ---- memory ------------------------------------------------------------------------------------------------------
-  /**
-   * The name of a byte address in linear memory. The check in line covers aligned accesses that hit the L1 TLB; `look` finds the rest
-   * of RAM. `bounce`: a misaligned load may be given the address of a copy.
-   */
-  private address(va: Value, kind: number, bounce: boolean): string {
-    const write = (kind & (Kind.STORE | Kind.ATOMIC | Kind.ZVA)) !== 0;
-    const user = (kind & Kind.UNPRIVILEGED) !== 0;
-    const table = write ? (user ? Off.TLB_UW : Off.TLB_W) : user ? Off.TLB_UR : Off.TLB_R;
-    const single = kind & (Kind.EXCLUSIVE | Kind.ATOMIC);
-    const pair = (kind & Kind.PAIR) !== 0;
-    const element = kind & Kind.ZVA ? 64 : (1 << (kind & Kind.LG)) << (pair && single ? 1 : 0);
-    // The high half names the low one when it needs its carry.
-    const hi = this.named(this.hi(va));
-    const lo = this.named(this.lo(va));
-    const last = pair && !single ? `(${lo} + ${element})` : lo;
-    const m = this.fresh("m");
-    this.lines.push(`let ${m} = ${word(table)} + (${lo} >>> 8 & ${(TLB_ENTRIES - 1) << 4}) >>> 2;`);
-    this.lines.push(`if (I[${m}] === (${last} & ${TAG | (element - 1)}) && I[${m} + 1] === ${hi}) ${m} = I[${m} + 2] + ${lo} | 0;`);
-    const flags = kind | (bounce ? 0 : NO_BOUNCE);
-    this.lines.push(`else if ((${m} = look(pe, ${lo}, ${hi}, ${flags})) === 0) ${this.giveUp()}`);
-    return m;
-  }
-  private kindOf(e: { lg: number; o: { unprivileged?: boolean; ordered?: boolean; exclusive?: boolean } }, n: number): number {
-    const { o } = e;
-    const unprivileged = o.unprivileged ? Kind.UNPRIVILEGED : 0;
-    return e.lg | (n === 2 ? Kind.PAIR : 0) | unprivileged | (o.ordered ? Kind.ORDERED : 0) | (o.exclusive ? Kind.EXCLUSIVE : 0);
-  }
-  /** Words, halfword or byte at `m` + off: the low and, for 8 bytes, the high half. */
-  private read(m: string, off: number, lg: number, signed: boolean): { lo: string; hi: string } {
-    const at = off === 0 ? m : `(${m} + ${off})`;
-    const views = signed ? ["I8", "I16", "I"] : ["U8", "U16", "I"];
-    if (lg === 3) return { lo: `I[${at} >>> 2]`, hi: `I[(${m} + ${off + 4}) >>> 2]` };
-    const lo = `${views[lg]}[${at} >>> ${lg}]`;
-    return { lo, hi: signed ? "sign" : "0" };
-  }
-  private result(r: Value, m: string, off: number, lg: number, signed: boolean): void {
-    if (r.type === V128) {
-      const bytes = 1 << lg;
-      const lanes = [0, 4, 8, 12].map((k) => (k >= bytes ? "0" : this.named(this.read(m, off + k, Math.min(lg, 2), false).lo)));
-      this.define(r, { lanes });
-      return;
-    }
-    const { lo, hi } = this.read(m, off, lg, signed);
-    const low = this.named(lo);
-    this.define(r, { lo: low, hi: hi === "sign" ? `(${low} >> 31)` : this.named(hi) });
-  }
-  private load(e: Extract<Effect, { e: "load" }>): void {
-    const m = this.address(e.va, this.kindOf(e, e.results.length), !e.o.exclusive);
-    e.results.forEach((r, i) => {
-      this.result(r, m, i << e.lg, e.lg, e.signed);
-    });
-    if (e.o.exclusive) this.lines.push(`${word(Off.EXSIZE)} = ${e.results.length << e.lg}; ${word(Off.EXADDR)} = ${m};`);
-  }
-  private write(m: string, off: number, lg: number, v: Value): void {
-    const at = (k: number) => (off + k === 0 ? m : `(${m} + ${off + k})`);
-    if (v.type === V128) {
-      const lanes = this.lanes(v).slice(0, 1 << (lg - 2));
-      this.lines.push(lanes.map((e, k) => `I[${at(4 * k)} >>> 2] = ${bare(e)};`).join(" "));
-    } else if (lg === 3) this.lines.push(`I[${at(0)} >>> 2] = ${bare(this.lo(v))}; I[${at(4)} >>> 2] = ${bare(this.hi(v))};`);
-    else this.lines.push(`${["U8", "U16", "I"][lg]}[${at(0)} >>> ${lg}] = ${bare(this.lo(v))};`);
-  }
-  private store(e: Extract<Effect, { e: "store" }>): void {
-    const m = this.address(e.va, this.kindOf(e, e.values.length) | Kind.STORE, false);
-    e.values.forEach((v, i) => {
-      this.write(m, i << e.lg, e.lg, v);
-    });
-  }
-  private atomic(e: Extract<Effect, { e: "atomic" }>): void {
-    const kind = e.lg | Kind.ATOMIC | Kind.STORE | Kind.ORDERED | (e.results.length === 2 ? Kind.PAIR : 0);
-    const m = this.address(e.va, kind, false);
-    e.results.forEach((r, i) => {
-      this.result(r, m, i << e.lg, e.lg, false);
-    });
-    // All values before the first write.
-    const values = e.next.map((v) => [this.named(this.lo(v)), e.lg === 3 ? this.named(this.hi(v)) : "0"] as const);
-    values.forEach(([lo, hi], i) => {
-      this.writeHalves(m, i << e.lg, e.lg, lo, hi);
-    });
-  }
-  private writeHalves(m: string, off: number, lg: number, lo: string, hi: string): void {
-    const at = (k: number) => (off + k === 0 ? m : `(${m} + ${off + k})`);
-    if (lg === 3) this.lines.push(`I[${at(0)} >>> 2] = ${lo}; I[${at(4)} >>> 2] = ${hi};`);
-    else this.lines.push(`${["U8", "U16", "I"][lg]}[${at(0)} >>> ${lg}] = ${lo};`);
-  }
-  private storeExclusive(e: Extract<Effect, { e: "storex" }>): void {
-    const m = this.address(e.va, this.kindOf(e, e.values.length) | Kind.STORE | Kind.ATOMIC, false);
-    const halves = e.values.map((v) => [this.named(this.lo(v)), e.lg === 3 ? this.named(this.hi(v)) : "0"] as const);
-    const status = this.fresh();
-    this.lines.push(`const ${status} = ${word(Off.EXSIZE)} === ${e.values.length << e.lg} && ${word(Off.EXADDR)} === ${m} ? 0 : 1;`);
-    this.lines.push(`if (${status} === 0) {`);
-    halves.forEach(([lo, hi], i) => {
-      this.writeHalves(m, i << e.lg, e.lg, lo, hi);
-    });
-    this.lines.push("}", `${word(Off.EXSIZE)} = 0;`);
-    this.define(e.status, { lo: status });
-  }
-  private zeroBlock(va: Value): void {
-    const lo = this.named(`(${this.lo(va)} & -64)`);
-    const block = new Value(Op.Result, I64);
-    this.define(block, { lo, hi: this.hi(va) });
-    const m = this.address(block, Kind.ZVA | Kind.STORE, false);
-    this.lines.push(`U8.fill(0, ${m} >>> 0, (${m} >>> 0) + 64);`);
   }
 
   // ---- register writes ---------------------------------------------------------------------------------------------
@@ -413,9 +307,6 @@ export class Lowering extends Values {
     return at;
   }
 }
-
-/** Flag for `look`: the access needs its real address. */
-export const NO_BOUNCE = 1 << 16;
 
 /** Register numbers of a mask. */
 export const registersOf = (mask: Registers): number[] =>

@@ -3,7 +3,7 @@
 import { CRC_TABLES, Off, TLB_ENTRIES } from "../../../arch/layout.ts";
 import { Kind } from "../../emit/access.ts";
 import { REDIRECT } from "../../interp/page.ts";
-import { NO_BOUNCE } from "./lower.ts";
+import { NO_BOUNCE } from "./memory.ts";
 
 /** What the executor does for blocks. */
 export interface Hooks {
