@@ -216,6 +216,29 @@ export function cpuProfile(name: string): Features {
 /** QEMU marks what it calls experimental. */
 const QEMU_PREFIX = /^x-(?=rme=|rme$|l0gptsz=)/;
 
+/** QEMU's options for what is never or always so here: accepted when they ask for that. */
+// biome-ignore format: table
+const settled: Readonly<Record<string, string>> = {
+  sve: "off", sme: "off", mte: "off", "pauth-impdef": "on", "pauth-qarma3": "off", "pauth-qarma5": "off", aarch64: "on",
+};
+
+/** What a CPU description may say, as text for people: profiles, and features with what they need. */
+export function cpuHelp(): string {
+  const line = (name: FeatureName): string => {
+    const wanted = needs.get(name) ?? [];
+    const inMax = cpuProfile("max").has(name) ? "max" : "   ";
+    return `  ${name.padEnd(10)} ${inMax}${wanted.length > 0 ? `  needs ${wanted.join(" ")}` : ""}`.trimEnd();
+  };
+  return [
+    `CPUs: ${profileNames.join(", ")}`,
+    "",
+    "Options, after commas: pa=BITS, l0gptsz=BITS, and each feature with =on or =off (max: it has it without being asked).",
+    "A feature brings what it needs; one switched off takes away what needs it.",
+    ...featureNames.map(line),
+    "",
+  ].join("\n");
+}
+
 /**
  * Reads a CPU description: a profile name, then options separated by commas: `feature`, `feature=on`, `feature=off` (case does not
  * matter), `pa=BITS` and `l0gptsz=BITS`; QEMU's x-rme and x-l0gptsz too. A feature switched on brings what it needs; one switched off
@@ -247,7 +270,11 @@ export function parseCpu(text: string): Features {
       }
       continue;
     }
-    const feature = featureNames.find((f) => f.toLowerCase() === key);
+    if (Object.hasOwn(settled, key)) {
+      if (value === settled[key]) continue;
+      throw new EmuError("cpu-option", `CPU option "${option}": only ${key}=${settled[key]} is supported`, 2);
+    }
+    const feature = featureNames.find((f) => f.toLowerCase() === (key === "pmu" ? "pmuv3" : key));
     if (feature === undefined) {
       throw new EmuError(
         "cpu-option",

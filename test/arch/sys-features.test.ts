@@ -1,7 +1,7 @@
 // CPU descriptions and the ID registers they produce.
 
 import { describe, expect, it } from "vitest";
-import { cpuProfile, featureNames, idRegisters, parseCpu, profileNames } from "../../src/arch/features.ts";
+import { cpuHelp, cpuProfile, featureNames, idRegisters, parseCpu, profileNames } from "../../src/arch/features.ts";
 import { encodings } from "../../src/arch/registers/encodings.ts";
 import { registerSet } from "../../src/arch/registers/index.ts";
 
@@ -15,8 +15,18 @@ describe("CPU descriptions", () => {
     expect(parseCpu("cortex-a53,sha3=on").has("SHA512")).toBe(true);
     expect(parseCpu("cortex-a53,SHA3").has("SHA1")).toBe(true);
     expect(parseCpu("max,x-rme=on,x-l0gptsz=36")).toMatchObject({ l0gptsz: 36, names: parseCpu("max,rme=on").names });
+    // QEMU's options for what is so anyway.
+    expect(parseCpu("max,x-rme=on,sve=off,sme=off,pauth-impdef=on").names).toEqual(parseCpu("max,rme=on").names);
+    expect(parseCpu("max,pmu=off").has("PMUv3p7")).toBe(false);
+    expect(() => parseCpu("max,sme=on")).toThrow(/only sme=off is supported/);
     expect(parseCpu("max,pa=40").paBits).toBe(40);
     expect(parseCpu("max,lpa2=off").paBits).toBe(48);
+  });
+  it("the help names every CPU and every feature with what it needs", () => {
+    const text = cpuHelp();
+    for (const name of [...profileNames, ...featureNames]) expect(text).toMatch(new RegExp(`\\b${name}\\b`));
+    expect(text).toMatch(/^ {2}LSE2 +max {2}needs LSE$/m);
+    expect(text).toMatch(/^ {2}RME +needs EL3 SEL2/m);
   });
   it("unknown names are errors that list what exists", () => {
     expect(() => parseCpu("cortex-a999")).toThrow(/neoverse-n1/);

@@ -1,6 +1,7 @@
 // The command line: what can be typed, and the plain record it becomes.
 
 import { Command } from "commander";
+import { cpuHelp } from "../../arch/features.ts";
 import type { MachineName, RealmOptions } from "../../harness/index.ts";
 import { EmuError, usageError } from "../../util/errors.ts";
 import { addExplainCommands, type ExplainCommand, type GptCommand } from "../explain-command.ts";
@@ -78,6 +79,7 @@ export function parseCommandLine(argv: readonly string[], version: string): AnyC
   );
   if (text !== undefined) return { kind: "print", text };
   if (!command) throw new EmuError("internal", "the command line led to no command");
+  if (command.kind === "run" && command.cpu === "help") return { kind: "print", text: cpuHelp() };
   return command;
 }
 
@@ -92,7 +94,7 @@ function createProgram(version: string, choose: (command: AnyCommand) => void): 
     .option("--append <text>", "kernel command line")
     .option("--memory <size>", "memory of the machine, 2M to 8G", DEFAULT_MEMORY)
     .option("--smp <n>", `number of processors, 1 to ${MAX_PES}`, "1")
-    .option("--cpu <name>", "processor type and features, such as max, cortex-a76 or max,lse=off")
+    .option("--cpu <name>", "processor type and features, such as max, cortex-a76 or max,lse=off; help lists them")
     .option("--machine <name>", "virt, or virt,secure=on: PEs start at EL3, in firmware or in the ELF file that --kernel names", "virt")
     .option("--bios <file>", "firmware, in flash; --kernel, --initrd and --append are handed to it")
     .option("--dtb <file>", "device tree to use instead of the machine's own")
