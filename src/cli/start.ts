@@ -2,7 +2,7 @@
 
 import { existsSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { Machine, type MachineOptions, type PciDevice, type StopReason } from "../harness/index.ts";
+import { type BlockBackend, Machine, type MachineOptions, MemoryBlockBackend, type PciDevice, type StopReason } from "../harness/index.ts";
 import { EmuError } from "../util/errors.ts";
 import type { PciKind } from "./args/drives.ts";
 import type { RunCommand } from "./args/options.ts";
@@ -11,13 +11,20 @@ import { openConsoles } from "./consoles/index.ts";
 import { type LogOutput, openLog } from "./tracing.ts";
 import { explainDifference, watchEngine } from "./engine.ts";
 
+const FLASH_BANK = 64 * 2 ** 20;
+const SECTOR = 512;
+
 /** Creates the machine, runs it until it ends, and returns the exit code. */
 export async function runMachine(command: RunCommand): Promise<number> {
   const flash = [...(command.firmware?.pflash ?? [])];
   const files = flash.filter((drive) => drive !== undefined);
   const all = openDrives([...command.drives, ...files]);
   const drives = all.slice(0, command.drives.length);
-  const pflash = flash.map((drive) => drive && all[command.drives.length + files.indexOf(drive)]);
+  const pflash: (BlockBackend | undefined)[] = flash.map((drive) =>
+    drive ? all[command.drives.length + files.indexOf(drive)] : undefined,
+  );
+  // UEFI variables outlive resets of the guest, though not this program.
+  if (flash.length > 0) pflash[1] ??= new MemoryBlockBackend({ sectors: FLASH_BANK / SECTOR });
   const log = openLog(command);
   try {
     const options = { ...(await machineOptions(command, drives)), pflash, ...(log.log ? { log: log.log } : {}) };
