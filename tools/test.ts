@@ -2,6 +2,7 @@
 //   npm test -- test/cli
 
 import { spawn } from "node:child_process";
+import { FIRMWARE, fetchFirmware } from "../src/cli/debian/firmware.ts";
 import { fetchKernel } from "../src/cli/debian/kernel.ts";
 import { createProgress } from "../src/cli/debian/progress.ts";
 import { CROSS_COMPILER, fetchSysroot, QEMU } from "../src/cli/debian/sysroot.ts";
@@ -18,6 +19,7 @@ async function prepare(): Promise<Record<string, string>> {
   const progress = createProgress();
   try {
     for (const version of TEST_KERNELS) await fetchKernel(version, { progress });
+    for (const name of Object.keys(FIRMWARE)) await fetchFirmware(name, { progress });
     const qemu = await fetchSysroot(QEMU, { progress });
     const cross = await fetchSysroot(CROSS_COMPILER, { progress });
     return {
