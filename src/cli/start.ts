@@ -8,8 +8,8 @@ import type { PciKind } from "./args/drives.ts";
 import type { RunCommand } from "./args/options.ts";
 import { type FileBlockBackend, openDrives } from "./block-file.ts";
 import { openConsoles } from "./consoles/index.ts";
-import { type LogOutput, openLog } from "./tracing.ts";
 import { explainDifference, watchEngine } from "./engine.ts";
+import { type LogOutput, openLog } from "./tracing.ts";
 
 const FLASH_BANK = 64 * 2 ** 20;
 const SECTOR = 512;
