@@ -189,9 +189,40 @@ class Walker {
         if (model.is(data, "DATA")) this.b.write(data, new Uint8Array(PAGE).fill(0xd0));
         return;
       }
+      case 25:
+        this.populate(ipa);
+        return;
+      case 26: {
+        const ready = [...model.recs.values()].filter((f) => f.realm.state === "ACTIVE" && f.rec.runnable);
+        const found = rnd.pick(ready);
+        if (!found) return;
+        const leaves = [...model.tables(found.realm)].filter((t) => t.level === 3);
+        this.recEnter(found.rec.pa, (rnd.pick(leaves)?.base ?? ipa) + PAGE * rnd.next(4));
+        return;
+      }
       default:
         this.call("DATA_DESTROY", [rd, ipa], model.dataDestroy(rd, ipa));
     }
+  }
+
+  /** Tables and contents for a realm that is not active yet, as a host builds it: chance alone seldom gets so far. */
+  private populate(ipa: number): void {
+    const { rnd, model } = this;
+    const realm = rnd.pick([...model.realms.values()].filter((r) => r.state === "NEW"));
+    if (!realm) return;
+    const { rd } = realm;
+    for (const level of [2, 3]) {
+      const table = this.of("DELEGATED");
+      const base = ipa - (ipa % sizeAt(level - 1));
+      this.call("RTT_CREATE", [rd, table, base, level], model.rttCreate(rd, table, base, level));
+    }
+    const top = ipa + PAGE * (1 + rnd.next(3));
+    this.call("RTT_INIT_RIPAS", [rd, ipa, top], model.initRipas(rd, ipa, top));
+    const data = this.of("DELEGATED");
+    this.call("DATA_CREATE", [rd, data, ipa, this.src, rnd.next(2)], model.dataCreate(rd, data, ipa, true));
+    if (rnd.chance(2)) return;
+    this.recCreate(rd);
+    this.call("REALM_ACTIVATE", [rd], model.realmActivate(rd));
   }
 
   private recCreate(rd: number): void {
