@@ -5,14 +5,15 @@ import type { Pe } from "../cpu/pe.ts";
 import type { FwCfgFile } from "../devices/fw-cfg.ts";
 import type { BlockBackend } from "../devices/virtio/index.ts";
 import type { GptDescription } from "../gpt/index.ts";
-import { type BoardName, planRealm, type RealmSetup } from "../host/index.ts";
+import { type BoardName, planRealm, type RealmConfig, type RealmSetup } from "../host/index.ts";
 import { readInput } from "../loader/files.ts";
 import type { FlashContents } from "../machine/boot-flash.ts";
 import { virtFacts } from "../machine/facts.ts";
 import type { Loader } from "../machine/flash-boot.ts";
 import { firmwareHostRange, firmwareMemoryFor, HostSide } from "../machine/host-side.ts";
 import { hostMemoryFor, RealmSoftware } from "../machine/realms.ts";
-import { type End, type PciDevice, VirtMachine } from "../machine/virt.ts";
+import { type End, type PciDevice, type VirtConfig, VirtMachine } from "../machine/virt.ts";
+import { VmSoftware } from "../machine/vms.ts";
 import { HashAlgorithm } from "../rmm/status.ts";
 import type { Question } from "../teach/explain.ts";
 import { type ExplainerOptions, explain, FaultExplainer } from "../teach/explainer.ts";
@@ -97,6 +98,8 @@ export interface RealmOptions {
   watchpoints?: number;
   /** Event counters; without them the realm has no PMU. */
   pmuCounters?: number;
+  /** Run the same guest as an ordinary virtual machine of the same VMM instead, without an RMM. */
+  normal?: boolean;
   /** Destroy the realm and give back its memory when it has ended; default false. */
   teardown?: boolean;
   /** An RMM (TF-RMM for qemu_virt: rmm.img, or an ELF file) that runs at R-EL2 in place of the built-in agent: path or contents. */
@@ -119,6 +122,7 @@ export function realmSetup(o: MachineOptions): Omit<RealmSetup, "memory"> {
     breakpoints: realm.breakpoints,
     watchpoints: realm.watchpoints,
     pmuCounters: realm.pmuCounters,
+    normal: realm.normal,
     drives: o.drives?.length ?? 0,
   };
 }
@@ -158,6 +162,22 @@ function defaultEngine(): Engine {
   const engine = engines.find((e) => e === name);
   if (!engine) throw usageError("bad-engine", `RME_ENGINE takes ${engines.join(", ")}, not ${name}`);
   return engine;
+}
+
+/** The host software that runs a guest, and the guest in words. */
+function guestOf(
+  o: RealmOptions,
+  config: RealmConfig,
+  drives: readonly BlockBackend[],
+  rmm: Uint8Array | undefined,
+): Pick<VirtConfig, "software" | "guest"> {
+  const teardown = o.teardown ?? false;
+  const guest = `${o.normal ? "virtual machine" : "realm"} on ${config.map.name}, ${config.memory / 2 ** 20} MiB, ${drives.length} drives`;
+  if (o.normal && rmm) throw usageError("vm-rmm", "an ordinary virtual machine has no RMM below it");
+  const software: VirtConfig["software"] = o.normal
+    ? (board, entropy) => new VmSoftware(board, { vm: config, drives, entropy, teardown })
+    : (board, entropy) => new RealmSoftware(board, { realm: config, drives, entropy, rmm, teardown });
+  return { software, guest };
 }
 
 /** Why `run` returned. */
@@ -201,7 +221,7 @@ export class Machine extends Inspector {
     const consoles: { main?: Console; virtio?: Console; virtio1?: Console; secure?: Console; named?: NamedConsoles } = {};
     const secure = options.machine === "virt,secure=on" || overFirmware;
     const board = new VirtMachine({
-      cpu: options.cpu ?? (realm ? "max,rme=on" : "max"),
+      cpu: options.cpu ?? (realm && !options.realm?.normal ? "max,rme=on" : "max"),
       smp: options.smp ?? 1,
       memory: overFirmware ? firmwareMemoryFor(memory) : realm ? hostMemoryFor(memory, rmm !== undefined) : memory,
       time: options.time ?? "deterministic",
@@ -213,10 +233,7 @@ export class Machine extends Inspector {
       ...(overFirmware ? {} : { kernel: options.kernel, initrd: options.initrd, append: options.append }),
       dtb: options.dtb,
       drives: realm ? [] : drives,
-      software:
-        realm && !overFirmware
-          ? (board, entropy) => new RealmSoftware(board, { realm, drives, entropy, rmm, teardown: options.realm?.teardown ?? false })
-          : undefined,
+      ...(realm && options.realm && !overFirmware ? guestOf(options.realm, realm, drives, rmm) : {}),
       host: overFirmware
         ? (board, entropy) =>
             new HostSide(board, { realm, drives, entropy, teardown: options.realm?.teardown ?? false }, firmwareHostRange(board))
@@ -311,7 +328,7 @@ export class Machine extends Inspector {
   }
   /** Asks the guest to power off, by the power key. */
   pressPowerKey(): void {
-    this.board.powerKey.press();
+    if (!this.board.pressPowerKey()) throw usageError("no-power-key", "the guest's board has no power key");
     this.wake?.();
   }
 
@@ -439,9 +456,10 @@ export class Machine extends Inspector {
 
   /**
    * The whole state of the machine, compressed. A machine restored from it continues identically. `view`: registers and memory only,
-   * for `rme-emu explain` and `rme-emu gpt`; also a machine with a realm, which cannot be restored, can be saved so.
+   * for `rme-emu explain` and `rme-emu gpt`. The host of a realm finishes first what it is doing: the machine may run on for a little.
    */
   save({ view = false }: { view?: boolean } = {}): Uint8Array {
+    if (!view) this.board.settle();
     return writeSnapshot({ state: this.board.save(view), ram: this.board.ram() });
   }
   /**

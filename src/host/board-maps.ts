@@ -20,6 +20,8 @@ export interface BoardMap {
   gicRedistributor(pes: number): number;
   readonly uarts: readonly Required<Window>[];
   readonly rtc: Window;
+  /** General purpose I/O with the power button on one of its pins. */
+  readonly gpio?: Required<Window> & { readonly powerKey: number };
   /** Slot `n` of virtio-mmio. */
   virtio(n: number): Required<Window>;
   readonly virtioSlots: number;
@@ -45,6 +47,7 @@ export const boardMaps: Readonly<Record<BoardName, BoardMap>> = {
     gicRedistributor: () => 0x080a_0000,
     uarts:             [{ base: 0x0900_0000, size: 0x1000, spi: 1 }],
     rtc:                { base: 0x0901_0000, size: 0x1000, spi: 2 },
+    gpio:               { base: 0x0903_0000, size: 0x1000, spi: 7, powerKey: 3 },
     virtio: (n) =>     ({ base: 0x0a00_0000 + n * VIRTIO_SIZE, size: VIRTIO_SIZE, spi: 16 + n }),
     virtioSlots: 32,
     // The window for 64-bit PCI memory ends at 2^40.

@@ -10,12 +10,15 @@ export interface TreeOptions {
   memory: number;
   pes: number;
   pmu: boolean;
+  /** How the guest calls PSCI. */
+  conduit: "smc" | "hvc";
   /** Number of virtio slots that are there. */
   virtioSlots: number;
 }
 
 const clockPhandle = 0x8000;
 const gicPhandle = 0x8001;
+const gpioPhandle = 0x8002;
 const APB_CLOCK_HZ = 24_000_000;
 const UART16550_HZ = 1_843_200;
 const Trigger = { EDGE_RISING: 1, LEVEL_HIGH: 4, LEVEL_LOW: 8 } as const;
@@ -44,7 +47,7 @@ export function guestTree(o: TreeOptions): FdtTree {
       "#size-cells": 2,
     },
     [
-      psciNode(),
+      psciNode(o.conduit),
       fdtNode(unit("memory", map.ram), { device_type: "memory", reg: reg({ base: map.ram, size: o.memory }) }),
       cpusNode(o.pes),
       gicNode(map, o.pes),
@@ -124,7 +127,22 @@ function primecells(map: BoardMap): FdtNode[] {
     clock,
     ...map.uarts.map((w) => node("pl011", w, { clocks: [clockPhandle, clockPhandle], "clock-names": ["uartclk", "apb_pclk"] })),
     node("pl031", map.rtc, { clocks: clockPhandle, "clock-names": "apb_pclk" }),
+    ...(map.gpio ? powerKey(map.gpio.powerKey, node("pl061", map.gpio, gpioProperties)) : []),
   ];
+}
+
+const gpioProperties: Record<string, PropertyValue> = {
+  "gpio-controller": true,
+  "#gpio-cells": 2,
+  clocks: clockPhandle,
+  "clock-names": "apb_pclk",
+  phandle: gpioPhandle,
+};
+const LINUX_KEY_POWER = 116;
+/** The power button on a pin of a controller. */
+function powerKey(pin: number, controller: FdtNode): FdtNode[] {
+  const key = fdtNode("poweroff", { gpios: [gpioPhandle, pin, 0], "linux,code": LINUX_KEY_POWER, label: "GPIO Key Poweroff" });
+  return [fdtNode("gpio-keys", { compatible: "gpio-keys" }, [key]), controller];
 }
 
 function pcDevices(map: BoardMap): FdtNode[] {

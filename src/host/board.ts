@@ -4,6 +4,7 @@ import type { ByteSink, Clock, Dma, MmioDevice, Receiver } from "../devices/devi
 import { Mc146818Rtc } from "../devices/mc146818.ts";
 import { Pl011Uart } from "../devices/pl011.ts";
 import { Pl031Rtc } from "../devices/pl031.ts";
+import { GpioKey, Pl061Gpio } from "../devices/pl061.ts";
 import type { TimedDevice } from "../devices/timed.ts";
 import { Uart16550 } from "../devices/uart16550.ts";
 import {
@@ -15,6 +16,8 @@ import {
   VirtioMmio,
   VirtioRng,
 } from "../devices/virtio/index.ts";
+import { EmuError } from "../util/errors.ts";
+import type { Saved, Stateful } from "../util/stateful.ts";
 import { affinityOf, type BoardMap } from "./board-maps.ts";
 import { Vgic } from "./vgic.ts";
 
@@ -27,8 +30,10 @@ export interface BoardOptions {
   epoch: number;
   entropy: SeededEntropy;
   drives: readonly BlockBackend[];
-  /** Memory as devices reach it: what the realm shares. */
+  /** Memory as devices reach it: of a realm what it shares. */
   dma: Dma;
+  /** Virtio devices offer VIRTIO_F_ACCESS_PLATFORM: the guest has to share what they reach. */
+  accessPlatform: boolean;
   /** Output of the first serial port, and of the virtio console. */
   serial: ByteSink;
   virtioConsole: ByteSink;
@@ -41,16 +46,18 @@ export interface BoardOptions {
 
 interface Mapped {
   readonly base: number;
-  readonly device: MmioDevice;
+  readonly device: MmioDevice & Partial<Stateful>;
 }
 
 const SPIS = 256;
 
-export class GuestBoard {
+export class GuestBoard implements Stateful {
   readonly map: BoardMap;
   readonly vgic: Vgic;
   readonly uart: MmioDevice & Receiver;
   readonly hvc: VirtioConsole;
+  /** The power button; kvmtool's machine has none. */
+  readonly powerKey: (TimedDevice & Stateful & { press(): void }) | undefined;
   readonly timed: readonly TimedDevice[];
   readonly virtioSlots: number;
   private readonly bus: Mapped[] = [];
@@ -62,12 +69,13 @@ export class GuestBoard {
     this.add(map.gicDistributor.base, this.vgic.distributor);
     this.add(map.gicRedistributor(o.pes), this.vgic.redistributor);
     this.uart = this.addUarts(o);
-    this.timed = this.addRtc(o);
+    this.powerKey = this.addPowerKey(o);
+    this.timed = [...this.addRtc(o), ...(this.powerKey ? [this.powerKey] : [])];
     this.hvc = new VirtioConsole({ sink: o.virtioConsole, onRoom: () => o.onRoom() });
     this.virtioSlots = this.addVirtio(o);
   }
 
-  private add(base: number, device: MmioDevice): void {
+  private add(base: number, device: MmioDevice & Partial<Stateful>): void {
     this.bus.push({ base, device });
   }
   /** The device at an address of the guest's lower half. */
@@ -99,6 +107,13 @@ export class GuestBoard {
     this.add(rtc.base, device);
     return [device];
   }
+  private addPowerKey(o: BoardOptions): GpioKey | undefined {
+    const { gpio } = o.map;
+    if (gpio === undefined) return undefined;
+    const device = new Pl061Gpio({ irq: this.vgic.spi(gpio.spi) });
+    this.add(gpio.base, device);
+    return new GpioKey(device, gpio.powerKey, o.clock);
+  }
   /** QEMU fills its slots from the last one down and has empty ones; kvmtool has as many slots as devices. */
   private addVirtio(o: BoardOptions): number {
     const devices: VirtioDevice[] = [
@@ -112,9 +127,26 @@ export class GuestBoard {
       const device = fixed ? devices[slots - 1 - n] : devices[n];
       const w = o.map.virtio(n);
       const irq = this.vgic.spi(w.spi);
-      this.add(w.base, new VirtioMmio({ irq, dma: o.dma, accessPlatform: true, log: o.log, ...(device ? { device } : {}) }));
+      this.add(w.base, new VirtioMmio({ irq, dma: o.dma, accessPlatform: o.accessPlatform, log: o.log, ...(device ? { device } : {}) }));
     }
     return slots;
+  }
+
+  /** The interrupt controller first: devices drive lines into it when they are restored. Its own windows hold no state. */
+  private get parts(): Stateful[] {
+    const devices = this.bus
+      .map((m) => m.device)
+      .filter((d): d is MmioDevice & Stateful => d.save !== undefined && d !== this.vgic.distributor);
+    return [this.vgic, ...devices, ...(this.powerKey ? [this.powerKey] : [])];
+  }
+  save(): Saved {
+    return this.parts.map((p) => p.save());
+  }
+  restore(state: Saved): void {
+    const { parts } = this;
+    if (!Array.isArray(state) || state.length !== parts.length)
+      throw new EmuError("snapshot-corrupt", "the saved devices of the guest are not those of this one");
+    for (const [i, p] of parts.entries()) p.restore(state[i] as Saved);
   }
 }
 

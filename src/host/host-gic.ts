@@ -1,10 +1,12 @@
 // The host's driver of its own interrupt controller: what makes a PE leave a realm, and how PEs of the host wake each other.
 //
 //   SGI 0    kick: look at what there is to do for your REC
-//   PPI 25   maintenance: the realm finished an interrupt of a list register
-//   PPI 27, 30   the realm's timers; outside of the realm their lines are the host's own, which stay low
+//   PPI 25   maintenance: the guest finished an interrupt of a list register
+//   PPI 26   alarm: a timer of a suspended virtual PE is due
+//   PPI 23, 27, 30   the guest's PMU and timers; outside of a realm their lines are the host's own, which stay low
 
 import type { Pe } from "../cpu/pe.ts";
+import { TimerPart } from "../cpu/timers.ts";
 import { REDISTRIBUTOR_STRIDE } from "../devices/gic/index.ts";
 import type { HostMemory } from "./memory.ts";
 
@@ -15,12 +17,17 @@ export interface HostGicMap {
 }
 
 const KICK = 0;
-const ENABLED = [KICK, 23, 25, 27, 30];
+const ENABLED = [KICK, 23, 25, 26, 27, 30];
+/** Number of CNTHP in cpu/timers.ts. */
+const CNTHP = 2;
+const CTL_ENABLE = 1n;
+const CTL_ISTATUS = 4n;
 const GICD_CTLR = 0x0;
 const GICR_WAKER = 0x14;
 const SGI_FRAME = 0x1_0000;
 const GICR_IGROUPR0 = SGI_FRAME + 0x80;
 const GICR_ISENABLER0 = SGI_FRAME + 0x100;
+const GICR_ICENABLER0 = SGI_FRAME + 0x180;
 const GICR_ISPENDR0 = SGI_FRAME + 0x200;
 /** Affinity routing, Group 1 enabled. */
 const CTLR_ON = 0x10 | 2;
@@ -54,6 +61,20 @@ export class HostGic {
     );
     pe.gic?.write("ICC_PMR_EL1", 0xf8n);
     pe.gic?.write("ICC_IGRPEN1_EL1", 1n);
+  }
+
+  /** Keeps private interrupt `intid` of PE `pe` from being signalled, or no longer. */
+  mask(pe: number, intid: number, masked: boolean): void {
+    this.memory.writeDevice(this.redistributor(pe, masked ? GICR_ICENABLER0 : GICR_ISENABLER0), (1 << intid) >>> 0);
+  }
+  /** Sets the alarm of `pe`, which executes this, to a count of the counter; undefined: off. */
+  setAlarm(pe: Pe, at: bigint | undefined): void {
+    pe.timers.write(CNTHP, TimerPart.CVAL, at ?? 0n);
+    pe.timers.write(CNTHP, TimerPart.CTL, at === undefined ? 0n : CTL_ENABLE);
+  }
+  /** Has the alarm gone off? */
+  alarm(pe: Pe): boolean {
+    return (pe.timers.read(CNTHP, TimerPart.CTL) & CTL_ISTATUS) !== 0n;
   }
 
   /** Makes PE `pe` leave its realm, or wake from its wait. */

@@ -1,11 +1,13 @@
 // Memory as the host uses it: a pool of granules, and loads and stores of a Non-secure PE, each under the granule protection check.
 
 import { Security } from "../arch/security.ts";
+import { SavedFields } from "../devices/saved.ts";
 import { dmaPermitted } from "../gpt/dma.ts";
 import type { PhysicalMemory } from "../mem/physical.ts";
 import type { GranuleCheck } from "../mmu/table.ts";
 import { GRANULE } from "../rmm/status.ts";
 import { EmuError, hex } from "../util/errors.ts";
+import type { Saved, Stateful } from "../util/stateful.ts";
 
 /** What the host needs of the machine to access memory. */
 export interface HostMemoryPort {
@@ -22,7 +24,7 @@ export interface MemoryRange {
   readonly size: number;
 }
 
-export class HostMemory {
+export class HostMemory implements Stateful {
   private readonly port: HostMemoryPort;
   private readonly range: MemoryRange;
   private next: number;
@@ -44,10 +46,10 @@ export class HostMemory {
   take(): number {
     return this.free.pop() ?? this.takeAligned(1);
   }
-  /** Takes `count` contiguous granules, aligned to their total size; `count` is a power of two. */
-  takeAligned(count: number): number {
+  /** Takes `count` contiguous granules at a multiple of `align` bytes; default: of their total size. */
+  takeAligned(count: number, align = count * GRANULE): number {
     const size = count * GRANULE;
-    const at = Math.ceil(this.next / size) * size;
+    const at = Math.ceil(this.next / align) * align;
     for (let skipped = this.next; skipped < at; skipped += GRANULE) this.free.push(skipped);
     if (at + size > this.range.base + this.range.size) {
       throw new EmuError("host-out-of-memory", `the host has no memory left for the realm: ${hex(this.range.size)} bytes are in use`);
@@ -80,5 +82,15 @@ export class HostMemory {
     const found = this.port.phys.deviceAt(pa);
     const done = found?.device.write(found.offset, 4, value, { pas: Security.NonSecure, pe: 0 });
     if (done !== true) throw new EmuError("host-device", `the host cannot reach its device at ${hex(pa)}`);
+  }
+  /** Which granules are in use; contents are the machine's. */
+  save(): Saved {
+    return { next: this.next, free: [...this.free] };
+  }
+  restore(state: Saved): void {
+    const s = new SavedFields(state, "host memory");
+    const end = this.range.base + this.range.size;
+    this.next = s.uint("next", end);
+    this.free.splice(0, Number.POSITIVE_INFINITY, ...s.uints("free", this.range.size / GRANULE, end));
   }
 }

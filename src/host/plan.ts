@@ -17,7 +17,9 @@ export const RPV_BYTES = 64;
 export interface RealmSetup {
   /** Default: virt. */
   board?: BoardName;
-  /** Bytes of RAM, whole MiB. */
+  /** An ordinary virtual machine instead of a realm: what is about RMI has no meaning. */
+  normal?: boolean | undefined;
+  /** Bytes of RAM, a multiple of 2 MiB. */
   memory: number;
   /** Number of RECs. */
   smp: number;
@@ -51,13 +53,14 @@ export function planRealm(s: RealmSetup): RealmConfig {
     memory: s.memory,
     pes: s.smp,
     pmu: s.pmuCounters !== undefined,
+    conduit: s.normal ? "hvc" : "smc",
     virtioSlots: virtioSlotsOf(map, s.drives),
   });
   return {
     map,
     memory: s.memory,
     pes: s.smp,
-    ipaBits: ipaBitsOf(map, s.memory),
+    ipaBits: s.normal ? map.addressBits(s.memory) : ipaBitsOf(map, s.memory),
     hash: s.hash ?? (map.name === "virt" ? HashAlgorithm.SHA_512 : HashAlgorithm.SHA_256),
     rpv: padded,
     breakpoints: s.breakpoints ?? BREAKPOINTS,

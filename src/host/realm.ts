@@ -1,15 +1,20 @@
 // Builds a realm by RMI, gives it memory while it runs, and takes everything back.
 
+import type { Pe } from "../cpu/pe.ts";
+import { SavedFields } from "../devices/saved.ts";
 import type { RmiName } from "../rmm/commands.ts";
 import { decodeFeatures, type RmmFeatures } from "../rmm/features.ts";
-import { RealmParams, RecParams } from "../rmm/layouts.ts";
+import { EXIT_OFFSET, RealmParams, RecExit, RecParams } from "../rmm/layouts.ts";
 import { startTables } from "../rmm/rtt.ts";
 import { levelSize } from "../rmm/rtt-entry.ts";
-import { ABI_VERSION, DataFlag, GRANULE, type HashAlgorithm, RealmFlag, RecFlag, RmiStatus } from "../rmm/status.ts";
-import { blank } from "../rmm/struct.ts";
+import { ABI_VERSION, DataFlag, GRANULE, type HashAlgorithm, Psci, RealmFlag, RecFlag, RmiStatus } from "../rmm/status.ts";
+import { blank, viewOf } from "../rmm/struct.ts";
 import { EmuError, hex, usageError } from "../util/errors.ts";
+import type { Saved } from "../util/stateful.ts";
 import type { HostTask } from "./agent.ts";
 import { affinityOf, type BoardMap } from "./board-maps.ts";
+import type { RecExitView } from "./exits.ts";
+import type { Guest, RecEnterView, Resolution } from "./guest.ts";
 import type { RealmImage } from "./image.ts";
 import type { HostMemory } from "./memory.ts";
 import { type RmiArgument, type RmiClient, type RmiReply, rmiFailed } from "./rmi.ts";
@@ -65,7 +70,9 @@ function checkFeatures(c: RealmConfig, f: RmmFeatures): void {
 /** Version as RMI encodes it: major in 30:16, minor in 15:0. */
 const versionName = (v: bigint | number): string => `${(Number(v) >> 16) & 0x7fff}.${Number(v) & 0xffff}`;
 
-export class HostRealm {
+const RUN_BYTES = 0x800;
+
+export class HostRealm implements Guest {
   readonly config: RealmConfig;
   /** PAs of the Realm Descriptor and of the RECs. */
   rd = 0;
@@ -85,6 +92,8 @@ export class HostRealm {
   private readonly mapped = new Set<number>();
   /** A granule of the host for parameters and contents that the RMM reads. */
   private readonly staging: number;
+  /** PAs of the RmiRecRun pages. */
+  private readonly runs: number[] = [];
 
   constructor(rmi: RmiClient, memory: HostMemory, shared: SharedMemory, config: RealmConfig) {
     this.rmi = rmi;
@@ -94,6 +103,11 @@ export class HostRealm {
     this.startLevel = startLevelOf(config.ipaBits);
     this.pages = new Uint8Array(config.memory / GRANULE);
     this.staging = memory.take();
+    for (let n = 0; n < config.pes; n++) this.runs.push(memory.take());
+  }
+
+  get pes(): number {
+    return this.config.pes;
   }
 
   // ---- granules ------------------------------------------------------------------------------------------------------
@@ -229,6 +243,33 @@ export class HostRealm {
     return answer.ok;
   }
 
+  // ---- running -------------------------------------------------------------------------------------------------------
+
+  *enter(_pe: Pe, n: number, enter: RecEnterView, resumed: boolean): HostTask<RecExitView | undefined> {
+    const args = [this.recs[n] ?? 0, this.runs[n] ?? 0] as const;
+    const run = args[1];
+    if (!resumed && !this.memory.write(run, enter.raw))
+      throw new EmuError("host-memory-lost", `the host cannot write its run page ${hex(run)}`);
+    const answer = yield* resumed ? this.rmi.resume("REC_ENTER", ...args) : this.rmi.call("REC_ENTER", ...args);
+    if (!answer.ok) {
+      if (answer.status === RmiStatus.ERROR_REALM) return undefined;
+      throw rmiFailed("REC_ENTER", args, answer);
+    }
+    const page = this.memory.read(run + EXIT_OFFSET, RUN_BYTES);
+    if (page === undefined) throw new EmuError("host-memory-lost", `the host cannot read its run page ${hex(run)}`);
+    return viewOf(RecExit, page);
+  }
+
+  *resolve(ipa: number): HostTask<Resolution> {
+    const half = 2 ** (this.config.ipaBits - 1);
+    if (ipa < half) return (yield* this.provide(ipa)) ? "memory" : undefined;
+    return (yield* this.share(ipa)) ? "memory" : { device: ipa - half };
+  }
+
+  *completePsci(n: number, target: number): HostTask {
+    yield* this.rmi.must("PSCI_COMPLETE", this.recs[n] ?? 0, this.recs[target] ?? 0, Psci.SUCCESS);
+  }
+
   // ---- memory while it runs ------------------------------------------------------------------------------------------
 
   private ipaOf(page: number): number {
@@ -314,5 +355,32 @@ export class HostRealm {
     yield* this.rmi.must("REALM_DESTROY", this.rd);
     for (let i = 0; i < this.tables; i++) yield* this.reclaim(this.startTable + i * GRANULE);
     yield* this.reclaim(this.rd);
+  }
+
+  // ---- snapshots -----------------------------------------------------------------------------------------------------
+
+  save(): Saved {
+    const { rd, startTable, tables, pages } = this;
+    const lists = {
+      recs: [...this.recs],
+      aux: this.aux.map((a) => [...a]),
+      rtts: this.rtts.map((r) => ({ ...r })),
+      mapped: [...this.mapped],
+    };
+    return { rd, startTable, tables, pages: pages.slice(), shared: this.shared.save(), ...lists };
+  }
+  restore(state: Saved): void {
+    const s = new SavedFields(state, "host realm");
+    const most = this.pages.length;
+    this.rd = s.number("rd");
+    this.startTable = s.number("startTable");
+    this.tables = s.uint("tables", 16);
+    this.pages.set(s.bytes("pages", most));
+    this.shared.restore(s.part("shared"));
+    this.recs.splice(0, Number.POSITIVE_INFINITY, ...s.uints("recs", this.pes, Number.MAX_SAFE_INTEGER));
+    this.aux.splice(0, Number.POSITIVE_INFINITY, ...(s.list("aux") as number[][]).map((a) => [...a]));
+    this.rtts.splice(0, Number.POSITIVE_INFINITY, ...(s.list("rtts") as { level: number; ipa: number }[]).map((r) => ({ ...r })));
+    this.mapped.clear();
+    for (const page of s.uints("mapped", most, most)) this.mapped.add(page);
   }
 }

@@ -48,6 +48,13 @@ export class RmiClient {
 
   /** Issues a command and answers what it returned. Throws EmuError("rmi-arguments") for a wrong number of arguments. */
   *call(name: RmiName, ...args: RmiArgument[]): HostTask<RmiReply> {
+    return yield* this.perform(name, args, false);
+  }
+  /** The same for a command that was issued before the machine was saved. */
+  *resume(name: RmiName, ...args: RmiArgument[]): HostTask<RmiReply> {
+    return yield* this.perform(name, args, true);
+  }
+  private *perform(name: RmiName, args: readonly RmiArgument[], resumed: boolean): HostTask<RmiReply> {
     const command = byName.get(name) as Command<RmiName>;
     if (args.length !== command.args.length) {
       throw new EmuError(
@@ -56,7 +63,7 @@ export class RmiClient {
       );
     }
     const values = args.map((a) => BigInt.asUintN(64, BigInt(a)));
-    const answer = rmiReply(command, yield [BigInt(command.fid), ...values]);
+    const answer = rmiReply(command, yield resumed ? "resume" : [BigInt(command.fid), ...values]);
     for (const observer of this.observers) observer(name, values, answer);
     return answer;
   }

@@ -1,36 +1,34 @@
-// The virtual machine monitor: builds the realm on PE 0, then runs REC n on PE n of the host and answers its exits.
+// The virtual machine monitor: builds the guest on PE 0, then runs virtual PE n on PE n of the host and answers its exits.
 
 import { Security } from "../arch/security.ts";
 import type { Pe } from "../cpu/pe.ts";
 import { BUS_ERROR, type Requester } from "../devices/device.ts";
-import { EXIT_OFFSET, RecEnter, RecExit } from "../rmm/layouts.ts";
-import { EnterFlag, ExitReason, exitReasonName, Psci, Ripas, RmiStatus } from "../rmm/status.ts";
-import { blank, viewOf } from "../rmm/struct.ts";
+import { SavedFields } from "../devices/saved.ts";
+import { RecEnter } from "../rmm/layouts.ts";
+import { EnterFlag, ExitReason, exitReasonName, Psci, Ripas } from "../rmm/status.ts";
+import { blank } from "../rmm/struct.ts";
 import { EmuError, hex } from "../util/errors.ts";
+import type { Saved, Stateful } from "../util/stateful.ts";
 import type { HostTask } from "./agent.ts";
 import type { GuestBoard } from "./board.ts";
 import { affinityOf } from "./board-maps.ts";
 import { ExitEc, exitEc, exitIpa, type MmioAccess, mmioAccess, type RecExitView, trappedRegister } from "./exits.ts";
+import type { Guest } from "./guest.ts";
 import type { HostGic } from "./host-gic.ts";
-import type { HostMemory } from "./memory.ts";
-import type { HostRealm } from "./realm.ts";
-import { type RmiClient, rmiFailed } from "./rmi.ts";
 
-/** How the realm ended. */
-export type RealmEnd = "poweroff" | "reset";
+/** How the guest ended. */
+export type GuestEnd = "poweroff" | "reset";
 
 /** Told of every exit, before it is handled. */
 export type ExitObserver = (rec: number, exit: RecExitView) => void;
 
 export interface VmmOptions {
-  rmi: RmiClient;
-  memory: HostMemory;
   gic: HostGic;
-  realm: HostRealm;
+  guest: Guest;
   board: GuestBoard;
   /** An address in Non-secure RAM at which secondary PEs of the host are started. */
   entry: number;
-  /** Destroy the realm when it has ended, and give all its memory back, before the host powers off. */
+  /** Destroy the guest when it has ended, and give all its memory back, before the host powers off. */
   teardown: boolean;
   log(line: string): void;
 }
@@ -43,30 +41,32 @@ const SMCCC_1_1 = 0x1_0001n;
 const NOT_SUPPORTED = BigInt.asUintN(64, -1n);
 const ICC_SGI1R_EL1 = "S3_0_C12_C11_5";
 const Ppi = { PMU: 23, VIRTUAL_TIMER: 27, PHYSICAL_TIMER: 30 } as const;
-const RUN_BYTES = 0x800;
 
-/** One REC as its host PE runs it. */
+/**
+ * Where the program of a PE is: at work (between two of the others), before the guest exists, in the guest, waiting because its virtual
+ * PE is off or suspended, or at its end. Only work cannot be saved.
+ */
+const points = ["work", "boot", "guest", "off", "suspended", "over"] as const;
+type Point = (typeof points)[number];
+
+/** One virtual PE as the host's PE runs it. */
 class Virtual {
   readonly index: number;
-  /** PA of the RmiRecRun page. */
-  readonly run: number;
   readonly enter = blank(RecEnter);
   /** Powered on, as PSCI has it. */
   on: boolean;
-  /** RMI_REC_ENTER is under way. */
-  inside = false;
+  at: Point = "work";
 
-  constructor(index: number, run: number) {
+  constructor(index: number) {
     this.index = index;
-    this.run = run;
     this.on = index === 0;
   }
 }
 
-export class Vmm {
-  /** Set when the realm has switched itself off. */
-  end: RealmEnd | undefined;
-  /** Number of REC exits by reason. */
+export class Vmm implements Stateful {
+  /** Set when the guest has switched itself off. */
+  end: GuestEnd | undefined;
+  /** Number of exits by reason. */
   readonly exits = new Map<string, number>();
   private readonly o: VmmOptions;
   private readonly virtuals: Virtual[] = [];
@@ -78,42 +78,53 @@ export class Vmm {
 
   constructor(o: VmmOptions) {
     this.o = o;
-    for (let n = 0; n < o.realm.config.pes; n++) this.virtuals.push(new Virtual(n, o.memory.take()));
+    for (let n = 0; n < o.guest.pes; n++) this.virtuals.push(new Virtual(n));
   }
 
   onExit(observer: ExitObserver): void {
     this.observers.push(observer);
   }
 
-  /** An interrupt came up for REC `rec`: it leaves the realm, so that it can be entered with it. */
-  changed(rec: number): void {
-    if (this.virtuals[rec]?.inside) this.o.gic.kick(rec);
+  /** An interrupt came up for virtual PE `n`: it leaves the guest, so that it can be entered with it. */
+  changed(n: number): void {
+    const at = this.virtuals[n]?.at;
+    if (at === "guest" || at === "suspended") this.o.gic.kick(n);
   }
 
-  /** The program of every PE of the host. */
-  *program(pe: Pe): HostTask {
-    const { gic } = this.o;
-    if (pe.index === 0) gic.start();
+  /** The program of every PE of the host. `resumed`: of a machine that was restored. */
+  *program(pe: Pe, resumed = false): HostTask {
+    const v = this.virtuals[pe.index] as Virtual;
+    const at = resumed ? v.at : undefined;
+    if (at === undefined) yield* this.boot(pe, v);
+    else if (at === "guest") yield* this.enter(pe, v, true);
+    else {
+      yield "resume";
+      this.o.gic.acknowledge(pe);
+      if (at === "suspended") yield* this.suspend(pe, v);
+    }
+    while (!this.ready) yield* this.wait(pe, v, "boot");
+    while (this.end === undefined) {
+      if (v.on) yield* this.enter(pe, v, false);
+      else yield* this.wait(pe, v, "off");
+    }
+    if (at !== "over") this.o.gic.kick(this.finisher);
+    while (true) yield* this.wait(pe, v, "over");
+  }
+
+  /** Waits for an interrupt. */
+  private *wait(pe: Pe, v: Virtual, at: Point): HostTask {
+    v.at = at;
+    yield "wait";
+    v.at = "work";
+    this.o.gic.acknowledge(pe);
+  }
+
+  private *boot(pe: Pe, v: Virtual): HostTask {
+    const { gic, guest } = this.o;
+    if (v.index === 0) gic.start();
     gic.startPe(pe);
-    if (pe.index === 0) yield* this.start();
-    while (!this.ready) {
-      yield "wait";
-      gic.acknowledge(pe);
-    }
-    const v = this.virtuals[pe.index];
-    while (v !== undefined && this.end === undefined) {
-      if (v.on) yield* this.enter(pe, v);
-      else {
-        yield "wait";
-        gic.acknowledge(pe);
-      }
-    }
-    if (this.end !== undefined) gic.kick(this.finisher);
-    while (true) yield "wait";
-  }
-
-  private *start(): HostTask {
-    yield* this.o.realm.create();
+    if (v.index !== 0) return;
+    yield* guest.create();
     for (let n = 1; n < this.virtuals.length; n++) {
       const [status] = yield [PsciFid.CPU_ON, BigInt(affinityOf(n)), BigInt(this.o.entry), 0n];
       if (status !== Psci.SUCCESS) throw new EmuError("host-cpu-on", `PSCI CPU_ON of the host's PE ${n} returned ${hex(status ?? 0n)}`);
@@ -124,24 +135,19 @@ export class Vmm {
   // ---- entering ------------------------------------------------------------------------------------------------------
 
   /** One entry and the answer to its exit. */
-  private *enter(pe: Pe, v: Virtual): HostTask {
-    const { memory, rmi, realm, board } = this.o;
-    board.vgic.enter(v.index, v.enter);
-    if (!memory.write(v.run, v.enter.raw)) throw new EmuError("host-memory-lost", `the host cannot write its run page ${hex(v.run)}`);
-    const rec = realm.recs[v.index] ?? 0;
-    v.inside = true;
-    const answer = yield* rmi.call("REC_ENTER", rec, v.run);
-    v.inside = false;
+  private *enter(pe: Pe, v: Virtual, resumed: boolean): HostTask {
+    const { guest, board } = this.o;
+    if (!resumed) board.vgic.enter(v.index, v.enter);
+    v.at = "guest";
+    const exit = yield* guest.enter(pe, v.index, v.enter, resumed);
+    v.at = "work";
     this.o.gic.acknowledge(pe);
-    if (!answer.ok) {
-      board.vgic.exit(v.index, v.enter);
-      if (answer.status === RmiStatus.ERROR_REALM && this.end !== undefined) return;
-      throw rmiFailed("REC_ENTER", [rec, v.run], answer);
-    }
-    const page = memory.read(v.run + EXIT_OFFSET, RUN_BYTES);
-    if (page === undefined) throw new EmuError("host-memory-lost", `the host cannot read its run page ${hex(v.run)}`);
     v.enter.set("flags", 0);
-    yield* this.exited(pe, v, viewOf(RecExit, page));
+    if (exit !== undefined) yield* this.exited(pe, v, exit);
+    else {
+      board.vgic.exit(v.index, v.enter);
+      if (this.end === undefined) throw new EmuError("guest-off", `virtual PE ${v.index} cannot be entered: the guest is off`);
+    }
   }
 
   private *exited(pe: Pe, v: Virtual, exit: RecExitView): HostTask {
@@ -160,6 +166,10 @@ export class Vmm {
       case ExitReason.IRQ:
       case ExitReason.FIQ:
         return; // acknowledged already
+      case ExitReason.SERROR:
+        // Not of the host's making: it has no devices that report errors so. What the guest has to know the RMM tells it.
+        this.o.log(`host: virtual PE ${v.index} met an SError, ESR ${hex(exit.get("esr"))}`);
+        return;
       case ExitReason.PSCI:
         yield* this.psci(pe, v, exit);
         return;
@@ -196,20 +206,16 @@ export class Vmm {
   }
 
   private *abort(v: Virtual, exit: RecExitView): HostTask {
-    const { realm } = this.o;
-    const half = 2 ** (realm.config.ipaBits - 1);
-    const ipa = exitIpa(exit);
-    if (ipa < half) {
-      if (!(yield* realm.provide(ipa))) throw stuck(v, exit);
-    } else if (!(yield* realm.share(ipa))) {
-      this.mmio(v, mmioAccess(exit), half);
-    }
+    const found = yield* this.o.guest.resolve(exitIpa(exit));
+    if (found === "memory") return;
+    if (found === undefined) throw stuck(v, exit);
+    this.mmio(v, mmioAccess(exit), found.device);
   }
 
-  /** Does the access to a device; where there is none, or it answers with an error, the realm takes an external abort. */
-  private mmio(v: Virtual, access: MmioAccess | undefined, half: number): void {
-    const found = access && this.o.board.deviceAt(access.ipa - half);
-    const aligned = access !== undefined && access.ipa % access.size === 0;
+  /** Does the access to a device; where there is none, or it answers with an error, the guest takes an external abort. */
+  private mmio(v: Virtual, access: MmioAccess | undefined, address: number): void {
+    const found = access && this.o.board.deviceAt(address);
+    const aligned = access !== undefined && address % access.size === 0;
     if (!found || !aligned || !this.transfer(v, found, access)) v.enter.set("flags", EnterFlag.INJECT_SEA);
     else v.enter.set("flags", EnterFlag.EMUL_MMIO);
   }
@@ -247,7 +253,7 @@ export class Vmm {
     const base = exit.num("ripas_base");
     const top = exit.num("ripas_top");
     const ram = exit.num("ripas_value") === Ripas.RAM;
-    if (!(yield* this.o.realm.changeRipas(v.index, base, top, ram))) v.enter.set("flags", EnterFlag.RIPAS_RESPONSE);
+    if (!(yield* this.o.guest.changeRipas(v.index, base, top, ram))) v.enter.set("flags", EnterFlag.RIPAS_RESPONSE);
   }
 
   /** RSI_HOST_CALL, taken as a call by SMCCC, as KVM does. */
@@ -268,7 +274,9 @@ export class Vmm {
         v.on = false;
         return;
       case PsciCall.CPU_SUSPEND:
-        return; // a wait that ends at once
+        this.o.gic.setAlarm(pe, wakeTime(exit));
+        yield* this.suspend(pe, v);
+        return;
       case PsciCall.SYSTEM_OFF:
         yield* this.finish(pe, v, "poweroff");
         return;
@@ -289,29 +297,78 @@ export class Vmm {
     const target = this.virtuals.find((other) => BigInt(affinityOf(other.index)) === mpidr);
     if (target === undefined)
       throw new EmuError("realm-psci", `REC ${v.index} asked for a PE ${hex(mpidr)} that the RMM should have refused`);
-    const { recs } = this.o.realm;
-    yield* this.o.rmi.must("PSCI_COMPLETE", recs[v.index] ?? 0, recs[target.index] ?? 0, Psci.SUCCESS);
+    yield* this.o.guest.completePsci(v.index, target.index);
     if (!powerOn) return;
     target.on = true;
     this.o.gic.kick(target.index);
   }
 
-  /** The realm is off. The other PEs of the host leave it, then the host itself is switched off. */
-  private *finish(pe: Pe, v: Virtual, end: RealmEnd): HostTask {
+  /** Standby: until an interrupt for the virtual PE, or the alarm, which is one of its timers. */
+  private *suspend(pe: Pe, v: Virtual): HostTask {
+    const { gic, board } = this.o;
+    while (this.end === undefined && !board.vgic.pending(v.index) && !gic.alarm(pe)) yield* this.wait(pe, v, "suspended");
+    gic.setAlarm(pe, undefined);
+  }
+
+  /** The guest is off. The other PEs of the host leave it, then the host itself is switched off. */
+  private *finish(pe: Pe, v: Virtual, end: GuestEnd): HostTask {
     this.end = end;
     this.finisher = v.index;
-    for (const other of this.virtuals) if (other.inside) this.o.gic.kick(other.index);
-    while (this.virtuals.some((other) => other.inside)) {
+    for (const other of this.virtuals) if (other !== v) this.o.gic.kick(other.index);
+    while (this.virtuals.some((other) => other.at === "guest")) {
       yield "wait";
       this.o.gic.acknowledge(pe);
     }
-    if (this.o.teardown) yield* this.o.realm.destroy();
+    if (this.o.teardown) yield* this.o.guest.destroy();
+    v.at = "over";
     yield [end === "poweroff" ? PsciFid.SYSTEM_OFF : PsciFid.SYSTEM_RESET];
+  }
+
+  // ---- snapshots -----------------------------------------------------------------------------------------------------
+
+  /** Is no PE in the middle of the host's own work, so that the state can be saved? */
+  get settled(): boolean {
+    return this.virtuals.every((v) => v.at !== "work" || !this.started(v.index));
+  }
+  /** Set by the owner of the coroutines: does this PE run its program? */
+  started: (pe: number) => boolean = () => true;
+
+  /** No PE is in the guest, as far as this knows: `restore` follows. */
+  forget(): void {
+    for (const v of this.virtuals) v.at = "work";
+  }
+  save(): Saved {
+    if (!this.settled && this.end === undefined)
+      throw new EmuError("snapshot-busy", "the host is in the middle of its work for a guest: let the machine run on for a little");
+    const virtuals = this.virtuals.map((v) => ({ on: v.on, at: v.at, enter: v.enter.raw.slice() }));
+    return { ready: this.ready, end: this.end ?? null, finisher: this.finisher, exits: [...this.exits].map((e) => [...e]), virtuals };
+  }
+  restore(state: Saved): void {
+    const s = new SavedFields(state, "vmm");
+    this.ready = s.bool("ready");
+    const end = (state as { end?: Saved }).end;
+    this.end = end === "poweroff" || end === "reset" ? end : undefined;
+    this.finisher = s.uint("finisher", this.virtuals.length - 1);
+    this.exits.clear();
+    for (const e of s.list("exits")) if (Array.isArray(e)) this.exits.set(String(e[0]), Number(e[1]));
+    for (const [n, saved] of s.list("virtuals", this.virtuals.length).entries()) {
+      const v = this.virtuals[n] as Virtual;
+      const f = new SavedFields(saved, "virtual PE");
+      v.on = f.bool("on");
+      v.at = points.find((p) => p === (saved as { at?: Saved }).at) ?? "work";
+      v.enter.raw.set(f.bytes("enter", v.enter.raw.length));
+    }
   }
 }
 
 /** ENABLE and ISTATUS, not IMASK. */
 const asserted = (ctl: bigint): boolean => (ctl & 7n) === 5n;
+
+/** Count at which the first of the guest's timers asks for attention; undefined: none does. */
+function wakeTime(exit: RecExitView): bigint | undefined {
+  const armed = (["cntv", "cntp"] as const).filter((t) => (exit.get(`${t}_ctl`) & 3n) === 1n).map((t) => exit.get(`${t}_cval`));
+  return armed.length === 0 ? undefined : armed.reduce((a, b) => (a < b ? a : b));
+}
 
 /** The error for an abort that the host can do nothing about: the same entry would end the same way for ever. */
 function stuck(v: Virtual, exit: RecExitView): EmuError {

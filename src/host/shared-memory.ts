@@ -3,9 +3,11 @@
 
 import type { Dma } from "../devices/device.ts";
 import { GRANULE } from "../rmm/status.ts";
+import { EmuError } from "../util/errors.ts";
+import type { Saved, Stateful } from "../util/stateful.ts";
 import type { HostMemory } from "./memory.ts";
 
-export class SharedMemory implements Dma {
+export class SharedMemory implements Dma, Stateful {
   private readonly memory: HostMemory;
   /** The guest's RAM, in the lower half. */
   private readonly base: number;
@@ -75,5 +77,18 @@ export class SharedMemory implements Dma {
       at += n;
     }
     return true;
+  }
+
+  save(): Saved {
+    return [...this.pages].map(([page, pa]) => [page, pa]);
+  }
+  restore(state: Saved): void {
+    this.pages.clear();
+    for (const entry of Array.isArray(state) ? state : []) {
+      const [page, pa] = Array.isArray(entry) ? entry : [];
+      if (typeof page !== "number" || typeof pa !== "number")
+        throw new EmuError("snapshot-corrupt", "the saved shared pages of a realm are damaged");
+      this.pages.set(page, pa);
+    }
   }
 }

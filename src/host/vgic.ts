@@ -10,14 +10,17 @@ import { Group, PRIORITY_MASK } from "../devices/gic/constants.ts";
 import { Distributor } from "../devices/gic/distributor.ts";
 import type { IrqBank } from "../devices/gic/irq-bank.ts";
 import { Redistributor, RedistributorWindow } from "../devices/gic/redistributor.ts";
+import { SavedFields } from "../devices/saved.ts";
 import type { RecEnter } from "../rmm/layouts.ts";
 import type { StructView } from "../rmm/struct.ts";
+import type { Saved, Stateful } from "../util/stateful.ts";
 
 /** ICH_LR<n>_EL2. */
 const Lr = { EOI: 1n << 41n, PRIORITY: 48n, GROUP1: 1n << 60n, PENDING: 1n << 62n, ACTIVE: 1n << 63n } as const;
 /** ICH_HCR_EL2 bits that a host may set: maintenance when an EOI found no list register, when nothing is pending any more. */
 const Hcr = { LRENPIE: 4n, NPIE: 8n } as const;
 const EOI_COUNT = 27n;
+const FIRST_SPI = 32;
 
 /** An interrupt as it was put into a list register. */
 interface Loaded {
@@ -53,7 +56,7 @@ export interface VgicOptions {
   changed(n: number): void;
 }
 
-export class Vgic {
+export class Vgic implements Stateful {
   readonly distributor: MmioDevice;
   readonly redistributor: MmioDevice;
   private readonly o: VgicOptions;
@@ -215,5 +218,25 @@ export class Vgic {
   /** Is there anything to signal to REC `rec`? */
   pending(rec: number): boolean {
     return this.candidates(rec).some((c) => c.pending);
+  }
+
+  // ---- snapshots -----------------------------------------------------------------------------------------------------
+
+  save(): Saved {
+    const loaded = this.loaded.map((all) => all.map(({ bank, n, latched }) => ({ intid: bank.base + n, latched })));
+    return { distributor: this.gicd.save(), redistributors: this.gicr.map((r) => r.save()), loaded };
+  }
+  restore(state: Saved): void {
+    const s = new SavedFields(state, "guest's GIC");
+    this.gicd.restore(s.part("distributor"));
+    for (const [i, r] of s.list("redistributors", this.gicr.length).entries()) this.gicr[i]?.restore(r);
+    for (const [rec, all] of s.list("loaded", this.gicr.length).entries()) {
+      this.loaded[rec] = (Array.isArray(all) ? all : []).map((l) => this.restoreLoaded(rec, new SavedFields(l, "list register")));
+    }
+  }
+  private restoreLoaded(rec: number, s: SavedFields): Loaded {
+    const intid = s.uint("intid", FIRST_SPI + 32 * this.gicd.spis.words - 1);
+    const bank = intid < FIRST_SPI ? (this.gicr[rec] as Redistributor).irqs : this.gicd.spis;
+    return { bank, n: intid - bank.base, latched: s.bool("latched") };
   }
 }

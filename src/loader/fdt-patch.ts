@@ -9,14 +9,14 @@ export interface Range {
   size: number;
 }
 
-/** The PSCI node for firmware that is called by SMC, with the function numbers that PSCI 0.1 drivers want. */
-export function psciNode(): FdtNode {
+/** The PSCI node, with the function numbers that PSCI 0.1 drivers want. `method`: firmware is called by SMC, a hypervisor by HVC. */
+export function psciNode(method: "smc" | "hvc" = "smc"): FdtNode {
   return fdtNode("psci", {
     migrate: 0xc400_0005,
     cpu_on: 0xc400_0003,
     cpu_off: 0x8400_0002,
     cpu_suspend: 0xc400_0001,
-    method: "smc",
+    method,
     compatible: ["arm,psci-1.0", "arm,psci-0.2", "arm,psci"],
   });
 }

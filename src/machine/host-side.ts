@@ -2,21 +2,19 @@
 // matter to it who answers: agents (realms.ts), an RMM image under our EL3 monitor, or real firmware from flash that has reached the
 // Non-secure world. Non-secure EL2 is the agent's from then on: of the payload that firmware starts, nothing is executed.
 
-import { Security } from "../arch/security.ts";
 import type { Receiver } from "../devices/device.ts";
-import { LIST_REGISTERS } from "../devices/gic/constants.ts";
 import type { TimedDevice } from "../devices/timed.ts";
 import type { BlockBackend, SeededEntropy } from "../devices/virtio/index.ts";
-import { HostAgent } from "../host/agent.ts";
-import { GuestBoard } from "../host/board.ts";
+import type { HostAgent } from "../host/agent.ts";
+import type { GuestBoard } from "../host/board.ts";
 import { CallWatch } from "../host/call-watch.ts";
-import { HostGic } from "../host/host-gic.ts";
 import { HostMemory, type MemoryRange } from "../host/memory.ts";
 import { HostRealm, type RealmConfig } from "../host/realm.ts";
 import { RmiClient } from "../host/rmi.ts";
-import { Vmm } from "../host/run.ts";
+import type { Vmm } from "../host/run.ts";
 import { SharedMemory } from "../host/shared-memory.ts";
 import type { Saved, Stateful } from "../util/stateful.ts";
+import { GuestHost } from "./guest-host.ts";
 import { hostLog } from "./host-log.ts";
 import type { VirtMachine } from "./virt.ts";
 import { virtMap } from "./virt-map.ts";
@@ -50,14 +48,12 @@ export interface HostOptions {
 }
 
 export class HostSide implements Stateful {
-  readonly host: HostAgent;
   readonly rmi = new RmiClient();
-  readonly vmm: Vmm;
   readonly realm: HostRealm;
-  readonly board: GuestBoard;
   /** Memory that the host loads and stores: what it may reach, and no more. */
   readonly memory: HostMemory;
   readonly timed: readonly TimedDevice[];
+  private readonly guestHost: GuestHost;
 
   constructor(m: VirtMachine, o: HostOptions, range: MemoryRange) {
     const { config, phys, pes } = m;
@@ -67,40 +63,30 @@ export class HostSide implements Stateful {
     };
     const written = (pa: number, bytes: number): void => m.executor.memoryWritten(pa, bytes, "agent:built-in host");
     this.memory = new HostMemory({ phys, check: () => pes[0]?.mmu.granuleCheck, written }, range);
-    const entry = this.memory.take();
     const { map, ipaBits } = o.realm;
     const shared = new SharedMemory(this.memory, { base: map.ram, size: o.realm.memory }, ipaBits);
-    this.board = new GuestBoard({
-      map,
-      pes: o.realm.pes,
-      listRegisters: LIST_REGISTERS,
-      clock: m.clock,
-      epoch: config.epoch,
-      entropy: o.entropy,
-      drives: o.drives,
-      dma: shared,
-      serial: { write: (bytes) => config.output(bytes) },
-      virtioConsole: { write: (bytes) => config.virtioOutput(bytes) },
-      onRoom: () => config.inputRoom?.(),
-      changed: (rec) => this.vmm?.changed(rec),
-      log,
-    });
     const watch = new CallWatch({
       pes,
       clock: m.clock,
       retired: () => m.retired,
       stop: (reason) => pes[0]?.hooks.requestStop(reason),
     });
-    this.timed = [...this.board.timed, watch];
     this.realm = new HostRealm(this.rmi, this.memory, shared, o.realm);
-    const gic = new HostGic(this.memory, { distributor: virtMap.gicDistributor.base, redistributors: virtMap.gicRedistributor.base });
-    const { rmi, memory, realm, board } = this;
-    this.vmm = new Vmm({ rmi, memory, gic, realm, board, entry, teardown: o.teardown, log });
-    if (config.say) hostLog(rmi, (line) => config.say?.("host", line));
-    this.host = new HostAgent((pe) => this.vmm.program(pe), watch);
-    for (const pe of pes) pe.setAgent(2, Security.NonSecure, this.host);
+    const { memory, realm } = this;
+    this.guestHost = new GuestHost(m, { ...o, memory, config: o.realm, guest: () => realm, dma: shared, accessPlatform: true, watch, log });
+    this.timed = [...this.board.timed, watch];
+    if (config.say) hostLog(this.rmi, (line) => config.say?.("host", line));
   }
 
+  get host(): HostAgent {
+    return this.guestHost.host;
+  }
+  get vmm(): Vmm {
+    return this.guestHost.vmm;
+  }
+  get board(): GuestBoard {
+    return this.guestHost.board;
+  }
   /** Where the console's input goes. */
   get serial(): Receiver {
     return this.board.uart;
@@ -108,11 +94,19 @@ export class HostSide implements Stateful {
   get hvc(): Receiver {
     return this.board.hvc;
   }
-
-  save(): Saved {
-    return this.host.save();
+  /** Asks the guest to power off; false: its board has no button for that. */
+  pressPowerKey(): boolean {
+    return this.guestHost.pressPowerKey();
   }
-  restore(): void {
-    this.host.restore();
+
+  /** Is no PE in the middle of the host's work? Only then it can be saved. */
+  get settled(): boolean {
+    return this.guestHost.settled;
+  }
+  save(): Saved {
+    return this.guestHost.save();
+  }
+  restore(state: Saved): void {
+    this.guestHost.restore(state);
   }
 }

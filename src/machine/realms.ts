@@ -8,11 +8,13 @@ import { Security } from "../arch/security.ts";
 import type { Pe } from "../cpu/pe.ts";
 import { EVENT_COUNTERS } from "../cpu/pmu.ts";
 import { LIST_REGISTERS } from "../devices/gic/constants.ts";
+import { SavedFields } from "../devices/saved.ts";
 import { MonitorAgent } from "../el3/monitor.ts";
 import { SHARED_BUFFER } from "../el3/monitor-boot.ts";
 import { RMM_REGION, readRmmImage } from "../el3/rmm-image.ts";
 import { Gpi } from "../gpt/format.ts";
 import { RmmAgent } from "../rmm/agent.ts";
+import type { Saved } from "../util/stateful.ts";
 import { HOST_OVERHEAD, type HostOptions, HostSide, IMAGE_OVERHEAD } from "./host-side.ts";
 import { rootMemory } from "./root-memory.ts";
 import type { VirtMachine } from "./virt.ts";
@@ -99,5 +101,15 @@ export class RealmSoftware extends HostSide {
   /** Starts a PE that was reset, in the Non-secure world. */
   coldBoot(pe: Pe, entry: bigint, x0: bigint): void {
     this.monitor.coldBoot(pe, entry, x0);
+  }
+
+  override save(): Saved {
+    return { monitor: this.monitor.save(), rmm: this.rmm?.save() ?? null, host: super.save() };
+  }
+  override restore(state: Saved): void {
+    const s = new SavedFields(state, "realm software");
+    this.monitor.restore(s.part("monitor"));
+    this.rmm?.restore(s.part("rmm"));
+    super.restore(s.part("host"));
   }
 }

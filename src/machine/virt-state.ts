@@ -14,7 +14,7 @@ const MiB = 2 ** 20;
 /** The options that must be equal for a snapshot to be restored, each as a person reads it. */
 export function configOf(c: VirtConfig): { [key: string]: string } {
   return {
-    machine: c.secure ? "virt,secure=on" : c.software ? "virt with a realm" : "virt",
+    machine: c.secure ? "virt,secure=on" : c.software ? (c.guest ?? "virt with a realm") : "virt",
     cpu: c.cpu,
     smp: `${c.smp} PE${c.smp === 1 ? "" : "s"}`,
     memory: `${c.memory / MiB} MiB`,

@@ -50,8 +50,11 @@ import { secureOnly } from "./secure-device.ts";
 import { seedBytes, virtTree } from "./virt-dtb.ts";
 import { affinityOf, MAX_RAM, POWER_KEY_PIN, SECURE_GPIO, VIRT_SPIS, VIRTIO_MMIO_SLOTS, virtioWindow, virtMap } from "./virt-map.ts";
 import { checkSameConfig, configOf, readEnd, restorePe, savePe } from "./virt-state.ts";
+import type { VmSoftware } from "./vms.ts";
 
 const MiB = 2 ** 20;
+/** Turns after which it is given up to wait for a moment at which the machine can be saved. */
+const MAX_SETTLING = 1_000_000;
 const FLASH_SIZE = virtMap.flash0.size + virtMap.flash1.size;
 
 /** Everything a `virt` machine is made from. Sizes in bytes. */
@@ -74,7 +77,9 @@ export interface VirtConfig {
   /** Address at which firmware starts, and a raw image is loaded. */
   entry?: number | undefined;
   /** Software of the emulator's own for all Exception levels above a realm, instead of a kernel; there is Root memory for it. */
-  software?: ((machine: VirtMachine, entropy: SeededEntropy) => RealmSoftware | HostSoftware) | undefined;
+  software?: ((machine: VirtMachine, entropy: SeededEntropy) => RealmSoftware | VmSoftware | HostSoftware) | undefined;
+  /** What that software runs, in words: snapshots are for machines with the same guest. */
+  guest?: string | undefined;
   /** An agent for Non-secure EL2, when firmware from flash gets there. */
   host?: ((machine: VirtMachine, entropy: SeededEntropy) => HostSide) | undefined;
   /** CPU profile and features, for example "max" or "max,lse=off". */
@@ -138,7 +143,7 @@ export class VirtMachine {
   /** Told of what bus masters do; see observe.ts. */
   readonly busHooks: BusHooks = {};
   /** What runs a realm, on a machine made for one. */
-  readonly software: RealmSoftware | HostSoftware | undefined;
+  readonly software: RealmSoftware | VmSoftware | HostSoftware | undefined;
   /** The host of a realm over firmware from flash. */
   readonly host: HostSide | undefined;
   /** Set when the machine has stopped by itself. */
@@ -541,7 +546,24 @@ export class VirtMachine {
     return at;
   }
 
+  /** Presses the power key of the machine, or of the guest that its software runs; false: that has none. */
+  pressPowerKey(): boolean {
+    const software = this.software ?? this.host;
+    if (software && "pressPowerKey" in software) return software.pressPowerKey();
+    this.powerKey.press();
+    return true;
+  }
+
   // ---- snapshots ---------------------------------------------------------------------------------------------------
+  /** Runs on until software of the emulator's own can be saved. What the guest sees is the same as without. */
+  settle(): void {
+    const software = this.software ?? this.host;
+    if (!software || !("settled" in software)) return;
+    for (let turns = 0; !software.settled && !this.end; turns++) {
+      if (turns === MAX_SETTLING) throw new EmuError("snapshot-busy", "the host of the guest is never without work to finish");
+      this.advance(1, () => false);
+    }
+  }
   /**
    * All state but RAM. Cheap to keep; `ram()` is read at once or not at all. `view`: without software of the emulator's own, which
    * cannot be saved; such a state is to look at and cannot be restored.

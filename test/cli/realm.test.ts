@@ -30,6 +30,11 @@ test("QEMU's", () => {
   expect([c.memory, c.smp]).toEqual([2 ** 29, 2]);
 });
 
+test("an ordinary virtual machine", () => {
+  expect(parse("--normal --board kvmtool").realm).toEqual({ board: "kvmtool", normal: true, teardown: false });
+  expect(() => parseRealmCommandLine("measure", ["--normal"])).toThrow(expect.objectContaining({ code: "realm-normal" }));
+});
+
 test("kvmtool's", () => {
   const c = parse(
     "--realm --restricted_mem --board kvmtool --realm-pv hello --measurement-algo=sha256 --irqchip=gicv3 -c 2 -m 16 -k Image -i rd -p quiet --loglevel error --console=virtio",
@@ -39,7 +44,7 @@ test("kvmtool's", () => {
 });
 
 test.each([
-  ["--normal", "realm-normal"],
+  ["--normal --personalization-value 12", "realm-normal"],
   ["--sve-vector-length 256", "realm-sve"],
   ["--measurement-algorithm md5", "bad-choice"],
   ["--board pc", "bad-choice"],

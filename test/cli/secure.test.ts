@@ -50,7 +50,6 @@ it("a machine at EL3 that was saved: its granule protection table, and an access
 it("a realm that was saved in the middle of its work", async () => {
   const machine = await Machine.create({ kernel: firmware("realm-hello/realm-hello.img"), memory: 32 * 2 ** 20, realm: { board: "virt" } });
   expect(await machine.runInstructions(1000)).toBeUndefined();
-  expect(() => machine.save()).toThrow(/cannot be saved/);
   const snapshot = join(dir, "realm.snap");
   const bytes = machine.save({ view: true });
   writeFileSync(snapshot, bytes);

@@ -42,7 +42,7 @@ describe("kvmtool", () => {
 
 test.each(["virt", "kvmtool"] as const)("the device tree of %s names what is there", (name) => {
   const map = boardMaps[name];
-  const { root } = guestTree({ map, memory: 64 * MiB, pes: 2, pmu: false, virtioSlots: 3 });
+  const { root } = guestTree({ map, memory: 64 * MiB, pes: 2, pmu: false, conduit: "smc", virtioSlots: 3 });
   expect(propertyStrings(findNode(root, "/psci")!, "method")).toEqual(["smc"]);
   expect(propertyCells(findNode(root, `/memory@${map.ram.toString(16)}`)!, "reg")).toEqual([0, map.ram, 0, 64 * MiB]);
   const gic = findNode(root, `/intc@${map.gicDistributor.base.toString(16)}`)!;

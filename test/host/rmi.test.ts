@@ -7,7 +7,7 @@ function drive<T>(task: HostTask<T>, answers: bigint[][]): { result: T; calls: (
   const calls: (readonly bigint[])[] = [];
   let step = task.next([]);
   while (!step.done) {
-    if (step.value === "wait") throw new Error("waits");
+    if (typeof step.value === "string") throw new Error(step.value);
     calls.push(step.value);
     step = task.next(answers[calls.length - 1] ?? []);
   }

@@ -51,6 +51,7 @@ export function parseRealmCommandLine(name: "realm" | "measure", argv: readonly 
   );
   if (text !== undefined) return { kind: "print", text };
   if (!raw) throw new EmuError("internal", "the command line led to no command");
+  if (name === "measure" && raw.normal) throw usageError("realm-normal", "--normal: an ordinary virtual machine has no measurement");
   const run = realmCommand(raw);
   return name === "measure" ? { kind: "measure", run } : run;
 }
@@ -142,7 +143,7 @@ function splitWord(word: string): [string, string | undefined] {
 }
 
 function realmCommand(raw: RawOptions): RunCommand {
-  if (raw.normal) throw usageError("realm-normal", "--normal: running the guest as an ordinary virtual machine is not supported yet");
+  if (raw.normal) checkNormal(raw);
   if (raw.sveVectorLength !== undefined && raw.sveVectorLength !== "0") {
     throw usageError("realm-sve", "--sve-vector-length: realms have no SVE yet; leave the option out, or say 0");
   }
@@ -166,6 +167,15 @@ function realmCommand(raw: RawOptions): RunCommand {
     consoles: parseConsoles(raw.serial, raw.consoles, false),
     console: virtio ? "hvc0" : serial ? "ttyAMA0" : parseConsole(raw.console),
   };
+}
+
+/** Options that mean nothing to an ordinary virtual machine. */
+const REALM_ONLY = ["measurementAlgorithm", "personalizationValue", "realmPv", "numBreakpoints", "numWatchpoints", "rmm"] as const;
+function checkNormal(raw: RawOptions): void {
+  const given = REALM_ONLY.find((key) => raw[key] !== undefined);
+  if (given === undefined) return;
+  const option = given.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
+  throw usageError("realm-normal", `--normal runs no realm: --${option} has no meaning for an ordinary virtual machine`);
 }
 
 interface GuestObject {
@@ -210,6 +220,7 @@ function realmOptions(raw: RawOptions, object: GuestObject): RealmOptions {
   const value = personalization(raw, object);
   return {
     board,
+    ...(raw.normal ? { normal: true } : {}),
     teardown: raw.teardown === true,
     ...(raw.rmm === undefined ? {} : { rmm: raw.rmm }),
     ...(algorithm === undefined ? {} : { measurementAlgorithm: oneOf("--measurement-algorithm", algorithm, ALGORITHMS) }),
