@@ -1,5 +1,6 @@
 // Matchers for vitest: `import { realmMatchers } from "rme-emu/vitest"; expect.extend(realmMatchers);`. Nothing of vitest is loaded.
 
+import type {} from "vitest";
 import type { RmiReply } from "../host/rmi.ts";
 import { rmiCodeName } from "../rmm/status.ts";
 import { explanationText } from "../teach/text.ts";
