@@ -98,7 +98,7 @@ export class Executor {
       e: {
         m: phys.memory,
         miss: (base: number, kind: number) => this.miss(pe(base), kind),
-        commitJs: (base: number, kind: number) => (this.slow.commit(pe(base), kind) ? 1 : 0),
+        commitJs: (base: number, kind: number) => this.commit(pe(base), kind),
         systemJs: (base: number, op: number, insn: number) => this.system(pe(base), op, insn),
         decode: (_base: number, ip: number) => {
           this.counters?.count("decode");
@@ -281,6 +281,13 @@ export class Executor {
     const host = this.slow.probe(pe, kind, this.domain.allowWrite);
     this.checker?.touched(pe.st, kind, host);
     return host;
+  }
+
+  /** Completes a store. One that stops the machine ends the slice there: what runs up to the next branch is not counted. */
+  private commit(pe: Pe, kind: number): number {
+    if (this.slow.commit(pe, kind)) return 1;
+    if (this.stopRequested && this.stopped < 0) this.leave(pe);
+    return 0;
   }
 
   private system(pe: Pe, op: number, insn: number): number {
