@@ -1,6 +1,6 @@
 // Runs PEs: owns the generated interpreter, its imports, and slices of an exact number of instructions.
 
-import { BITMASKS, CRC_TABLES, EMPTY_TLB, Off, PE_BASE, PE_STRIDE, TLB_EMPTY, TLB_ENTRIES } from "../arch/layout.ts";
+import { BITMASKS, CRC_TABLES, EMPTY_TLB, Off, PE_BASE, PE_STRIDE, TLB_EMPTY, TLB_ENTRIES, VISITS, VISITS_MASK } from "../arch/layout.ts";
 import type { PeState } from "../arch/state.ts";
 import { helpers } from "../isa/semantics/index.ts";
 import { SysOp } from "../isa/sysops.ts";
@@ -64,6 +64,8 @@ export class Executor {
   readonly checker: Checker | undefined;
   /** Set while a profiler is attached. */
   counters: ExitCounters | undefined;
+  /** Counters of ways to entries. */
+  private readonly visits: Uint32Array;
   private readonly phys: PhysicalMemory;
   private readonly domain: TlbDomain;
   private readonly slow: SlowPath;
@@ -89,6 +91,7 @@ export class Executor {
     this.slow = new SlowPath(phys, this.code, (pa, bytes) => this.memoryWritten(pa, bytes, "pe"));
     domain.allowWrite = (pa) => !this.code.has(pa) && !this.watched.has(Math.floor(pa / 4096));
     domain.tableWritten = (pa) => this.memoryWritten(pa, 8, "walk");
+    this.visits = new Uint32Array(phys.memory.buffer, VISITS, (VISITS_MASK >> 2) + 1);
     new BigUint64Array(phys.memory.buffer).set(bitmaskTable(), BITMASKS >> 3);
     new Uint32Array(phys.memory.buffer).set(crcTables(), CRC_TABLES >> 2);
     const empty = new BigUint64Array(phys.memory.buffer, EMPTY_TLB, 2 * TLB_ENTRIES);
@@ -148,6 +151,8 @@ export class Executor {
   }
   /** Generated code reached the entry at `ip` often. */
   private hot(pe: Pe, ip: number): void {
+    // Entries that share the counter start over with it: otherwise only the first of them would ever be noticed.
+    this.visits[((ip >>> 1) & VISITS_MASK) >> 2] = 0;
     this.engine?.hot(ip);
     this.blocks?.hot(ip, pe.st.get(Off.PCBASE) + BigInt(ip >>> 1));
   }
