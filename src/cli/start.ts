@@ -2,13 +2,23 @@
 
 import { existsSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { type BlockBackend, Machine, type MachineOptions, MemoryBlockBackend, type PciDevice, type StopReason } from "../harness/index.ts";
+import {
+  type BlockBackend,
+  Machine,
+  type MachineOptions,
+  MemoryBlockBackend,
+  type PciDevice,
+  type StopReason,
+  type StuckPe,
+  stuckText,
+} from "../harness/index.ts";
 import { EmuError } from "../util/errors.ts";
 import type { PciKind } from "./args/drives.ts";
 import type { RunCommand } from "./args/options.ts";
 import { type FileBlockBackend, openDrives } from "./block-file.ts";
 import { openConsoles } from "./consoles/index.ts";
 import { explainDifference, watchEngine } from "./engine.ts";
+import { readSymbols } from "./explain.ts";
 import { type LogOutput, openLog } from "./tracing.ts";
 
 const FLASH_BANK = 64 * 2 ** 20;
@@ -27,7 +37,11 @@ export async function runMachine(command: RunCommand): Promise<number> {
   if (flash.length > 0) pflash[1] ??= new MemoryBlockBackend({ sectors: FLASH_BANK / SECTOR });
   const log = openLog(command);
   try {
-    const options = { ...(await machineOptions(command, drives)), pflash, ...(log.log ? { log: log.log } : {}) };
+    const options = {
+      ...(await machineOptions(command, drives)),
+      pflash,
+      ...(log.log ? { log: log.log } : {}),
+    };
     return await runLives(command, options, log);
   } finally {
     for (const drive of all) {
@@ -57,7 +71,7 @@ async function runLives(command: RunCommand, options: MachineOptions, log: LogOu
       measured();
       if (command.save !== undefined) saveTo(command.save, machine, command.realm !== undefined);
       if (quit) return 0;
-      if (reason.kind !== "reset" || command.noReboot) return exitCode(reason);
+      if (reason.kind !== "reset" || command.noReboot) return exitCode(reason, machine, command);
       machine = await Machine.create(options);
       unwatch = log.watch(machine);
       measured = watchEngine(command, machine);
@@ -135,9 +149,16 @@ function bundledImage(name: "hello" | "realm-hello"): string {
   throw new EmuError("hello-missing", `the bundled program firmware/${name}/${name}.img is missing; give a kernel with --kernel`);
 }
 
+const stuckMessage = (pes: readonly StuckPe[], command: RunCommand): string =>
+  `the machine can get no further: ${stuckText(pes, readSymbols(command.symbols)?.lookup)}`;
+
 /** Power-off is the normal end; everything else that ends a machine by itself is told and counts as a failure. */
-function exitCode(reason: StopReason): number {
+function exitCode(reason: StopReason, machine: Machine, command: RunCommand): number {
   if (reason.kind === "poweroff" || reason.kind === "reset" || reason.kind === "stopped") return 0;
-  if (reason.kind === "halted") throw new EmuError("halted", "all processors are off or wait for an event that cannot come");
+  if (reason.kind === "stuck") throw new EmuError("machine-stuck", stuckMessage(reason.pes, command));
+  if (reason.kind === "halted") {
+    const where = stuckText(machine.whereabouts, readSymbols(command.symbols)?.lookup);
+    throw new EmuError("halted", `all processors are off or wait for an event that cannot come: ${where}`);
+  }
   throw new EmuError("machine-error", reason.message);
 }

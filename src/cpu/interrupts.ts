@@ -50,6 +50,15 @@ export function deliverable(pe: Pe): number {
   return 0;
 }
 
+/**
+ * Could the PE take an IRQ or FIQ, physical or virtual, in its present state, were one to come? SErrors do not count: no device of
+ * the machine raises any, and the virtual one is there as soon as it is asked for.
+ */
+export function interruptible(pe: Pe): boolean {
+  const physical = unmasked(pe, physicalTarget(pe, 4, FMO), PSTATE_F) || unmasked(pe, physicalTarget(pe, 2, IMO), PSTATE_I);
+  return physical || virtualUnmasked(pe, FMO, PSTATE_F) || virtualUnmasked(pe, IMO, PSTATE_I) || deliverable(pe) !== 0;
+}
+
 /** Takes the interrupt that `deliverable` names. PC must hold the next instruction to execute. */
 export function takeInterrupt(pe: Pe, line: number): void {
   switch (line) {

@@ -9,7 +9,7 @@ import type { Pe } from "./pe.ts";
 import { sctlrSlot } from "./sysreg-context.ts";
 
 /** Which level traps the wait, 0 = none: SCTLR_ELx.nTWI/nTWE at EL0, then HCR_EL2.TWI/TWE, then SCR_EL3.TWI/TWE. */
-function waitTrap(pe: Pe, event: boolean): number {
+export function waitTrap(pe: Pe, event: boolean): number {
   const el = pe.st.lo(Off.EL);
   if (el === 0 && pe.st.bit(sctlrSlot(pe, 0), event ? 18 : 16) === 0) return pe.tge ? 2 : 1;
   if (el < 2 && pe.el2On && !(el === 0 && pe.host) && pe.st.bit(slot.HCR_EL2, event ? 14 : 13) === 1) return 2;

@@ -50,3 +50,4 @@ export {
   type RealmHostOptions,
   type RmiCalls,
 } from "./realm-host.ts";
+export { type StuckPe, stuckText } from "./watchdog.ts";

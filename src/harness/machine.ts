@@ -29,6 +29,7 @@ import { checkFlash, checkKernel, checkRmm } from "./fit.ts";
 import { Inspector } from "./inspect.ts";
 import { type ConsoleName, NamedConsoles, writerOf } from "./named-consoles.ts";
 import { readSnapshot, writeSnapshot } from "./snapshot.ts";
+import { type StuckPe, stuckText, Watchdog, whereabouts } from "./watchdog.ts";
 
 /** The largest file that is looked at as an RMM: a whole flash image, to tell what it is. */
 const MAX_RMM_FILE = 64 * 2 ** 20;
@@ -83,6 +84,12 @@ export interface MachineOptions {
   seed?: bigint;
   /** Real-time clock at power-on in seconds since 1970; default 2026-01-01 (deterministic) or now (wall). */
   epoch?: number;
+  /**
+   * What happens when the machine can get nowhere any more (a loop in which all PEs are caught, an exception that comes over and over):
+   * `run` and `waitFor` end after `after` instructions of that (default 200 million); with `tell` they go on, and it is called once.
+   * false (default): nobody looks. `runInstructions` never does.
+   */
+  watchdog?: false | { after?: number; tell?: (pes: readonly StuckPe[]) => void };
   /** Receives log lines (unknown registers, unknown firmware calls, device misuse). */
   log?: (line: string) => void;
 }
@@ -181,7 +188,7 @@ function guestOf(
 }
 
 /** Why `run` returned. */
-export type StopReason = End | { kind: "halted" } | { kind: "stopped" };
+export type StopReason = End | { kind: "halted" } | { kind: "stopped" } | { kind: "stuck"; pes: readonly StuckPe[] };
 
 const DEFAULT_EPOCH = 1767225600; // 2026-01-01T00:00:00Z
 /** Instructions between two looks at the host's event loop. */
@@ -208,6 +215,10 @@ export class Machine extends Inspector {
   private wake: (() => void) | undefined;
   /** Somebody may still type: idling for ever is no reason to stop. */
   private readonly interactive: boolean;
+  private readonly watchdog: Watchdog | undefined;
+  private readonly tell: ((pes: readonly StuckPe[]) => void) | undefined;
+  /** The watchdog has told what there is to tell. */
+  private told = false;
 
   private constructor(options: MachineOptions) {
     const memory = options.memory ?? 2 ** 30;
@@ -263,6 +274,9 @@ export class Machine extends Inspector {
     });
     super(board);
     this.interactive = options.time === "wall";
+    const { watchdog = false } = options;
+    this.watchdog = watchdog === false ? undefined : new Watchdog(board, watchdog.after);
+    this.tell = watchdog === false ? undefined : watchdog.tell;
     const woken = () => this.wake?.();
     this.console = consoles.main = new Console((bytes) => board.serialInput.receive(bytes), woken);
     this.virtioConsole = consoles.virtio = new Console((bytes) => board.hvcInput.receive(bytes), woken);
@@ -316,7 +330,7 @@ export class Machine extends Inspector {
     for (;;) {
       // In wall time nothing depends on where a chunk ends: keys and signals are served at least every few milliseconds.
       const late = this.board.clock.mode === "wall" ? performance.now() + TURN_MS : Number.POSITIVE_INFINITY;
-      const reason = await this.runChunk(CHUNK, () => this.stopWanted || performance.now() > late);
+      const reason = await this.runChunk(CHUNK, () => this.stopWanted || performance.now() > late, { watched: true });
       if (reason) return reason;
       if (this.stopWanted) return { kind: "stopped" };
     }
@@ -356,7 +370,7 @@ export class Machine extends Inspector {
     });
     await undefined;
     while (!match) {
-      const reason = await this.runChunk(CHUNK, () => on.settled() || Date.now() >= deadline, { by: deadline });
+      const reason = await this.runChunk(CHUNK, () => on.settled() || Date.now() >= deadline, { by: deadline, watched: true });
       on.settled();
       await undefined;
       if (match) break;
@@ -370,20 +384,36 @@ export class Machine extends Inspector {
 
   /**
    * One round: a bounded number of instructions, then a turn of the host's event loop, or sleep while all PEs idle, until the
-   * host time `by` (ms since 1970) at most. `exact`: see VirtMachine.advance.
+   * host time `by` (ms since 1970) at most. `exact`: see VirtMachine.advance. `watched`: with the watchdog.
    */
   private async runChunk(
     instructions: number,
     until: () => boolean,
-    { exact = false, by = Infinity }: { exact?: boolean; by?: number } = {},
+    { exact = false, by = Infinity, watched = false }: { exact?: boolean; by?: number; watched?: boolean } = {},
   ): Promise<StopReason | undefined> {
     this.pumpInput();
     const { idle, deadline } = this.board.advance(instructions, until, exact);
     if (this.board.end) return this.board.end;
+    if (idle && !this.interactive) return { kind: "halted" };
+    const stuck = watched ? this.findStuck(idle) : undefined;
+    if (stuck) return stuck;
     if (!idle) await turn();
-    else if (this.interactive) await this.sleep(Math.min((deadline - this.board.clock.now()) / 1e6, by - Date.now(), MAX_SLEEP_MS));
-    else return { kind: "halted" };
+    else await this.sleep(Math.min((deadline - this.board.clock.now()) / 1e6, by - Date.now(), MAX_SLEEP_MS));
     return undefined;
+  }
+  private findStuck(idle: boolean): StopReason | undefined {
+    if (this.told) return undefined;
+    const pes = this.watchdog?.look(idle);
+    if (!pes) return undefined;
+    if (!this.tell) return { kind: "stuck", pes };
+    this.told = true;
+    this.watchdog?.stop();
+    this.tell(pes);
+    return undefined;
+  }
+  /** Where the PEs are now, and what they wait for. */
+  get whereabouts(): StuckPe[] {
+    return whereabouts(this.board.pes);
   }
   private pumpInput(): void {
     for (const on of this.inputs) on.pump();
@@ -473,5 +503,8 @@ export class Machine extends Inspector {
   }
 }
 
-const describe = (r: StopReason) => (r.kind === "error" ? `error: ${r.message}` : r.kind);
+function describe(r: StopReason): string {
+  if (r.kind === "stuck") return `stuck: ${stuckText(r.pes)}`;
+  return r.kind === "error" ? `error: ${r.message}` : r.kind;
+}
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));

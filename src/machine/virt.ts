@@ -536,14 +536,18 @@ export class VirtMachine {
   }
   /** Virtual time in ns of the next timer or device event; Infinity when there is none. */
   deadline(): number {
-    let at = Infinity;
-    for (const d of this.timed) at = Math.min(at, d.deadline());
+    let at = this.deviceDeadline();
     for (const pe of this.pes) {
       if (pe.st.lo(Off.HALT) === 2) continue;
       const ticks = pe.timers.nextDeadline();
       if (ticks !== undefined) at = Math.min(at, this.clock.timeOf(ticks));
     }
     return at;
+  }
+
+  /** The same of devices alone. */
+  deviceDeadline(): number {
+    return this.timed.reduce((at, d) => Math.min(at, d.deadline()), Infinity);
   }
 
   /** Presses the power key of the machine, or of the guest that its software runs; false: that has none. */

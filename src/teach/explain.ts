@@ -122,14 +122,14 @@ function atOperation(word: number): ReturnType<typeof decodeAt> {
 /** LDTR, STTR and their kin: unscaled loads and stores with bits 11:10 = 0b10. */
 const isUnprivileged = (word: number): boolean => (word & 0x3f20_0c00) >>> 0 === 0x3800_0800;
 
-/** The instruction at PC, undefined when it cannot be read. */
-export function instructionAt(subject: Subject): number | undefined {
+/** The instruction at `va` (default PC) for the current Exception level, undefined when it cannot be read. Nothing in the machine changes. */
+export function instructionAt(subject: Subject, va = subject.st.pc): number | undefined {
   const { st, mmu } = subject;
   const el = st.el;
   const security = securityOf(subject, el);
   const regime = mmu.regimeOf(el, security);
   const privilege = privilegeAt(subject, el, regime, false);
-  const { fault, result } = recordWalk(subject, { va: st.pc, regime, security, access: Access.Fetch, privilege, purpose: Purpose.Access });
+  const { fault, result } = recordWalk(subject, { va, regime, security, access: Access.Fetch, privilege, purpose: Purpose.Access });
   const at = fault === undefined ? mmu.phys.host(result.pa - (result.pa % 4)) : 0;
   return at === 0 ? undefined : mmu.phys.view.getUint32(at, true);
 }

@@ -97,6 +97,11 @@ export class Gic implements Stateful {
     this.targets[index]?.redistributor.wake();
   }
 
+  /** Could a device interrupt some PE: is any SPI enabled? */
+  get listens(): boolean {
+    return this.gicd.spis.enable.some((bits) => bits !== 0);
+  }
+
   private target(index: number, st: PeState, o: GicOptions): Target {
     const cpu = new GicCpu({
       st,
