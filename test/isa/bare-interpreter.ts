@@ -188,6 +188,8 @@ export class BareInterpreter {
   /** Translates the words at index `first` of the page and puts the translation into the entry at `at` (in words). */
   protected install(words: readonly number[], first: number, at: number): boolean {
     const key = `${first} ${words.join(" ")}`;
+    // The host gives the code of a module back when nobody holds its functions.
+    if (this.translated.size > 64) this.translated.clear();
     if (!this.translated.has(key)) this.translated.set(key, this.translate(words, first));
     const run = this.translated.get(key);
     if (!run) return false;

@@ -8,7 +8,7 @@ import { type Semantics, semantics, variantCount, variantsFrom } from "../../src
 import { bare, type TestEngine, testEngines } from "./bare-interpreter.ts";
 import { type Case, differences, fromPe, qemu, runOracle, toPe } from "./oracle/oracle.ts";
 import { Random, randomRegisters, randomWord } from "./oracle/random.ts";
-import { batches, chosen, states, statesPerWord } from "./oracle/suite.ts";
+import { batches, chosen, states, statesPerWordOn } from "./oracle/suite.ts";
 
 /** Rows that cannot be compared, and why. */
 const skipped: Record<string, string> = {
@@ -34,13 +34,14 @@ const isPauth = (name: string) => /^(PAC|AUT|XPAC)/.test(name);
 
 function compare(names: readonly string[], engine: TestEngine): string[] {
   const interpreter = bare(engine);
+  const perWord = statesPerWordOn(engine);
   const cases: (Case & { name: string })[] = [];
   for (const name of names) {
     const { row } = semantics.get(name) as Semantics;
     const rng = new Random(row.index * 7919 + 1);
     let insn = 0;
     for (let n = 0; n < states; n++) {
-      if (n % statesPerWord === 0) insn = randomWord(row, rng);
+      if (n % perWord === 0) insn = randomWord(row, rng);
       cases.push({ name, insn, before: randomRegisters(rng) });
     }
   }

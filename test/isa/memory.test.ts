@@ -11,7 +11,7 @@ import { memoryCases } from "./oracle/memory.ts";
 import { type Case, differences, fromPe, qemu, type Registers, runOracle, toPe, wordOf } from "./oracle/oracle.ts";
 import { DATA_PAGE, Rec, WINDOW } from "./oracle/program.ts";
 import { Random } from "./oracle/random.ts";
-import { batches, chosen, states, statesPerWord } from "./oracle/suite.ts";
+import { batches, chosen, states, statesPerWordOn } from "./oracle/suite.ts";
 
 /** Rows that cannot be compared, and why. */
 const skipped: Record<string, string> = {
@@ -69,7 +69,7 @@ function compare(names: readonly string[], engine: TestEngine): string[] {
   const interpreter = bare(engine);
   const cases = names.flatMap((name) => {
     const { row } = semantics.get(name) as Semantics;
-    return memoryCases(row, new Random(row.index * 7919 + 1), states, statesPerWord).map((c) => ({ ...c, name }));
+    return memoryCases(row, new Random(row.index * 7919 + 1), states, statesPerWordOn(engine)).map((c) => ({ ...c, name }));
   });
   const wrong: string[] = [];
   runOracle(cases).forEach((expected, i) => {
