@@ -5,10 +5,7 @@ import { Machine, type MachineOptions, type StuckPe, stuckText } from "../../src
 import * as a64 from "../support/a64.ts";
 
 const AFTER = 2_000_000;
-const { b, image, mov, MASK_ALL, msr, mrs, NOP, ORIGIN, UNMASK_ALL, WFE, WFI } = a64;
-const _UART = 0x0900_0000;
-const _vectorsOf = (handler: readonly number[]): number[] =>
-  Array.from({ length: 16 }, () => [...handler, ...Array<number>(32 - handler.length).fill(NOP)]).flat();
+const { b, image, mov, MASK_ALL, msr, NOP, ORIGIN, UNMASK_ALL, WFE, WFI } = a64;
 
 const boot = (code: readonly number[], o: Partial<MachineOptions> = {}, pieces: Readonly<Record<number, readonly number[]>> = {}) =>
   Machine.create({ kernel: image(code, pieces), memory: 64 * 2 ** 20, watchdog: { after: AFTER }, ...o });

@@ -16,26 +16,18 @@ const vectorLoad: Record<number, number> = { 2: 0xfd5c, 3: 0xfd5d, 4: 0xfd00 };
 
 export class Lowering extends Emitter {
   // ---- memory ----------------------------------------------------------------------------------------------------
-  /**
-   * Leaves in the returned local the address in linear memory of the access. The inline check covers aligned accesses
-   * that hit the L1 TLB; the rest goes to the slow path, which answers an address or -1 (redirect).
-   * For stores the address may be the PE's VAL buffer: then `commit` must follow (see store).
-   */
-  protected address(va: number, kind: number): number {
-    const host = this.local(I32);
-    const table =
-      kind & (Kind.STORE | Kind.ATOMIC | Kind.ZVA)
-        ? kind & Kind.UNPRIVILEGED
-          ? Off.TLB_UW
-          : Off.TLB_W
-        : kind & Kind.UNPRIVILEGED
-          ? Off.TLB_UR
-          : Off.TLB_R;
+  /** The address of a current L1 TLB table (an offset of the PE block) on the stack. */
+  protected tableAddress(off: number): void {
+    this.loadState(off);
+  }
+  /** Leaves the tag of the L1 TLB entry for an aligned access, and the tag that it must have; the entry's address in local `entry`. */
+  protected tlbTags(va: number, kind: number, entry: number): void {
+    const unprivileged = (kind & Kind.UNPRIVILEGED) !== 0;
+    const write = (kind & (Kind.STORE | Kind.ATOMIC | Kind.ZVA)) !== 0;
     // Exclusive and atomic pairs are one access of twice the element size; other pairs are two accesses.
     const single = kind & (Kind.EXCLUSIVE | Kind.ATOMIC);
     const element = kind & Kind.ZVA ? 64 : (1 << (kind & Kind.LG)) << (kind & Kind.PAIR && single ? 1 : 0);
-    const entry = this.local(I32);
-    this.loadState(table);
+    this.tableAddress(write ? (unprivileged ? Off.TLB_UW : Off.TLB_W) : unprivileged ? Off.TLB_UR : Off.TLB_R);
     this.get(va);
     this.i64(8);
     this.op(W.i64ShrU, W.wrap);
@@ -49,7 +41,18 @@ export class Lowering extends Emitter {
       this.op(W.i64Add);
     }
     this.i64(-4096 | (element - 1));
-    this.op(W.i64And, W.i64Eq);
+    this.op(W.i64And);
+  }
+  /**
+   * Leaves in the returned local the address in linear memory of the access. The inline check covers aligned accesses
+   * that hit the L1 TLB; the rest goes to the slow path, which answers an address or -1 (redirect).
+   * For stores the address may be the PE's VAL buffer: then `commit` must follow (see store).
+   */
+  protected address(va: number, kind: number): number {
+    const host = this.local(I32);
+    const entry = this.local(I32);
+    this.tlbTags(va, kind, entry);
+    this.op(W.i64Eq);
     this.block(W.if, I32);
     this.get(entry);
     this.mem(W.i32Load, 8);

@@ -3,16 +3,17 @@
 // A translated region replaces the handler index of its entry; PLAIN_HANDLERS keeps the one it had. Entries change only between
 // slices, or when memory of the page is about to be written: then all regions of the page go.
 
-import { Off, PLAIN_HANDLERS, VISITS, VISITS_LIMIT, VISITS_MASK } from "../../arch/layout.ts";
+import { Off, VISITS_LIMIT } from "../../arch/layout.ts";
 import type { PeState } from "../../arch/state.ts";
 import { disassemble } from "../../isa/disasm/index.ts";
-import type { Func } from "../../wasm/module.ts";
+import type { Func, ModuleSpec } from "../../wasm/module.ts";
 import type { CodePage, CodePages } from "../code-pages.ts";
-import { handlerCount, Special } from "../interp/handlers.ts";
+import { Special } from "../interp/handlers.ts";
 import type { DecodeContext } from "../interp/predecode.ts";
 import { discover, type Region } from "./blocks.ts";
 import type { Checker, Translated } from "./check.ts";
 import { compileRegion, jitImports, regionModule } from "./compile.ts";
+import { TranslatedEntries, type Translation } from "./entries.ts";
 import { type Instruction, instructionAt } from "./instruction.ts";
 
 /** Ways to an entry that make it worth translating, regions per module, and how long hot entries wait for others (slices). */
@@ -40,11 +41,9 @@ interface Checked {
   readonly found: Found;
   readonly run: Translated;
 }
-interface Translation {
-  readonly ip: number;
+interface RegionTranslation extends Translation {
   /** Entries of its instructions: first and number. */
   readonly runs: readonly (readonly [ip: number, count: number])[];
-  readonly slot: number;
   readonly bytes: number;
 }
 
@@ -59,9 +58,6 @@ export interface JitStatistics {
   compileMs: number;
 }
 
-/** PLAIN_HANDLERS has room for this many. */
-const MAX_SLOTS = 0x1_f000;
-
 export class RegionEngine {
   readonly statistics: JitStatistics = {
     regions: 0,
@@ -75,18 +71,13 @@ export class RegionEngine {
   private readonly code: CodePages;
   private readonly context: DecodeContext;
   private readonly memory: WebAssembly.Memory;
-  private readonly pages: { readonly initial: number; readonly maximum: number };
+  /** The memory as modules import it. */
+  private readonly memorySpec: ModuleSpec["memory"];
   private readonly exports: WebAssembly.Exports;
-  private readonly table: WebAssembly.Table;
   private readonly tuning: Tuning;
-  private readonly i32: Int32Array;
   private hotEntries: number[] = [];
   private waited = 0;
-  private readonly translations = new Map<CodePage, Translation[]>();
-  private readonly freeSlots: number[] = [];
-  private nextSlot = handlerCount;
-  /** Slots of dropped regions, one of which may still be running. */
-  private retired: number[] = [];
+  private readonly entries: TranslatedEntries<RegionTranslation>;
   private kept = 0;
   private readonly checker: Checker | undefined;
   /** With a checker: what stands behind each entry. */
@@ -106,12 +97,12 @@ export class RegionEngine {
     this.code = o.code;
     this.context = o.context;
     this.memory = o.memory;
-    this.pages = o.pages;
+    this.memorySpec = { min: o.pages.initial, max: o.pages.maximum, shared: false };
     this.exports = o.exports;
-    this.table = o.exports.table as WebAssembly.Table;
     this.tuning = o.tuning ?? defaultTuning;
-    this.i32 = new Int32Array(o.memory.buffer);
-    this.i32[VISITS_LIMIT >> 2] = this.tuning.threshold;
+    const i32 = new Int32Array(o.memory.buffer);
+    i32[VISITS_LIMIT >> 2] = this.tuning.threshold;
+    this.entries = new TranslatedEntries(o.code, i32, o.exports.table as WebAssembly.Table);
     this.code.beforeChange = (page) => this.drop(page);
   }
 
@@ -122,8 +113,7 @@ export class RegionEngine {
 
   /** Is the instruction at this entry part of a region? */
   covers(ip: number): boolean {
-    const list = this.translations.get(this.code.at(ip)) ?? [];
-    return list.some((t) => t.runs.some(([first, count]) => ip >= first && ip < first + 8 * count));
+    return this.entries.around(ip).some((t) => t.runs.some(([first, count]) => ip >= first && ip < first + 8 * count));
   }
 
   /** Runs the region at `ip` under check. */
@@ -135,21 +125,16 @@ export class RegionEngine {
       return `${at.toString(16)}: ${disassemble(this.code.word(entry), at)}`;
     };
     const name = `${(owner.pa + ((ip - owner.offset) >> 1)).toString(16)}.wasm`;
-    const memory = { min: this.pages.initial, max: this.pages.maximum, shared: false };
     return (this.checker as Checker).run(st, ip, run, {
       system: found.system,
       listing: () => found.runs.flatMap(([first, count]) => Array.from({ length: count }, (_, n) => text(first + 8 * n))),
-      files: () => [{ name, data: regionModule([found.func], memory) }],
+      files: () => [{ name, data: regionModule([found.func], this.memorySpec) }],
     });
   }
 
   /** Between slices: translates what has become hot, once enough came together or waited long enough. */
   work(): void {
-    if (this.retired.length > 0) {
-      for (const slot of this.retired) this.table.set(slot, null);
-      this.freeSlots.push(...this.retired);
-      this.retired = [];
-    }
+    this.entries.quiesce();
     if (this.hotEntries.length === 0) return;
     if (this.hotEntries.length < this.tuning.batch && ++this.waited < this.tuning.patience) return;
     this.waited = 0;
@@ -166,10 +151,9 @@ export class RegionEngine {
       if (f) found.push(f);
     }
     if (found.length === 0) return;
-    const memory = { min: this.pages.initial, max: this.pages.maximum, shared: false };
     const bytes = regionModule(
       found.map((f) => f.func),
-      memory,
+      this.memorySpec,
     );
     const translated = performance.now();
     const e: Record<string, WebAssembly.ImportValue> = { m: this.memory };
@@ -194,7 +178,7 @@ export class RegionEngine {
   }
   private compile(ip: number): Found | undefined {
     const owner = this.code.at(ip);
-    if (!owner || owner.dead || (this.i32[ip >> 2] as number) >= handlerCount) return undefined;
+    if (!owner || owner.dead || this.entries.has(ip)) return undefined;
     const index = (ip - owner.offset) >> 3;
     if (index > 1023) return undefined;
     const region = discover(index, this.reader(owner));
@@ -220,41 +204,20 @@ export class RegionEngine {
   }
 
   private install({ owner: page, ip, runs }: Found, run: Translated, bytes: number): void {
-    const slot = this.takeSlot();
+    const slot = this.entries.takeSlot(run);
     if (slot === undefined) return;
-    this.table.set(slot, run);
-    // The plain handler of an entry that is not decoded yet would be DECODE, which resets it: decode first.
-    if (this.i32[ip >> 2] === Special.DECODE) this.code.decode(ip);
-    this.i32[(PLAIN_HANDLERS >> 2) + slot - handlerCount] = this.i32[ip >> 2] as number;
-    this.i32[ip >> 2] = slot;
-    const list = this.translations.get(page);
-    const translation = { ip, runs, slot, bytes };
-    if (list) list.push(translation);
-    else this.translations.set(page, [translation]);
+    this.entries.install(page, { ip, runs, slot, bytes });
     this.kept += bytes;
   }
-  private takeSlot(): number | undefined {
-    const free = this.freeSlots.pop();
-    if (free !== undefined) return free;
-    if (this.nextSlot - handlerCount >= MAX_SLOTS) return undefined;
-    if (this.nextSlot >= this.table.length) this.table.grow(1024);
-    return this.nextSlot++;
-  }
 
-  /** The page is about to change or to be forgotten. Its entries get their handlers back. */
+  /** The page is about to change or to be forgotten. */
   private drop(page: CodePage): void {
-    const list = this.translations.get(page);
-    if (!list) return;
-    this.translations.delete(page);
-    for (const { ip, slot, bytes } of list) {
-      this.i32[ip >> 2] = this.i32[(PLAIN_HANDLERS >> 2) + slot - handlerCount] as number;
-      this.i32[(VISITS + ((ip >>> 1) & VISITS_MASK)) >> 2] = 0;
-      this.retired.push(slot);
+    for (const { bytes } of this.entries.drop(page)) {
       this.kept -= bytes;
       this.statistics.dropped++;
     }
   }
   private dropAll(): void {
-    for (const page of [...this.translations.keys()]) this.drop(page);
+    for (const page of this.entries.pages()) this.drop(page);
   }
 }

@@ -82,7 +82,18 @@ function variantsOf(handler: number): Variants {
 const HELPER_FLAGS = /^(FCCMPE?|FCMPE?|FCSEL)_FLOAT$|^FJCVTZS$/;
 const HELPER_REGISTERS = /^(FCVT[NPMZA][SU]_FLOAT|[SU]CVTF_FLOAT|FMOV_FLOAT_GEN$|FJCVTZS$|SMOVV$)/;
 
-class Summary {
+const entry: Entry = { handler: 0, operand: 0 };
+
+class Decoded implements Instruction {
+  readonly index: number;
+  readonly word: number;
+  readonly handler: number;
+  readonly operand: number;
+  row: Row | undefined = undefined;
+  effects: readonly Effect[] = [];
+  end: End = "stop";
+  target = -1;
+  conditional = false;
   uses = 0;
   defs = 0;
   readsFlags = false;
@@ -90,7 +101,15 @@ class Summary {
   mayBail = false;
   helper = false;
   fast = false;
-  read(n: Value | undefined): void {
+
+  constructor(index: number, word: number, handler: number, operand: number) {
+    this.index = index;
+    this.word = word;
+    this.handler = handler;
+    this.operand = operand;
+  }
+
+  private read(n: Value | undefined): void {
     if (!n) return;
     if (n.op === Op.X) this.uses |= bitOf(n.imm);
     if (n.op === Op.Cond || n.op === Op.Flag) this.readsFlags = true;
@@ -98,6 +117,7 @@ class Summary {
     this.read(n.b);
     this.read(n.c);
   }
+  /** Adds what an effect reads and writes. */
   effect(e: Effect): void {
     switch (e.e) {
       case "load":
@@ -157,34 +177,6 @@ class Summary {
   }
 }
 
-const entry: Entry = { handler: 0, operand: 0 };
-
-class Decoded implements Instruction {
-  readonly index: number;
-  readonly word: number;
-  readonly handler: number;
-  readonly operand: number;
-  row: Row | undefined = undefined;
-  effects: readonly Effect[] = [];
-  end: End = "stop";
-  target = -1;
-  conditional = false;
-  uses = 0;
-  defs = 0;
-  readsFlags = false;
-  setsFlags = false;
-  mayBail = false;
-  helper = false;
-  fast = false;
-
-  constructor(index: number, word: number, handler: number, operand: number) {
-    this.index = index;
-    this.word = word;
-    this.handler = handler;
-    this.operand = operand;
-  }
-}
-
 /** Decodes the instruction `word` at `index` and builds its effects. */
 export function instructionAt(index: number, word: number, context: DecodeContext): Instruction {
   predecode(word, context, entry);
@@ -204,10 +196,9 @@ export function instructionAt(index: number, word: number, context: DecodeContex
 }
 
 function summarise(i: Decoded): void {
-  const s = new Summary();
   i.end = "next";
   for (const e of i.effects) {
-    s.effect(e);
+    i.effect(e);
     if (e.e === "system" && !e.cond) i.end = "stop";
     if (e.e === "jump") i.end = "jump";
     if (e.e !== "branch") continue;
@@ -215,18 +206,11 @@ function summarise(i: Decoded): void {
     i.target = i.index + (e.off.imm >> 2);
     i.conditional = e.cond !== undefined;
   }
-  if (s.helper) helperRegisters(s, i.row as Row, i.word);
-  i.uses = s.uses;
-  i.defs = s.defs;
-  i.readsFlags = s.readsFlags;
-  i.setsFlags = s.setsFlags;
-  i.mayBail = s.mayBail;
-  i.helper = s.helper;
-  i.fast = s.fast;
+  if (i.helper) helperRegisters(i, i.row as Row, i.word);
 }
 
 /** A helper that moves between register files reads Rn or writes Rd; which of them is not told apart. */
-function helperRegisters(s: Summary, row: Row, word: number): void {
+function helperRegisters(s: Decoded, row: Row, word: number): void {
   const of = (name: string) => {
     const f = row.fields.get(name);
     const index = f ? fieldValue(f, word) : 31;

@@ -1,12 +1,11 @@
 // Lowers instructions of a region: general registers and flags stand in Wasm locals, the rest in the PE block.
 
-import { BITMASKS, Off, TLB_ENTRIES } from "../../arch/layout.ts";
+import { BITMASKS, Off } from "../../arch/layout.ts";
 import type { Effect } from "../../ir/builder.ts";
 import { canonical, type Flags } from "../../ir/flags.ts";
 import { I32, I64, Op, type ValType, Value } from "../../ir/value.ts";
 import { bitmaskImmediate } from "../../isa/bitmask.ts";
 import { SysOp } from "../../isa/sysops.ts";
-import { Kind } from "../emit/access.ts";
 import { flagSlots, flagsInMemory, PE } from "../emit/emitter.ts";
 import { Lowering } from "../emit/lower.ts";
 import { W } from "../emit/opcodes.ts";
@@ -93,13 +92,13 @@ export class RegionLowering extends Lowering {
   get tables(): ReadonlyMap<number, number> {
     return this.tlb;
   }
-  private table(off: number): number {
+  protected override tableAddress(off: number): void {
     let local = this.tlb.get(off);
     if (local === undefined) {
       local = this.permanent(I32);
       this.tlb.set(off, local);
     }
-    return local;
+    this.get(local);
   }
 
   // ---- registers ---------------------------------------------------------------------------------------------------
@@ -216,25 +215,8 @@ export class RegionLowering extends Lowering {
   /** As in the interpreter, but what does not hit the L1 TLB even after a refill is left to the interpreter. */
   protected override address(va: number, kind: number): number {
     const host = this.local(I32);
-    const single = kind & (Kind.EXCLUSIVE | Kind.ATOMIC);
-    const element = kind & Kind.ZVA ? 64 : (1 << (kind & Kind.LG)) << (kind & Kind.PAIR && single ? 1 : 0);
-    const write = (kind & (Kind.STORE | Kind.ATOMIC | Kind.ZVA)) !== 0;
-    const unprivileged = (kind & Kind.UNPRIVILEGED) !== 0;
-    this.get(this.table(write ? (unprivileged ? Off.TLB_UW : Off.TLB_W) : unprivileged ? Off.TLB_UR : Off.TLB_R));
-    this.get(va);
-    this.i64(8);
-    this.op(W.i64ShrU, W.wrap);
-    this.i32((TLB_ENTRIES - 1) << 4);
-    this.op(W.i32And, W.i32Add);
-    this.tee(host);
-    this.mem(W.i64Load, 0);
-    this.get(va);
-    if (kind & Kind.PAIR && !single) {
-      this.i64(element);
-      this.op(W.i64Add);
-    }
-    this.i64(-4096 | (element - 1));
-    this.op(W.i64And, W.i64Ne);
+    this.tlbTags(va, kind, host);
+    this.op(W.i64Ne);
     this.block(W.if);
     this.get(PE);
     this.get(va);

@@ -1,13 +1,14 @@
-// Hot code as JavaScript blocks: decides what is translated, and runs chains of blocks. The bookkeeping of entries is that of the region
-// engine (jit/engine.ts): a translated entry has a table slot in place of its handler; the slot holds the handler `enterBlock`.
+// Hot code as JavaScript blocks: decides what is translated, and runs chains of blocks. A translated entry has a table slot in
+// place of its handler (jit/entries.ts); the slot holds the handler `enterBlock`.
 
-import { PE_BASE, PE_STRIDE, PLAIN_HANDLERS, VISITS, VISITS_LIMIT, VISITS_MASK } from "../../../arch/layout.ts";
+import { PE_BASE, PE_STRIDE, VISITS_LIMIT } from "../../../arch/layout.ts";
 import { PeState } from "../../../arch/state.ts";
 import { disassemble } from "../../../isa/disasm/index.ts";
 import type { CodePage, CodePages } from "../../code-pages.ts";
-import { handlerCount, Special } from "../../interp/handlers.ts";
+import { handlerCount } from "../../interp/handlers.ts";
 import type { DecodeContext } from "../../interp/predecode.ts";
 import type { Checker, Evidence } from "../check.ts";
+import { TranslatedEntries, type Translation } from "../entries.ts";
 import { type Instruction, instructionAt } from "../instruction.ts";
 import { BLOCK_LIMIT, type JsBlock, translateBlock } from "./block.ts";
 import { type BlockFunction, createRuntime, type Hooks, instantiate, type Runtime } from "./runtime.ts";
@@ -26,13 +27,9 @@ export const defaultJsTuning: JsTuning = { threshold: 1000, batch: 32, patience:
 /** Receives the source of each translated block: a name that is unique, and the text. */
 export type DumpSource = (name: string, source: string) => void;
 
-interface Translation {
-  readonly ip: number;
-  readonly slot: number;
+interface BlockTranslation extends Translation {
   readonly block: JsBlock;
 }
-/** PLAIN_HANDLERS has room for this many. */
-const MAX_SLOTS = 0x1_f000;
 
 export class JsEngine {
   readonly statistics = { regions: 0, modules: 0, instructions: 0, bytes: 0, dropped: 0, translateMs: 0, compileMs: 0 };
@@ -44,7 +41,6 @@ export class JsEngine {
   private readonly memory: WebAssembly.Memory;
   private readonly runtime: Runtime;
   private readonly enter: () => number;
-  private readonly table: WebAssembly.Table;
   private readonly tuning: JsTuning;
   private readonly i32: Int32Array;
   /** By slot. */
@@ -53,9 +49,7 @@ export class JsEngine {
   private readonly writesSystem = new WeakSet<BlockFunction>();
   private hotEntries: { ip: number; address: bigint }[] = [];
   private waited = 0;
-  private readonly translations = new Map<CodePage, Translation[]>();
-  private freeSlots: number[] = [];
-  private nextSlot = handlerCount;
+  private readonly entries: TranslatedEntries<BlockTranslation>;
   private kept = 0;
 
   constructor(o: {
@@ -72,12 +66,12 @@ export class JsEngine {
     this.memory = o.memory;
     this.code = o.code;
     this.context = o.context;
-    this.table = o.exports.table as WebAssembly.Table;
     this.enter = o.exports.enterBlock as () => number;
     this.runtime = createRuntime(o.memory, o.hooks);
     this.tuning = o.tuning ?? defaultJsTuning;
     this.i32 = new Int32Array(o.memory.buffer);
     this.i32[VISITS_LIMIT >> 2] = this.tuning.threshold;
+    this.entries = new TranslatedEntries(o.code, this.i32, o.exports.table as WebAssembly.Table);
     this.code.beforeChange = (page) => this.drop(page);
   }
 
@@ -96,7 +90,7 @@ export class JsEngine {
 
   /** Is the instruction at this entry part of a block? */
   covers(ip: number): boolean {
-    return (this.translations.get(this.code.at(ip)) ?? []).some((t) => ip >= t.ip && ip < t.ip + 8 * t.block.size);
+    return this.entries.around(ip).some((t) => ip >= t.ip && ip < t.ip + 8 * t.block.size);
   }
   private checked(pe: number, ip: number, block: BlockFunction): number {
     const index = (pe - PE_BASE) / PE_STRIDE;
@@ -111,7 +105,7 @@ export class JsEngine {
         return Array.from({ length: Math.min(BLOCK_LIMIT, 1024 - first) }, (_, i) => describe(at(first + i)));
       },
       files: () => {
-        const t = this.translations.get(page)?.find((x) => x.ip === ip);
+        const t = this.entries.around(ip).find((x) => x.ip === ip);
         return t ? [{ name: `${this.nameOf(page, (ip - page.offset) >> 3)}.js`, data: t.block.source }] : [];
       },
     };
@@ -124,6 +118,7 @@ export class JsEngine {
   }
   /** Between slices: translates what has become hot, once enough came together or waited long enough. */
   work(): void {
+    this.entries.quiesce();
     if (this.hotEntries.length === 0) return;
     if (this.hotEntries.length < this.tuning.batch && ++this.waited < this.tuning.patience) return;
     this.waited = 0;
@@ -138,7 +133,7 @@ export class JsEngine {
     for (const { ip, address } of entries) {
       const page = this.code.at(ip);
       const index = page ? (ip - page.offset) >> 3 : 1024;
-      if (!page || page.dead || index > 1023 || (this.i32[ip >> 2] as number) >= handlerCount) continue;
+      if (!page || page.dead || index > 1023 || this.entries.has(ip)) continue;
       const block = translateBlock(index, this.reader(page, address - BigInt(4 * index)));
       if (!block || block.size < 2) continue;
       found.push({ ip, page, block });
@@ -156,7 +151,7 @@ export class JsEngine {
     this.statistics.modules++;
     this.statistics.translateMs += translated - start;
     this.statistics.compileMs += performance.now() - translated;
-    if (this.kept > this.tuning.bound) for (const page of [...this.translations.keys()]) this.drop(page);
+    if (this.kept > this.tuning.bound) for (const page of this.entries.pages()) this.drop(page);
   }
   private nameOf(page: CodePage, index: number): string {
     const name = (page.pa + 4 * index).toString(16).padStart(9, "0");
@@ -174,45 +169,22 @@ export class JsEngine {
 
   private install(page: CodePage, ip: number, run: BlockFunction, block: JsBlock): void {
     // An entry that became hot twice is there already.
-    if ((this.i32[ip >> 2] as number) >= handlerCount) return;
-    const slot = this.takeSlot();
+    if (this.entries.has(ip)) return;
+    const slot = this.entries.takeSlot(this.enter);
     if (slot === undefined) return;
-    if (this.i32[ip >> 2] === Special.DECODE) this.code.decode(ip);
     this.functions[slot - handlerCount] = run;
     if (block.system) this.writesSystem.add(run);
-    this.i32[(PLAIN_HANDLERS >> 2) + slot - handlerCount] = this.i32[ip >> 2] as number;
-    this.i32[ip >> 2] = slot;
-    const list = this.translations.get(page) ?? [];
-    list.push({ ip, slot, block });
-    this.translations.set(page, list);
+    this.entries.install(page, { ip, slot, block });
     this.kept += block.source.length;
     this.statistics.regions++;
     this.statistics.instructions += block.size;
     this.statistics.bytes += block.source.length;
   }
-  private takeSlot(): number | undefined {
-    const free = this.freeSlots.pop();
-    if (free !== undefined) return free;
-    if (this.nextSlot - handlerCount >= MAX_SLOTS) return undefined;
-    if (this.nextSlot >= this.table.length) {
-      const from = this.table.length;
-      this.table.grow(1024);
-      for (let i = from; i < from + 1024; i++) this.table.set(i, this.enter);
-    }
-    return this.nextSlot++;
-  }
 
-  /** The page is about to change or to be forgotten. Its entries get their handlers back. */
+  /** The page is about to change or to be forgotten. A block of it may be running: it is past its effects on code. */
   private drop(page: CodePage): void {
-    const list = this.translations.get(page);
-    if (!list) return;
-    this.translations.delete(page);
-    for (const { ip, slot, block } of list) {
-      this.i32[ip >> 2] = this.i32[(PLAIN_HANDLERS >> 2) + slot - handlerCount] as number;
-      this.i32[(VISITS + ((ip >>> 1) & VISITS_MASK)) >> 2] = 0;
-      // The block may be running: it is past its effects on code, and its slot is not given away before the slice ends.
+    for (const { slot, block } of this.entries.drop(page)) {
       this.functions[slot - handlerCount] = undefined;
-      this.freeSlots.push(slot);
       this.kept -= block.source.length;
       this.statistics.dropped++;
     }
