@@ -4,7 +4,8 @@ import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-export const PROMPT = /~ # $/;
+/** The shell may ask the terminal for the position of its cursor behind the prompt. */
+export const PROMPT = /~ # (\x1b\[6n)?$/;
 
 /** What a guest has used since its start. */
 export interface Usage {
