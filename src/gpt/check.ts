@@ -15,6 +15,7 @@ const failed = (kind: Gpc, level: 0 | 1): number => kind * 16 + level;
 /** Where the control registers are: GPCCR_EL3, GPTBR_EL3, GPCBW_EL3 of one PE. */
 type Registers = Pick<PeState, "get" | "lo" | "hi">;
 
+const VALID_SLOTS = 16;
 /** log2 of a block larger than any address. */
 const EVERYWHERE = 52;
 
@@ -39,6 +40,9 @@ export class GranuleProtection implements GranuleCheck {
   // The entry last read.
   private lo = 0;
   private hi = 0;
+  // Halves of entries found valid, and for which configuration: most are one GPI eight times.
+  private readonly validHalf = new Int32Array(VALID_SLOTS);
+  private readonly validFor: (GptConfig | undefined)[] = new Array(VALID_SLOTS).fill(undefined);
 
   constructor(regs: Registers, phys: PhysicalMemory, features: GptFeatures) {
     this.regs = regs;
@@ -119,11 +123,19 @@ export class GranuleProtection implements GranuleCheck {
       if (size === 0 || lo >>> 10 !== 0 || hi !== 0 || !isValid(c, gpi)) return failed(Gpc.Walk, 1);
       return this.judge(gpi, pas, state, size, 1);
     }
-    for (let shift = 0; shift < 32; shift += 4) {
-      if (!isValid(c, (lo >>> shift) & 15) || !isValid(c, (hi >>> shift) & 15)) return failed(Gpc.Walk, 1);
-    }
+    if (!this.allValid(c, lo) || (hi !== lo && !this.allValid(c, hi))) return failed(Gpc.Walk, 1);
     const i = granule & 15;
     return this.judge(((i < 8 ? lo : hi) >>> ((i & 7) * 4)) & 15, pas, state, c.granule, 1);
+  }
+
+  /** Are all GPIs of half an entry valid? */
+  private allValid(c: GptConfig, half: number): boolean {
+    const slot = half & (VALID_SLOTS - 1);
+    if (this.validHalf[slot] === half && this.validFor[slot] === c) return true;
+    for (let shift = 0; shift < 32; shift += 4) if (!isValid(c, (half >>> shift) & 15)) return false;
+    this.validHalf[slot] = half;
+    this.validFor[slot] = c;
+    return true;
   }
 
   private judge(gpi: number, pas: Pas, state: Security, sizeLog2: number, level: 0 | 1): number {

@@ -30,6 +30,8 @@ export interface MmioDevice {
 /** Bytes of the unit in which guest memory is taken from the pool. */
 export const RAM_CHUNK = 0x1_0000;
 const CHUNK = RAM_CHUNK;
+/** Chunks below 16 GiB: more than a board has. */
+const DIRECT_CHUNKS = 2 ** 18;
 
 /** A touched unit of RAM: its physical address and contents. */
 export interface RamChunk {
@@ -68,8 +70,9 @@ export class PhysicalMemory {
   readonly memory: WebAssembly.Memory;
   readonly u8: Uint8Array;
   readonly view: DataView;
-  /** Pool chunk of each RAM chunk, as absolute offset in linear memory; 0 = not touched yet. Indexed by PA >> 16. */
-  private readonly chunks = new Map<number, number>();
+  /** Pool chunk of each RAM chunk, as absolute offset in linear memory; 0 = not touched yet. Indexed by PA >> 16; by a map above 16 GiB. */
+  private readonly chunks = new Uint32Array(DIRECT_CHUNKS);
+  private readonly farChunks = new Map<number, number>();
   private readonly ram: Region[] = [];
   private readonly roms: Rom[] = [];
   private readonly secure: Region[] = [];
@@ -90,7 +93,7 @@ export class PhysicalMemory {
 
   /** Bytes of guest memory touched so far. */
   get touched(): number {
-    return this.chunks.size * CHUNK;
+    return this.owners.length * CHUNK;
   }
   /** The RAM regions, lowest address first. */
   get ramRegions(): readonly { base: number; size: number }[] {
@@ -155,8 +158,8 @@ export class PhysicalMemory {
    */
   host(pa: number): number {
     const key = Math.floor(pa / CHUNK);
-    let at = this.chunks.get(key);
-    if (at === undefined) {
+    let at = (key < DIRECT_CHUNKS ? this.chunks[key] : this.farChunks.get(key)) ?? 0;
+    if (at === 0) {
       if (!this.isMemory(pa)) return 0;
       at = this.allocate(key);
     }
@@ -189,7 +192,8 @@ export class PhysicalMemory {
       );
     }
     this.next += CHUNK;
-    this.chunks.set(key, at);
+    if (key < DIRECT_CHUNKS) this.chunks[key] = at;
+    else this.farChunks.set(key, at);
     this.owners.push(key);
     return at;
   }
@@ -222,12 +226,16 @@ export class PhysicalMemory {
 
   /** Touched chunks, for snapshots: physical base address and contents. */
   *contents(): Generator<RamChunk> {
-    for (const [key, at] of this.chunks) yield { pa: key * CHUNK, data: this.u8.subarray(at, at + CHUNK) };
+    for (const [i, key] of this.owners.entries()) {
+      const at = RAM_POOL + i * CHUNK;
+      yield { pa: key * CHUNK, data: this.u8.subarray(at, at + CHUNK) };
+    }
   }
   /** Forgets all contents (reset, restore). */
   clear(): void {
     this.u8.fill(0, RAM_POOL, this.next);
-    this.chunks.clear();
+    this.chunks.fill(0);
+    this.farChunks.clear();
     this.owners.length = 0;
     this.next = RAM_POOL;
   }

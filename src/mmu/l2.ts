@@ -11,6 +11,8 @@ const CUT_SLOTS_LOG2 = 14;
 const CUT_SLOTS = 1 << CUT_SLOTS_LOG2;
 const BLOCK_SLOTS_LOG2 = 13;
 const BLOCK_SLOTS = 1 << BLOCK_SLOTS_LOG2;
+/** End of a chain. */
+const NONE = -1;
 
 /** ASID of a global entry. */
 export const GLOBAL = -1;
@@ -72,8 +74,12 @@ export class L2Tlb {
   /** Counting filter of stage 1 leaves that were cut into smaller entries by stage 2 or the granule check. */
   private readonly cut = new Int32Array(CUT_SLOTS);
   private cutLive = 0;
-  /** Counting filter of the blocks of physical addresses that entries map: most granules that change hands are in none. */
-  private readonly blocks = new Int32Array(BLOCK_SLOTS);
+  /** Live entries per context: most invalidations of what other software left behind find none. */
+  private readonly ofContext = new Int32Array(16);
+  /** Entries by the block of physical addresses that they map, as chains: most granules that change hands are in none. */
+  private readonly blocks = new Int32Array(BLOCK_SLOTS).fill(NONE);
+  private readonly nextInBlock = new Int32Array(L2_ENTRIES);
+  private readonly previousInBlock = new Int32Array(L2_ENTRIES);
   private victim = 0;
 
   /** Index of the entry that translates {lo, hi}, or -1. `tag` matches exactly, ASID unless the entry is global. */
@@ -122,17 +128,25 @@ export class L2Tlb {
   /** Sets the output address of an entry that `insert` has just made. */
   setPa(i: number, pa: number): void {
     this.pa[i] = pa;
-    this.countBlock(i, 1);
+    const slot = blockSlot(pa, this.size[i] as number);
+    const first = this.blocks[slot] as number;
+    this.nextInBlock[i] = first;
+    this.previousInBlock[i] = NONE;
+    if (first !== NONE) this.previousInBlock[first] = i;
+    this.blocks[slot] = i;
   }
-  private countBlock(i: number, d: 1 | -1): void {
-    const slot = blockSlot(this.pa[i] as number, this.size[i] as number);
-    this.blocks[slot] = (this.blocks[slot] as number) + d;
+  private unlinkBlock(i: number): void {
+    const next = this.nextInBlock[i] as number;
+    const previous = this.previousInBlock[i] as number;
+    if (next !== NONE) this.previousInBlock[next] = previous;
+    if (previous !== NONE) this.nextInBlock[previous] = next;
+    else this.blocks[blockSlot(this.pa[i] as number, this.size[i] as number)] = next;
   }
 
   remove(i: number): void {
     if (this.inL1[i] !== 0) this.onDrop(i);
     this.count(i, -1);
-    if ((this.pa[i] as number) >= 0) this.countBlock(i, -1);
+    if ((this.pa[i] as number) >= 0) this.unlinkBlock(i);
     this.size[i] = 0;
     // No context has this tag: lookups need not test the size first.
     this.tag[i] = -1;
@@ -148,6 +162,8 @@ export class L2Tlb {
     const n = (this.ofSize[size] as number) + d;
     this.ofSize[size] = n;
     if (n === 0 || (n === 1 && d === 1)) this.listSizes();
+    const context = contextOf(this.tag[i] as number);
+    this.ofContext[context] = (this.ofContext[context] as number) + d;
     const asid = this.asid[i] as number;
     if (asid >= 0) this.ofAsid[asid] = (this.ofAsid[asid] as number) + d;
     const size1 = this.size1[i] as number;
@@ -166,7 +182,7 @@ export class L2Tlb {
 
   /** Removes what translates the page at {lo, hi} in a context and VMID, for one ASID and global, or any ASID (asid < 0). */
   removeVa(lo: number, hi: number, tag: number, asid: number): void {
-    if (this.live === 0) return;
+    if (this.ofContext[contextOf(tag)] === 0) return;
     const sizes = this.sizes;
     for (let s = sizes.length - 1; s >= 0; s--) {
       const size = sizes[s] as number;
@@ -195,7 +211,7 @@ export class L2Tlb {
       if (this.cut[cutSlot(lo, hi, size1)] === 0) continue;
       const maskLo = size1 < 32 ? -1 << size1 : 0;
       const maskHi = size1 <= 32 ? -1 : -1 << (size1 - 32);
-      this.removeWhere((i) => {
+      this.removeWhere(tag, (i) => {
         if (this.size1[i] !== size1 || this.size[i] === size1) return false;
         return (
           (((this.lo[i] as number) ^ lo) & maskLo) === 0 && (((this.hi[i] as number) ^ hi) & maskHi) === 0 && this.covered(i, tag, asid)
@@ -206,7 +222,7 @@ export class L2Tlb {
 
   /** Removes what lies (or whose stage 1 leaf lies) at least partly in [start, end), canonical addresses as signed doubles. */
   removeVaRange(start: number, end: number, tag: number, asid: number): void {
-    this.removeWhere((i) => {
+    this.removeWhere(tag, (i) => {
       const size1 = Math.max(this.size1[i] as number, this.size[i] as number);
       const unit = P2[size1 < 52 ? size1 : (this.size[i] as number)] as number;
       const first = Math.floor(((this.hi[i] as number) * 4294967296 + ((this.lo[i] as number) >>> 0)) / unit) * unit;
@@ -217,17 +233,17 @@ export class L2Tlb {
   /** Removes non-global entries of one ASID. */
   removeAsid(tag: number, asid: number): void {
     if (this.ofAsid[asid] === 0) return;
-    this.removeWhere((i) => this.asid[i] === asid && (((this.tag[i] as number) ^ tag) & TAG_CONTEXT_VMID) === 0);
+    this.removeWhere(tag, (i) => this.asid[i] === asid && (((this.tag[i] as number) ^ tag) & TAG_CONTEXT_VMID) === 0);
   }
 
   /** Removes everything of a context, of one VMID (mask TAG_CONTEXT_VMID) or of all (TAG_CONTEXT). */
   removeContext(tag: number, mask: number): void {
-    this.removeWhere((i) => (((this.tag[i] as number) ^ tag) & mask) === 0);
+    this.removeWhere(tag, (i) => (((this.tag[i] as number) ^ tag) & mask) === 0);
   }
 
   /** Removes what stage 2 translates from an IPA in [start, end) of a space. */
   removeIpa(start: number, end: number, space: number, tag: number): void {
-    this.removeWhere((i) => {
+    this.removeWhere(tag, (i) => {
       const unit = P2[Math.min(this.size2[i] as number, 52)] as number;
       if (this.descriptor2[i] === -1 || this.ipaSpace[i] !== space || (((this.tag[i] as number) ^ tag) & TAG_CONTEXT_VMID) !== 0)
         return false;
@@ -238,25 +254,36 @@ export class L2Tlb {
 
   /** Removes what was granule-checked in [start, end). */
   removePa(start: number, end: number): void {
-    if (!this.mayMap(start, end)) return;
-    this.removeWhere((i) => (this.pa[i] as number) < end && (this.pa[i] as number) + (P2[this.size[i] as number] as number) > start);
-  }
-
-  /** False: no entry maps any of [start, end). */
-  private mayMap(start: number, end: number): boolean {
     for (const size of this.sizes) {
       const unit = P2[Math.min(size, 52)] as number;
-      if (end - start > 16 * unit) return true; // as much work as to look at all
-      for (let at = Math.floor(start / unit) * unit; at < end; at += unit) if (this.blocks[blockSlot(at, size)] !== 0) return true;
+      if (end - start <= 16 * unit) {
+        for (let at = Math.floor(start / unit) * unit; at < end; at += unit) this.removeBlock(at, size);
+      } else {
+        // More blocks than it is worth to look for one by one.
+        for (let i = 0; i < L2_ENTRIES; i++) {
+          if (this.size[i] === size && (this.pa[i] as number) < end && (this.pa[i] as number) + unit > start) this.remove(i);
+        }
+      }
     }
-    return false;
+  }
+  /** Removes the entries that map just the block of 2^size bytes at `pa`. */
+  private removeBlock(pa: number, size: number): void {
+    let i = this.blocks[blockSlot(pa, size)] as number;
+    while (i !== NONE) {
+      const next = this.nextInBlock[i] as number;
+      if (this.pa[i] === pa && this.size[i] === size) this.remove(i);
+      i = next;
+    }
   }
 
-  private removeWhere(hit: (i: number) => boolean): void {
-    if (this.live === 0) return;
+  /** Removes entries of the context of a tag. */
+  private removeWhere(tag: number, hit: (i: number) => boolean): void {
+    if (this.ofContext[contextOf(tag)] === 0) return;
     for (let i = 0; i < L2_ENTRIES; i++) if (this.size[i] !== 0 && hit(i)) this.remove(i);
   }
 }
+
+const contextOf = (tag: number): number => (tag >>> 16) & 15;
 
 /** First way of the set of a leaf. The configuration stays out of the hash: invalidations do not know it. */
 function setOf(lo: number, hi: number, size: number, tag: number): number {
