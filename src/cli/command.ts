@@ -14,9 +14,7 @@ export interface Output {
 /** Runs the words after the program's name; resolves to the exit code. Errors are reported, never thrown. */
 export async function runCommandLine(argv: readonly string[], output: Output = process): Promise<number> {
   try {
-    const [word] = argv;
-    const realm = word === "realm" || word === "measure";
-    const command = realm ? parseRealmCommandLine(word, argv.slice(1)) : parseCommandLine(argv, packageVersion());
+    const command = await parse(argv);
     if (command.kind === "print") {
       output.stdout.write(command.text);
       return 0;
@@ -33,6 +31,21 @@ export async function runCommandLine(argv: readonly string[], output: Output = p
   } catch (error) {
     return reportError(error, output.stderr);
   }
+}
+
+/** A command that goes on with a saved machine is parsed again, behind what the snapshot says about that machine. */
+async function parse(argv: readonly string[]) {
+  const command = parseWords(argv);
+  if (command.kind !== "run" || command.restore === undefined) return command;
+  const { withNote } = await import("./restore.ts");
+  const realm = command.realm !== undefined;
+  return parseWords(withNote(command.restore, realm ? argv.slice(1) : argv, realm));
+}
+
+function parseWords(argv: readonly string[]) {
+  const [word] = argv;
+  const realm = word === "realm" || word === "measure";
+  return realm ? parseRealmCommandLine(word, argv.slice(1)) : parseCommandLine(argv, packageVersion());
 }
 
 function packageVersion(): string {

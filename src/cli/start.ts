@@ -19,6 +19,7 @@ import { type FileBlockBackend, openDrives } from "./block-file.ts";
 import { openConsoles } from "./consoles/index.ts";
 import { explainDifference, watchEngine } from "./engine.ts";
 import { readSymbols } from "./explain.ts";
+import { noteOf, readSnapshotFile, told } from "./restore.ts";
 import { type LogOutput, openLog } from "./tracing.ts";
 
 const FLASH_BANK = 64 * 2 ** 20;
@@ -55,12 +56,13 @@ export async function runMachine(command: RunCommand): Promise<number> {
 /** From power-on to the end; after a reset of the guest, again. */
 async function runLives(command: RunCommand, options: MachineOptions, log: LogOutput): Promise<number> {
   let machine = await Machine.create(options);
+  if (command.restore !== undefined) restoreFrom(command.restore, machine);
   for (const warning of machine.warnings) process.stderr.write(`rme-emu: warning: ${warning}\n`);
   let unwatch = log.watch(machine);
   let measured = watchEngine(command, machine);
-  let quit = false;
-  const consoles = await openConsoles(command, () => {
-    quit = true;
+  let quit: number | undefined;
+  const consoles = await openConsoles(command, (code) => {
+    quit = code;
     machine.stop();
   });
   try {
@@ -69,9 +71,13 @@ async function runLives(command: RunCommand, options: MachineOptions, log: LogOu
       const reason = await machine.run();
       unwatch();
       measured();
-      if (command.save !== undefined) saveTo(command.save, machine, command.realm !== undefined);
-      if (quit) return 0;
+      if (command.save !== undefined) saveTo(command.save, machine, command);
+      if (quit !== undefined) return quit;
       if (reason.kind !== "reset" || command.noReboot) return exitCode(reason, machine, command);
+      if (!bootsAgain(command)) {
+        process.stderr.write("rme-emu: the guest asks for a reset; without --kernel the restored machine has nothing to start again with\n");
+        return 0;
+      }
       machine = await Machine.create(options);
       unwatch = log.watch(machine);
       measured = watchEngine(command, machine);
@@ -83,10 +89,17 @@ async function runLives(command: RunCommand, options: MachineOptions, log: LogOu
   }
 }
 
-/** `view`: to look at only. */
-function saveTo(path: string, machine: Machine, view: boolean): void {
+/** A restored machine was made without what it had booted from, unless that was given again. */
+const bootsAgain = (c: RunCommand): boolean => c.restore === undefined || c.kernel !== undefined || c.firmware !== undefined;
+
+function restoreFrom(path: string, machine: Machine): void {
+  told(path, () => machine.restore(readSnapshotFile(path)));
+  if (machine.ended) throw new EmuError("snapshot-ended", `cannot go on with "${path}": when it was saved the guest had powered off`);
+}
+
+function saveTo(path: string, machine: Machine, command: RunCommand): void {
   try {
-    writeFileSync(path, machine.save({ view }));
+    writeFileSync(path, machine.save({ note: noteOf(command) }));
   } catch (error) {
     if (error instanceof EmuError) throw error;
     throw new EmuError("output-unwritable", `cannot write to "${path}": ${(error as NodeJS.ErrnoException).code ?? String(error)}`);

@@ -66,6 +66,8 @@ export interface TerminalHandlers {
   onInput(bytes: Uint8Array): void;
   /** The person quit with Ctrl-A X. */
   onQuit(): void;
+  /** A signal asks the program to end, with this exit code: the first time. Without it, and the second time, it ends at once. */
+  onSignal?(code: number): void;
   /** More keys after Ctrl-A, with what they do; "1..4" stands for four. */
   keys?: KeyHelp;
   /** One of them, in lower case. */
@@ -82,9 +84,13 @@ export class Terminal {
     if (this.raw) enterRaw(); // the shell changed it while we were stopped
   };
   private readonly onData = (chunk: Uint8Array): void => this.input(chunk);
+  private ending = false;
   private readonly onSignal = (signal: NodeJS.Signals): void => {
     this.leaveRaw();
-    process.exit(128 + (SIGNAL_NUMBER[signal] ?? 0));
+    const code = 128 + (SIGNAL_NUMBER[signal] ?? 0);
+    if (this.ending || !this.handlers.onSignal) process.exit(code);
+    this.ending = true;
+    this.handlers.onSignal(code);
   };
 
   constructor(handlers: TerminalHandlers) {

@@ -50,4 +50,5 @@ export {
   type RealmHostOptions,
   type RmiCalls,
 } from "./realm-host.ts";
+export { snapshotNote } from "./snapshot.ts";
 export { type StuckPe, stuckText } from "./watchdog.ts";

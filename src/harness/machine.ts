@@ -24,6 +24,7 @@ import { type Timeline, WorldRecorder } from "../teach/timeline.ts";
 import { attachTracer } from "../teach/tracing.ts";
 import { type TraceEvent, type TraceKind, Tracer } from "../trace/events.ts";
 import { EmuError, usageError } from "../util/errors.ts";
+import type { Saved } from "../util/stateful.ts";
 import { Console, type WaitOptions } from "./console.ts";
 import { checkFlash, checkKernel, checkRmm } from "./fit.ts";
 import { Inspector } from "./inspect.ts";
@@ -411,6 +412,10 @@ export class Machine extends Inspector {
     this.tell(pes);
     return undefined;
   }
+  /** Has the machine ended by itself, so that it does not run any more? */
+  get ended(): boolean {
+    return this.board.end !== undefined;
+  }
   /** Where the PEs are now, and what they wait for. */
   get whereabouts(): StuckPe[] {
     return whereabouts(this.board.pes);
@@ -487,10 +492,11 @@ export class Machine extends Inspector {
   /**
    * The whole state of the machine, compressed. A machine restored from it continues identically. `view`: registers and memory only,
    * for `rme-emu explain` and `rme-emu gpt`. The host of a realm finishes first what it is doing: the machine may run on for a little.
+   * `note`: kept in the snapshot as it is, for `snapshotNote`.
    */
-  save({ view = false }: { view?: boolean } = {}): Uint8Array {
+  save({ view = false, note }: { view?: boolean; note?: Saved } = {}): Uint8Array {
     if (!view) this.board.settle();
-    return writeSnapshot({ state: this.board.save(view), ram: this.board.ram() });
+    return writeSnapshot({ state: { ...this.board.save(view), ...(note === undefined ? {} : { note }) }, ram: this.board.ram() });
   }
   /**
    * Puts the state of a snapshot into this machine, which must have been created with the same options (EmuError

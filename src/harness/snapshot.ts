@@ -13,7 +13,8 @@ import type { RamChunk } from "../mem/physical.ts";
 import { EmuError } from "../util/errors.ts";
 import type { Saved } from "../util/stateful.ts";
 
-const MAGIC = Buffer.from("rme-emu snapshot 2\n", "latin1");
+const VERSION = 2;
+const MAGIC = Buffer.from(`rme-emu snapshot ${VERSION}\n`, "latin1");
 const DIGEST = 32;
 /** Pieces of RAM in a section: 16 MiB. */
 const PIECES = 256;
@@ -59,6 +60,12 @@ function* groups<T>(items: Iterable<T>, size: number): Generator<T[]> {
   if (group.length > 0) yield group;
 }
 
+/** What whoever saved the machine has noted in the snapshot; null: nothing. Throws as readSnapshot. */
+export function snapshotNote(file: Uint8Array): Saved {
+  const { state } = readSnapshot(file);
+  return (state as { note?: Saved } | null)?.note ?? null;
+}
+
 /**
  * Checks the whole file and unpacks the state; RAM is unpacked while it is iterated. Throws EmuError("snapshot-corrupt"), at once
  * for every accidental damage.
@@ -67,6 +74,9 @@ export function readSnapshot(file: Uint8Array): Snapshot {
   const bytes = Buffer.from(file.buffer, file.byteOffset, file.length);
   const start = MAGIC.length + DIGEST;
   if (!bytes.subarray(0, MAGIC.length).equals(MAGIC)) {
+    const version = /^rme-emu snapshot (\d{1,9})\n/.exec(bytes.subarray(0, 32).toString("latin1"))?.[1];
+    if (version !== undefined)
+      throw new EmuError("snapshot-version", `the snapshot has format ${version}; this version of rme-emu reads format ${VERSION}`);
     const head = JSON.stringify(bytes.subarray(0, MAGIC.length - 1).toString("latin1"));
     throw new EmuError("snapshot-corrupt", `not a snapshot: it starts with ${head}, not with "${MAGIC.toString("latin1").trim()}"`);
   }

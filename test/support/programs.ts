@@ -4,7 +4,7 @@ import { image } from "./a64.ts";
 
 /** Writes "ready", then sends back every character; "q" powers off, "r" resets, "h" waits for interrupts that cannot come. */
 // biome-ignore format: one instruction per line
-export const echoProgram: Uint8Array = image([
+const [uart, ...echo] = [
   0xd2a12001, //        mov  x1, #0x09000000      the PL011
   0x52806022, //        mov  w2, #0x301           UARTEN, TXE, RXE
   0xb9003022, //        str  w2, [x1, #0x30]      UARTCR
@@ -34,4 +34,9 @@ export const echoProgram: Uint8Array = image([
   0xd4000003, //        smc  #0
   0x64616572, // text:  "read"
   0x000a0d79, //        "y\r\n"
-]);
+] as const;
+export const echoProgram: Uint8Array = image([uart, ...echo]);
+/** The same in a realm on the board "virt" with up to 255 GiB: movk x1, #0x100, lsl #32: the PL011 in the unprotected half. */
+export const realmEchoProgram: Uint8Array = image([uart, 0xf2c0_2001, ...echo]);
+/** The same in an ordinary virtual machine, where PSCI is called by HVC. */
+export const vmEchoProgram: Uint8Array = image([uart, ...echo.map((word) => (word === 0xd400_0003 ? 0xd400_0002 : word))]);

@@ -36,6 +36,7 @@ export interface CommonOptions {
   readonly explainFaults?: true;
   readonly symbols?: string[];
   readonly save?: string;
+  readonly restore?: string;
   readonly engine?: string;
   readonly dumpJs?: string;
   readonly profile?: string;
@@ -63,6 +64,8 @@ export interface CommonCommand {
   readonly symbols: readonly string[];
   /** File that gets the state of the machine when it stops. */
   readonly save: string | undefined;
+  /** Snapshot to go on from, instead of power-on. */
+  readonly restore: string | undefined;
   /** What executes hot code; undefined: the machine's default. */
   readonly engine: Engine | undefined;
   /** Directory that gets the JavaScript of translated blocks. */
@@ -86,6 +89,7 @@ export function commonCommand(raw: CommonOptions): CommonCommand {
     explainFaults: raw.explainFaults === true,
     symbols: raw.symbols ?? [],
     save: raw.save,
+    restore: raw.restore,
     engine: raw.engine === undefined ? undefined : parseEngine(raw.engine),
     dumpJs: raw.dumpJs,
     profile: raw.profile,
@@ -106,8 +110,8 @@ export const collect = (value: string, before: string[] | undefined): string[] =
 /** Firmware, Secure, Host, Realm. */
 const CONSOLES_HELP = "split (panes), marked (one stream), or firmware=WHERE,secure=WHERE,host=WHERE,realm=WHERE as for --serial";
 
-/** Options about what a run shows and keeps. `log`: what the event of that name is; `save`: what --save saves. */
-export function addRunOptions(command: Command, o: { log: string; save: string; serial: string; kinds: string }): Command {
+/** Options about what a run shows and keeps. `log`: what the event of that name is. */
+export function addRunOptions(command: Command, o: { log: string; serial: string; kinds: string }): Command {
   return command
     .option("--serial <where>", `where it goes: stdio, none, file:NAME, tcp:[HOST]:PORT[,server=on], pty${o.serial}`, collect)
     .option("--consoles <what>", CONSOLES_HELP, collect)
@@ -118,7 +122,8 @@ export function addRunOptions(command: Command, o: { log: string; save: string; 
     .option("--timeline <file>", "when each PE was in which world: text, or a page when the name ends in .html")
     .option("--explain-faults", "explain each abort and granule protection exception: the tables, the rule, what to do")
     .option("--symbols <file>", "names for traces and explanations: ELF file or System.map, FILE[@OFFSET]; may be repeated", collect)
-    .option("--save <file>", `save ${o.save} there when it stops, for rme-emu explain and rme-emu gpt`)
+    .option("--save <file>", "save the machine there when it stops: for --restore, rme-emu explain and rme-emu gpt")
+    .option("--restore <file>", "go on with a saved machine; its memory, processors and board are those of then, drives are given again")
     .option("--engine <name>", `what executes hot code: ${ENGINES_HELP}`)
     .option("--dump-js <dir>", "with --engine js: write the JavaScript of each translated block there")
     .option("--profile <name>", "write where time goes to NAME.txt, and to NAME.cpuprofile for speedscope and Chrome; see --symbols")

@@ -106,7 +106,6 @@ function createProgram(version: string, choose: (command: AnyCommand) => void): 
     serial: "; again: the second port",
     log: "what a guest asks for that is unknown or wrong",
     kinds: `, ${TRACE_KINDS_HELP}`,
-    save: "the machine",
   })
     .addHelpText("after", HELP_AFTER)
     .allowExcessArguments()

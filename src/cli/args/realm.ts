@@ -85,7 +85,6 @@ function createProgram(name: string, choose: (options: RawOptions) => void): Com
     serial: "",
     log: "RMI and RSI calls, what is unknown or wrong",
     kinds: " and those of rme-emu --help",
-    save: "registers and memory",
   })
     .option("--teardown", "destroy the realm when it has ended, before power goes off")
     .option("--rmm <file>", "RMM to run instead of the built-in one: TF-RMM for its qemu_virt platform (rmm.img), or an ELF file")

@@ -21,8 +21,8 @@ export interface Consoles {
   close(): void;
 }
 
-/** Opens what the command asks for. Resolves when the machine may start. Throws EmuError. */
-export async function openConsoles(command: RunCommand, onQuit: () => void): Promise<Consoles> {
+/** Opens what the command asks for. Resolves when the machine may start. Throws EmuError. `onQuit`: the run is to end, with this exit code. */
+export async function openConsoles(command: RunCommand, onQuit: (code: number) => void): Promise<Consoles> {
   const set = new ConsoleSet(command, onQuit);
   try {
     await set.open();
@@ -46,7 +46,7 @@ class ConsoleSet implements Consoles {
   /** What was typed before the machine was there. */
   private early: { source: Source; bytes: Uint8Array }[] = [];
 
-  constructor(command: RunCommand, onQuit: () => void) {
+  constructor(command: RunCommand, onQuit: (code: number) => void) {
     this.command = command;
     this.places = placesOf(command);
     this.typed = this.places.filter(([, e]) => e.kind === "stdio").map(([source]) => source);
@@ -54,7 +54,8 @@ class ConsoleSet implements Consoles {
     const keys = command.consoles.kind === "split" ? SPLIT_KEYS : marked ? MARKED_KEYS : [];
     this.terminal = new Terminal({
       onInput: (bytes) => this.input(bytes),
-      onQuit,
+      onQuit: () => onQuit(0),
+      ...(command.save === undefined ? {} : { onSignal: onQuit }),
       keys,
       onKey: (key) => this.key(key),
     });
