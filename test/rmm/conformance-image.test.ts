@@ -4,8 +4,8 @@
 import { readFileSync } from "node:fs";
 import { afterEach, describe, expect, it } from "vitest";
 import { broughtImage } from "../support/rmm-image.ts";
-import { casesOf } from "./conformance-cases.ts";
-import { specs } from "./conformance-spec.ts";
+import { casesOf } from "./conformance/cases.ts";
+import { specs } from "./conformance/specs.ts";
 import { type CodeBench, FlashBench, ImageBench } from "./image-bench.ts";
 
 const sources = [

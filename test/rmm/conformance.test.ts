@@ -1,11 +1,11 @@
-// Generated from conformance-spec.ts and the command table: every failure condition alone, pairs in both orders of preparation where
+// Generated from conformance/specs.ts and the command table: every failure condition alone, pairs in both orders of preparation where
 // the order of the checks decides, success and its effects; and what holds for every command.
 
 import { describe, expect, it } from "vitest";
 import { rmiByFid, rmiCommands } from "../../src/rmm/commands.ts";
 import { Bench } from "./bench.ts";
-import { casesOf } from "./conformance-cases.ts";
-import { specs } from "./conformance-spec.ts";
+import { casesOf } from "./conformance/cases.ts";
+import { specs } from "./conformance/specs.ts";
 
 describe.each(specs.map((s) => [`RMI_${s.command}`, s] as const))("%s", (_name, spec) => {
   it.each(casesOf(spec).map((c) => [c.name, c] as const))("%s", (_n, c) => {

@@ -1,10 +1,10 @@
-// The cases that conformance-spec.ts stands for: success with its effects, every failure condition alone, and pairs of conditions where the
+// The cases that specs.ts stands for: success with its effects, every failure condition alone, and pairs of conditions where the
 // order of the checks decides.
 
-import { rmiCommands } from "../../src/rmm/commands.ts";
-import { unpackRmiCode } from "../../src/rmm/status.ts";
-import type { RmmBench } from "./bench-base.ts";
-import type { Case, CommandSpec, Condition } from "./conformance-spec.ts";
+import { rmiCommands } from "../../../src/rmm/commands.ts";
+import { unpackRmiCode } from "../../../src/rmm/status.ts";
+import type { RmmBench } from "../bench-base.ts";
+import type { Case, CommandSpec, Condition } from "./parts.ts";
 
 /** Issues the call of a case: x0 and up; x0 = 0 when it has led into a realm. */
 export function issue(spec: CommandSpec, c: Case): bigint[] {
@@ -49,6 +49,13 @@ export function casesOf(spec: CommandSpec): Conformance[] {
         return effects === true ? "" : `effects: ${effects}`;
       },
     },
+    ...(spec.effects ?? []).map((e) => ({
+      name: `success: ${e.name}`,
+      check: (b: RmmBench) => {
+        const effects = e.check(b);
+        return effects === true ? "" : `effects: ${effects}`;
+      },
+    })),
     ...spec.conditions.map((k) => ({
       name: `fails: ${k.name}`,
       check: (b: RmmBench) => {
