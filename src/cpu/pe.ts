@@ -209,6 +209,11 @@ export class Pe implements Stateful {
 
   /** A control register changed (also to be called after writing st directly): traps, routing and regimes are computed again. */
   controlsChanged(): void {
+    this.controlsWritten();
+    this.contextChanged();
+  }
+  /** The same when an exception entry or return follows, which brings the context up to date anyway. */
+  controlsWritten(): void {
     const st = this.st;
     const oldHcr = this.hcrLo;
     const oldScr = this.scrLo;
@@ -221,7 +226,6 @@ export class Pe implements Stateful {
     this.readHcr();
     this.derived.invalidate();
     this.map.update();
-    this.contextChanged();
     if (oldHcr !== this.hcrLo || oldScr !== this.scrLo) this.gic?.update();
   }
 

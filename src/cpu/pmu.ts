@@ -29,8 +29,10 @@ const Mdcr = { HPME: 1 << 7, HPMD: 1 << 17, HCCD: 1 << 23, HLP: 1 << 26, HPMFZO:
 
 const MASK32 = 0xffff_ffffn;
 const bit = (word: number, n: number): number => (word >>> n) & 1;
-const counterSlot = (n: number): number => slot[`PMEVCNTR${n}_EL0` as RegName];
-const typeSlot = (n: number): number => slot[`PMEVTYPER${n}_EL0` as RegName];
+const counterSlots = Array.from({ length: 31 }, (_, n) => slot[`PMEVCNTR${n}_EL0` as RegName]);
+const typeSlots = Array.from({ length: 31 }, (_, n) => slot[`PMEVTYPER${n}_EL0` as RegName]);
+const counterSlot = (n: number): number => counterSlots[n] as number;
+const typeSlot = (n: number): number => typeSlots[n] as number;
 
 export class Pmu {
   private readonly pe: Pe;

@@ -97,7 +97,7 @@ export class GptOwner {
         this.set64(this.entryOf(pa), same);
         pa += 16 * PAGE;
       } else {
-        this.write(pa, r.gpi);
+        this.writeIn(this.entryOf(pa), pa, r.gpi);
         pa += PAGE;
       }
     }
@@ -105,14 +105,22 @@ export class GptOwner {
 
   /** PA of the level 1 entry of a granule, or -1: level 0 says a block. */
   private entryOf(pa: number): number {
-    const l0 = this.get64(this.layout.l0 + 8 * Math.floor(pa / 2 ** this.s));
-    if ((l0 & 15n) !== BigInt(EntryKind.Table)) return -1;
-    return Number(l0 & ~15n) + Math.floor((pa % 2 ** this.s) / (16 * PAGE)) * 8;
+    const at = this.host(this.layout.l0 + 8 * Math.floor(pa / 2 ** this.s));
+    const lo = this.phys.view.getUint32(at, true);
+    if ((lo & 15) !== EntryKind.Table) return -1;
+    const table = this.phys.view.getUint32(at + 4, true) * 2 ** 32 + ((lo & ~15) >>> 0);
+    return table + Math.floor((pa % 2 ** this.s) / (16 * PAGE)) * 8;
   }
-  private write(pa: number, gpi: Gpi): void {
-    const at = this.entryOf(pa);
-    const shift = BigInt((Math.floor(pa / PAGE) & 15) * 4);
-    this.set64(at, (this.get64(at) & ~(15n << shift)) | (BigInt(gpi) << shift));
+  /** GPI of a granule in its level 1 entry. An entry has two halves of eight. */
+  private gpiIn(entry: number, pa: number): Gpi {
+    const n = Math.floor(pa / PAGE) & 15;
+    return ((this.phys.view.getUint32(this.host(entry) + (n & 8) / 2, true) >>> ((n & 7) * 4)) & 15) as Gpi;
+  }
+  private writeIn(entry: number, pa: number, gpi: Gpi): void {
+    const n = Math.floor(pa / PAGE) & 15;
+    const at = this.host(entry) + (n & 8) / 2;
+    const shift = (n & 7) * 4;
+    this.phys.view.setUint32(at, (this.phys.view.getUint32(at, true) & ~(15 << shift)) | (gpi << shift), true);
   }
 
   /** GPI of a granule as the table in memory says it. */
@@ -120,17 +128,19 @@ export class GptOwner {
     if (pa >= 2 ** this.layout.pps) return Gpi.NonSecure;
     const at = this.entryOf(pa);
     if (at < 0) return Number((this.get64(this.layout.l0 + 8 * Math.floor(pa / 2 ** this.s)) >> 4n) & 15n) as Gpi;
-    return Number((this.get64(at) >> BigInt((Math.floor(pa / PAGE) & 15) * 4)) & 15n) as Gpi;
+    return this.gpiIn(at, pa);
   }
 
   /** Moves a granule from one PA space to another, with the invalidations that this takes (all PEs). */
   transition(pe: Pe, pa: bigint, from: Gpi, to: Gpi): number {
     const granule = Number(pa);
-    if ((pa & 0xfffn) !== 0n || pa >= 1n << BigInt(this.layout.pps) || this.entryOf(granule) < 0) return Gtsi.BAD_ADDRESS;
-    if (this.gpi(granule) !== from) return Gtsi.BAD_PAS;
+    if ((pa & 0xfffn) !== 0n || pa >= 1n << BigInt(this.layout.pps)) return Gtsi.BAD_ADDRESS;
+    const entry = this.entryOf(granule);
+    if (entry < 0) return Gtsi.BAD_ADDRESS;
+    if (this.gpiIn(entry, granule) !== from) return Gtsi.BAD_PAS;
     // Memory is one coherent copy: DC CIPAPA of the old space would do nothing here.
-    this.written(this.entryOf(granule), 8);
-    this.write(granule, to);
+    this.written(entry, 8);
+    this.writeIn(entry, granule, to);
     pe.mmu.tlbi(6, 8, 4, 7, BigInt(granule / PAGE)); // RPALOS, 4 KiB
     this.onChange?.(pe.index, granule, from, to);
     return Gtsi.OK;

@@ -1,6 +1,7 @@
 // World switch at EL3: the registers that the Non-secure and the Realm world have each for themselves, per PE.
 
 import { Off } from "../arch/layout.ts";
+import { RegisterBlock } from "../arch/register-block.ts";
 import type { RegName } from "../arch/registers/encodings.ts";
 import { slot } from "../arch/state.ts";
 import { switchSp } from "../cpu/exceptions.ts";
@@ -23,28 +24,29 @@ const registers: readonly RegName[] = [
   "APIAKEYLO_EL1", "APIAKEYHI_EL1", "APIBKEYLO_EL1", "APIBKEYHI_EL1", "APDAKEYLO_EL1", "APDAKEYHI_EL1", "APDBKEYLO_EL1", "APDBKEYHI_EL1",
   "APGAKEYLO_EL1", "APGAKEYHI_EL1",
 ];
-const slots = registers.map((r) => slot[r]);
+const indexOf = new Map(registers.map((r, i) => [r, i]));
 /** Of the GIC, only these are switched: list registers and active priorities are the RMM's. */
 const gicRegisters: readonly RegName[] = ["ICH_VMCR_EL2", "ICH_HCR_EL2"];
 const GPRS = 31;
-const LENGTH = GPRS + slots.length + gicRegisters.length;
+const block = new RegisterBlock([...Array.from({ length: GPRS }, (_, n) => Off.X + 8 * n), ...registers.map((r) => slot[r])]);
+const LENGTH = block.length + gicRegisters.length;
 
 /** The context of one world on one PE. */
 export class World {
   readonly values = new BigUint64Array(LENGTH);
 
+  private readonly words = new Uint32Array(this.values.buffer);
+
   /** Keeps what the PE, at EL3, has now. */
   keep(pe: Pe): void {
-    for (let n = 0; n < GPRS; n++) this.values[n] = pe.st.x(n);
-    for (let i = 0; i < slots.length; i++) this.values[GPRS + i] = pe.st.get(slots[i] as number);
-    for (const [i, r] of gicRegisters.entries()) this.values[GPRS + slots.length + i] = pe.gic?.read(r) ?? 0n;
+    block.save(pe.st, this.words, 0);
+    for (const [i, r] of gicRegisters.entries()) this.values[block.length + i] = pe.gic?.read(r) ?? 0n;
   }
-  /** Gives it to the PE, at EL3. An exception return enters the world. */
+  /** Gives it to the PE, at EL3. An exception return must follow: it enters the world. */
   load(pe: Pe): void {
-    for (let n = 0; n < GPRS; n++) pe.st.setX(n, this.values[n] as bigint);
-    for (let i = 0; i < slots.length; i++) pe.st.set(slots[i] as number, this.values[GPRS + i] as bigint);
-    for (const [i, r] of gicRegisters.entries()) pe.gic?.write(r, this.values[GPRS + slots.length + i] as bigint);
-    pe.controlsChanged();
+    block.load(pe.st, this.words, 0);
+    for (const [i, r] of gicRegisters.entries()) pe.gic?.write(r, this.values[block.length + i] as bigint);
+    pe.controlsWritten();
   }
   x(n: number): bigint {
     return this.values[n] as bigint;
@@ -53,10 +55,10 @@ export class World {
     this.values[n] = BigInt.asUintN(64, v);
   }
   get(reg: RegName): bigint {
-    return this.values[GPRS + registers.indexOf(reg)] as bigint;
+    return this.values[GPRS + (indexOf.get(reg) as number)] as bigint;
   }
   set(reg: RegName, v: bigint): void {
-    this.values[GPRS + registers.indexOf(reg)] = v;
+    this.values[GPRS + (indexOf.get(reg) as number)] = v;
   }
   clear(): void {
     this.values.fill(0n);
@@ -70,8 +72,7 @@ export class World {
   }
 }
 
-/** Brings a PE that runs an agent at EL2 to EL3, as its SMC would. */
+/** Brings a PE that runs an agent at EL2 to EL3, as its SMC would. An exception return must follow. */
 export function toEl3(pe: Pe): void {
   if (pe.st.lo(Off.EL) !== 3) switchSp(pe, 3, 1);
-  pe.contextChanged();
 }

@@ -176,15 +176,15 @@ export class MonitorAgent implements Agent, Stateful, MonitorPort {
   }
 
   private answer(pe: Pe, results: readonly bigint[]): void {
-    for (const [n, v] of results.entries()) pe.st.setX(n, BigInt.asUintN(64, v));
+    for (let n = 0; n < results.length; n++) pe.st.setX(n, BigInt.asUintN(64, results[n] as bigint));
     pe.exceptionReturn();
   }
 
   /** An RMI call of the host. */
   private rmi(pe: Pe, fid: number): void {
     if (this.rmm !== undefined) {
-      const args = Array.from({ length: 6 }, (_, i) => pe.st.x(i + 1));
-      const results = this.rmm.rmi(pe, fid, args);
+      const { st } = pe;
+      const results = this.rmm.rmi(pe, fid, [st.x(1), st.x(2), st.x(3), st.x(4), st.x(5), st.x(6)]);
       if (results !== undefined) this.answer(pe, results);
       return;
     }

@@ -32,8 +32,6 @@ export type HostProgram = (pe: Pe, resumed: boolean) => HostTask;
 const SMC = 0xd400_0003;
 /** Where the PE appears to execute while the host runs: no memory is there, so real code cannot be mistaken for it. */
 const HOST_PC = 0x0f00_0000n;
-/** Results of an SMC that are looked at: x0 to x7. */
-const RESULTS = 8;
 /** Calls made in one turn of `execute`. What they cost in host time bounds how long the emulator is away from its event loop. */
 const CALLS_PER_TURN = 64;
 
@@ -91,10 +89,11 @@ export class HostAgent implements Agent {
       pe.exceptionReturn();
       return;
     }
-    for (const [n, value] of next.value.entries()) pe.st.setX(n, BigInt.asUintN(64, value));
+    const call = next.value;
+    for (let n = 0; n < call.length; n++) pe.st.setX(n, BigInt.asUintN(64, call[n] as bigint));
     pe.st.pc = HOST_PC;
     thread.activity = "call";
-    this.watch?.calls(pe, Number(BigInt.asUintN(32, next.value[0] ?? 0n)));
+    this.watch?.calls(pe, pe.st.lo(Off.X));
     pe.system(SysOp.SMC, SMC);
   }
 
@@ -134,7 +133,7 @@ export class HostAgent implements Agent {
   }
 }
 
-function answerOf(pe: Pe, thread: Thread): bigint[] {
-  if (thread.activity === "call") return Array.from({ length: RESULTS }, (_, n) => pe.st.x(n));
+function answerOf({ st }: Pe, thread: Thread): bigint[] {
+  if (thread.activity === "call") return [st.x(0), st.x(1), st.x(2), st.x(3), st.x(4), st.x(5), st.x(6), st.x(7)];
   return thread.activity === "guest" ? [BigInt(thread.vector)] : [];
 }

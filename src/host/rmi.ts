@@ -11,7 +11,7 @@ const byName = new Map<RmiName, Command<RmiName>>(rmiCommands.map((c) => [c.name
 export type RmiArgument = bigint | number;
 
 /** What a command returned. */
-export interface RmiReply {
+export class RmiReply {
   /** x0 as it came. */
   readonly x0: bigint;
   /** RmiStatus; -1: the function identifier is unknown. */
@@ -21,8 +21,20 @@ export interface RmiReply {
   readonly ok: boolean;
   /** x1 and up, as the command's row names them. */
   readonly results: readonly bigint[];
+
+  constructor(x0: bigint, results: readonly bigint[]) {
+    const unknown = x0 === SMC_UNKNOWN;
+    const { status, index } = unknown ? { status: -1, index: 0 } : unpackRmiCode(x0);
+    this.x0 = x0;
+    this.status = status;
+    this.index = index;
+    this.ok = status === RmiStatus.SUCCESS;
+    this.results = results;
+  }
   /** Result `n` as a number: an address, a level, a count. */
-  number(n: number): number;
+  number(n: number): number {
+    return Number(this.results[n] ?? 0n);
+  }
 }
 
 /** Told of every command that returned, for traces and expectations. */
@@ -30,11 +42,9 @@ export type RmiObserver = (name: RmiName, args: readonly bigint[], reply: RmiRep
 
 /** What x0 and up say after a command. */
 export function rmiReply(command: Command<RmiName>, regs: readonly bigint[]): RmiReply {
-  const x0 = regs[0] ?? SMC_UNKNOWN;
-  const unknown = x0 === SMC_UNKNOWN;
-  const { status, index } = unknown ? { status: -1, index: 0 } : unpackRmiCode(x0);
-  const results = command.results.map((_, n) => regs[n + 1] ?? 0n);
-  return { x0, status, index, ok: status === RmiStatus.SUCCESS, results, number: (n) => Number(results[n] ?? 0n) };
+  const results: bigint[] = [];
+  for (let n = 1; n <= command.results.length; n++) results.push(regs[n] ?? 0n);
+  return new RmiReply(regs[0] ?? SMC_UNKNOWN, results);
 }
 
 /** The client. One for all PEs of a host: it holds nothing but the observers. */
@@ -62,9 +72,10 @@ export class RmiClient {
         `RMI_${name} takes ${command.args.length} arguments (${command.args.join(", ")}), not ${args.length}`,
       );
     }
-    const values = args.map((a) => BigInt.asUintN(64, BigInt(a)));
-    const answer = rmiReply(command, yield resumed ? "resume" : [BigInt(command.fid), ...values]);
-    for (const observer of this.observers) observer(name, values, answer);
+    const values = [BigInt(command.fid)];
+    for (const a of args) values.push(BigInt.asUintN(64, BigInt(a)));
+    const answer = rmiReply(command, yield resumed ? "resume" : values);
+    if (this.observers.length > 0) for (const observer of this.observers) observer(name, values.slice(1), answer);
     return answer;
   }
 

@@ -115,7 +115,8 @@ export class RmmAgent implements Agent, Stateful {
     const results = command.name === "REC_ENTER" ? this.recEnter(pe, used) : handlers[command.name](this.cx, pe, used);
     if (results === undefined) return undefined;
     // Registers that the command does not define are 0 up to x4.
-    const all = Array.from({ length: 5 }, (_, i) => results[i] ?? 0n);
+    const all = [...results];
+    while (all.length < 5) all.push(0n);
     this.report(pe, command, used, all);
     return all;
   }

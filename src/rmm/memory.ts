@@ -12,12 +12,15 @@ export type CheckSource = () => GranuleCheck | undefined;
 
 export class GuardedMemory {
   readonly phys: PhysicalMemory;
+  /** All memory as words. */
+  readonly u32: Uint32Array;
   private readonly checks: CheckSource;
   private readonly written: (pa: number, bytes: number) => void;
 
   /** `written`: told before memory changes (predecoded code, exclusive monitors). */
   constructor(phys: PhysicalMemory, checks: CheckSource, written: (pa: number, bytes: number) => void) {
     this.phys = phys;
+    this.u32 = new Uint32Array(phys.memory.buffer);
     this.checks = checks;
     this.written = written;
   }

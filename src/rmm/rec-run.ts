@@ -2,6 +2,7 @@
 // of a realm. The host's share of those registers is kept meanwhile.
 
 import { Off } from "../arch/layout.ts";
+import { RegisterBlock } from "../arch/register-block.ts";
 import type { RegName } from "../arch/registers/encodings.ts";
 import { type PeState, slot } from "../arch/state.ts";
 import type { Pe } from "../cpu/pe.ts";
@@ -17,22 +18,27 @@ import type { StructView } from "./struct.ts";
 
 export type ExitView = StructView<keyof typeof RecExit.fields>;
 
-const contextSlots = contextRegisters.map((r) => slot[r]);
-const pmuSlots = pmuRegisters.map((r) => slot[r]);
+const context = new RegisterBlock(contextRegisters.map((r) => slot[r]));
+const pmu = new RegisterBlock(pmuRegisters.map((r) => slot[r]));
+const gprs = new RegisterBlock(Array.from({ length: 31 }, (_, n) => Off.X + 8 * n));
 /** Timers of EL1: their number in cpu/timers.ts, registers, fields of the REC. */
 const TIMERS = [
   { n: 0, ctl: slot.CNTP_CTL_EL0, cval: slot.CNTP_CVAL_EL0, mask: CNTPMASK, recCtl: "cntp_ctl", recCval: "cntp_cval" },
   { n: 1, ctl: slot.CNTV_CTL_EL0, cval: slot.CNTV_CVAL_EL0, mask: CNTVMASK, recCtl: "cntv_ctl", recCval: "cntv_cval" },
 ] as const;
-const timerSlots = [...TIMERS.flatMap((t) => [t.cval, t.ctl]), slot.CNTHCTL_EL2, slot.CNTVOFF_EL2, slot.CNTPOFF_EL2];
-const HOST_SLOTS = [...contextSlots, ...pmuSlots, ...timerSlots];
+const timers = new RegisterBlock([...TIMERS.flatMap((t) => [t.cval, t.ctl]), slot.CNTHCTL_EL2, slot.CNTVOFF_EL2, slot.CNTPOFF_EL2]);
+/** Words of the host's state at which each part begins. */
+const HOST = { context: 0, pmu: 2 * context.length, timers: 2 * (context.length + pmu.length) } as const;
+const HOST_REGISTERS = context.length + pmu.length + timers.length;
 const V_BYTES = 512;
 
 /** Bits of ICH_HCR_EL2 that the host chooses: UIE, LRENPIE, NPIE, VGrp0EIE, VGrp0DIE, VGrp1EIE, VGrp1DIE, TDIR. */
 export const ICH_HCR_HOST = 0x40fen;
 /** ICH_HCR_EL2.EOIcount. */
 const ICH_HCR_EOICOUNT = 0xf800_0000n;
-const listRegister = (i: number): RegName => `ICH_LR${i}_EL2` as RegName;
+/** By number. */
+const listRegisters = Array.from({ length: 16 }, (_, i) => `ICH_LR${i}_EL2` as RegName);
+const listRegister = (i: number): RegName => listRegisters[i] as RegName;
 
 /** CPTR_EL2 (E2H = 1): FPEN = 11, FP and SIMD are the realm's. */
 const CPTR_REALM = 3n << 20n;
@@ -42,25 +48,26 @@ const MDCR_NO_PMU = (1n << 6n) | (1n << 5n);
 
 /** The host's EL1 state of one PE while a realm runs there. */
 export class HostState {
-  private readonly regs = new BigUint64Array(HOST_SLOTS.length);
+  private readonly regs = new Uint32Array(2 * HOST_REGISTERS);
   private readonly v = new Uint8Array(V_BYTES + 8);
 
   keep(st: PeState): void {
-    for (let i = 0; i < HOST_SLOTS.length; i++) this.regs[i] = st.get(HOST_SLOTS[i] as number);
+    context.save(st, this.regs, HOST.context);
+    pmu.save(st, this.regs, HOST.pmu);
+    timers.save(st, this.regs, HOST.timers);
     this.v.set(st.u8.subarray(st.base + Off.V, st.base + Off.V + V_BYTES));
     this.v.set(st.u8.subarray(st.base + Off.FPCR, st.base + Off.FPCR + 8), V_BYTES);
   }
   /** Puts it back. Without a PMU of its own the realm left the host's counters running. */
-  restore(st: PeState, pmu: boolean): void {
-    for (let i = 0; i < HOST_SLOTS.length; i++) {
-      const inPmu = i >= contextSlots.length && i < contextSlots.length + pmuSlots.length;
-      if (!inPmu || pmu) st.set(HOST_SLOTS[i] as number, this.regs[i] as bigint);
-    }
+  restore(st: PeState, hasPmu: boolean): void {
+    context.load(st, this.regs, HOST.context);
+    if (hasPmu) pmu.load(st, this.regs, HOST.pmu);
+    timers.load(st, this.regs, HOST.timers);
     st.u8.set(this.v.subarray(0, V_BYTES), st.base + Off.V);
     st.u8.set(this.v.subarray(V_BYTES), st.base + Off.FPCR);
   }
   clear(): void {
-    this.regs.fill(0n);
+    this.regs.fill(0);
     this.v.fill(0);
   }
   save(): Saved {
@@ -75,7 +82,7 @@ export class HostState {
       s.v.length !== this.v.length
     )
       throw new EmuError("snapshot-corrupt", "the saved host state of the RMM has the wrong shape");
-    this.regs.set(new BigUint64Array(s.regs.slice().buffer));
+    this.regs.set(new Uint32Array(s.regs.slice().buffer));
     this.v.set(s.v);
   }
 }
@@ -85,12 +92,13 @@ export function loadRec(cx: RmmContext, pe: Pe, rec: RecView, realm: Realm, host
   const { st } = pe;
   pe.pmu.sync();
   host.keep(st);
-  for (const [i, at] of contextSlots.entries()) st.set(at, rec.get("sysregs", i));
-  if (realm.view.flag("pmu")) for (const [i, at] of pmuSlots.entries()) st.set(at, rec.get("pmu", i));
+  const { u32 } = cx.memory;
+  context.load(st, u32, rec.word("sysregs"));
+  if (realm.view.flag("pmu")) pmu.load(st, u32, rec.word("pmu"));
+  gprs.load(st, u32, rec.word("gprs"));
   st.u8.set(rec.bytes("v"), st.base + Off.V);
   st.setLo(Off.FPCR, rec.num("fpcr"));
   st.setLo(Off.FPSR, rec.num("fpsr"));
-  for (let n = 0; n < 31; n++) st.setX(n, rec.get("gprs", n));
   st.set(slot.CNTVOFF_EL2, 0n);
   st.set(slot.CNTPOFF_EL2, 0n);
   st.set(slot.CNTHCTL_EL2, rec.get("cnthctl"));
@@ -114,9 +122,9 @@ function mdcrOf(realm: Realm, cx: RmmContext): bigint {
   if (realm.view.flag("pmu")) return MDCR_REALM | realm.view.get("pmu_num_ctrs");
   return MDCR_REALM | MDCR_NO_PMU | BigInt(cx.features.PMU_NUM_CTRS);
 }
-/** Registers were written behind the PE's back. */
+/** Registers were written behind the PE's back. An exception return follows. */
 function settle(pe: Pe): void {
-  pe.controlsChanged();
+  pe.controlsWritten();
   pe.timers.refresh();
   pe.pmu.update();
 }
@@ -153,7 +161,8 @@ function saveGic(cx: RmmContext, pe: Pe, rec: RecView): void {
  */
 export function saveRec(cx: RmmContext, pe: Pe, rec: RecView, realm: Realm, host: HostState, exit: ExitView): void {
   const { st } = pe;
-  const pmu = realm.view.flag("pmu");
+  const hasPmu = realm.view.flag("pmu");
+  const { u32 } = cx.memory;
   pe.pmu.sync();
   for (const t of TIMERS) {
     const ctl = pe.timers.read(t.n, TimerPart.CTL);
@@ -165,24 +174,24 @@ export function saveRec(cx: RmmContext, pe: Pe, rec: RecView, realm: Realm, host
   rec.set("cnthctl", st.get(slot.CNTHCTL_EL2));
   // A virtual SError that the realm has not taken yet stays pending.
   if ((st.get(slot.HCR_EL2) & HCR_VSE) !== 0n) rec.set("serror", 1n);
-  for (const [i, at] of contextSlots.entries()) rec.set("sysregs", st.get(at), i);
-  if (pmu) {
-    for (const [i, at] of pmuSlots.entries()) rec.set("pmu", st.get(at), i);
+  context.save(st, u32, rec.word("sysregs"));
+  gprs.save(st, u32, rec.word("gprs"));
+  if (hasPmu) {
+    pmu.save(st, u32, rec.word("pmu"));
     const overflow = st.get(slot.PMOVSSET_EL0) & st.get(slot.PMINTENSET_EL1) & st.get(slot.PMCNTENSET_EL0);
     exit.set("pmu_ovf_status", (st.get(slot.PMCR_EL0) & 1n) !== 0n && overflow !== 0n);
   }
   rec.bytes("v").set(st.u8.subarray(st.base + Off.V, st.base + Off.V + V_BYTES));
   rec.set("fpcr", st.lo(Off.FPCR));
   rec.set("fpsr", st.lo(Off.FPSR));
-  for (let n = 0; n < 31; n++) rec.set("gprs", st.x(n), n);
   rec.set("pc", st.get(slot.ELR_EL2));
   rec.set("pstate", st.get(slot.SPSR_EL2));
   saveGic(cx, pe, rec);
-  for (let i = 0; i <= cx.features.GICV3_NUM_LRS; i++) exit.set("gicv3_lrs", rec.get("gic_lrs", i), i);
+  exit.bytes("gicv3_lrs").set(rec.bytes("gic_lrs"));
   exit.set("gicv3_misr", rec.get("gic_misr"));
   exit.set("gicv3_vmcr", rec.get("gic_vmcr"));
   exit.set("gicv3_hcr", rec.get("gic_hcr") & (ICH_HCR_EOICOUNT | ICH_HCR_HOST));
-  host.restore(st, pmu);
+  host.restore(st, hasPmu);
   host.clear();
   settle(pe);
 }

@@ -76,20 +76,20 @@ const vintidValid = (id: bigint): boolean => id <= 1019n || (id >= 8192n && id <
 /** Only the host's control bits; list registers in use: no HW, legal priority and INTID, none twice. */
 function gicStateValid(cx: RmmContext, enter: EnterView): boolean {
   if ((enter.get("gicv3_hcr") & ~ICH_HCR_HOST) !== 0n) return false;
-  const seen = new Set<bigint>();
+  const seen: bigint[] = [];
   for (let i = 0; i <= cx.features.GICV3_NUM_LRS; i++) {
     const lr = enter.get("gicv3_lrs", i);
     if ((lr & LR.STATE) === 0n) continue;
     const vintid = lr & LR.VINTID;
     const bad = (lr & (LR.HW | LR_PRIORITY_RES0)) !== 0n || (lr & LR.PINTID & ~LR.EOI) !== 0n;
-    if (bad || !vintidValid(vintid) || seen.has(vintid)) return false;
-    seen.add(vintid);
+    if (bad || !vintidValid(vintid) || seen.includes(vintid)) return false;
+    seen.push(vintid);
   }
   return true;
 }
 
 function takeGicState(cx: RmmContext, rec: RecView, enter: EnterView): void {
-  for (let i = 0; i <= cx.features.GICV3_NUM_LRS; i++) rec.set("gic_lrs", enter.get("gicv3_lrs", i), i);
+  rec.bytes("gic_lrs").set(enter.bytes("gicv3_lrs").subarray(0, 8 * (cx.features.GICV3_NUM_LRS + 1)));
   rec.set("gic_hcr", (rec.get("gic_hcr") & ~ICH_HCR_HOST) | enter.get("gicv3_hcr"));
 }
 

@@ -52,15 +52,27 @@ export class StructView<N extends string> {
   }
   /** The same as a number; for values known to be below 2^53. */
   num(name: N, i = 0): number {
-    return Number(this.get(name, i));
+    const f = this.struct.fields[name];
+    const at = this.base + f.offset + i * f.bytes;
+    if (f.bytes === 8) return this.view.getUint32(at + 4, true) * 2 ** 32 + this.view.getUint32(at, true);
+    return f.bytes === 4 ? this.view.getUint32(at, true) : f.bytes === 2 ? this.view.getUint16(at, true) : this.view.getUint8(at);
   }
   flag(name: N): boolean {
-    return this.get(name) !== 0n;
+    return this.num(name) !== 0;
+  }
+  /** Index of a field of 8 bytes, element 0, among the words of 32 bits of the memory that `view` shows. */
+  word(name: N): number {
+    return (this.view.byteOffset + this.base + this.struct.fields[name].offset) >>> 2;
   }
   /** Writes a number field; higher bits are cut off. */
   set(name: N, value: bigint | number | boolean, i = 0): void {
     const f = this.struct.fields[name];
     const at = this.base + f.offset + i * f.bytes;
+    if (f.bytes === 8 && typeof value === "number" && value >= 0) {
+      this.view.setUint32(at, value >>> 0, true);
+      this.view.setUint32(at + 4, Math.floor(value / 2 ** 32), true);
+      return;
+    }
     const v = BigInt.asUintN(64, BigInt(value));
     if (f.bytes === 8) this.view.setBigUint64(at, v, true);
     else if (f.bytes === 4) this.view.setUint32(at, Number(v & 0xffff_ffffn), true);
