@@ -9,14 +9,15 @@ import {
   MemoryBlockBackend,
   type PciDevice,
   type StopReason,
-  type StuckPe,
+  type Stuck,
+  stuckMessage,
   stuckText,
 } from "../harness/index.ts";
 import { EmuError } from "../util/errors.ts";
 import type { PciKind } from "./args/drives.ts";
 import type { RunCommand } from "./args/options.ts";
 import { type FileBlockBackend, openDrives } from "./block-file.ts";
-import { openConsoles } from "./consoles/index.ts";
+import { type Consoles, openConsoles } from "./consoles/index.ts";
 import { explainDifference, watchEngine } from "./engine.ts";
 import { readSymbols } from "./explain.ts";
 import { noteOf, readSnapshotFile, told } from "./restore.ts";
@@ -55,13 +56,17 @@ export async function runMachine(command: RunCommand): Promise<number> {
 
 /** From power-on to the end; after a reset of the guest, again. */
 async function runLives(command: RunCommand, options: MachineOptions, log: LogOutput): Promise<number> {
+  // Set below, before the machine runs.
+  let consoles: Consoles | undefined;
+  const watchdog = watchdogOf(command, (line) => consoles?.tell(line));
+  options = { ...options, watchdog };
   let machine = await Machine.create(options);
   if (command.restore !== undefined) restoreFrom(command.restore, machine);
   for (const warning of machine.warnings) process.stderr.write(`rme-emu: warning: ${warning}\n`);
   let unwatch = log.watch(machine);
   let measured = watchEngine(command, machine);
   let quit: number | undefined;
-  const consoles = await openConsoles(command, (code) => {
+  consoles = await openConsoles(command, (code) => {
     quit = code;
     machine.stop();
   });
@@ -75,7 +80,9 @@ async function runLives(command: RunCommand, options: MachineOptions, log: LogOu
       if (quit !== undefined) return quit;
       if (reason.kind !== "reset" || command.noReboot) return exitCode(reason, machine, command);
       if (!bootsAgain(command)) {
-        process.stderr.write("rme-emu: the guest asks for a reset; without --kernel the restored machine has nothing to start again with\n");
+        process.stderr.write(
+          "rme-emu: the guest asks for a reset; without --kernel the restored machine has nothing to start again with\n",
+        );
         return 0;
       }
       machine = await Machine.create(options);
@@ -87,6 +94,18 @@ async function runLives(command: RunCommand, options: MachineOptions, log: LogOu
   } finally {
     consoles.close();
   }
+}
+
+/** `tell`: gets a line for the person at the terminal. */
+function watchdogOf(command: RunCommand, tell: (line: string) => void): NonNullable<MachineOptions["watchdog"]> {
+  const { mode, after, silent } = command.watchdog;
+  if (mode === "off") return false;
+  const told = (end: Stuck): void => tell(stuckMessage(end, readSymbols(command.symbols)?.lookup));
+  return {
+    ...(mode === "tell" ? { tell: told } : {}),
+    ...(after === undefined ? {} : { after }),
+    ...(silent === undefined ? {} : { silent }),
+  };
 }
 
 /** A restored machine was made without what it had booted from, unless that was given again. */
@@ -162,13 +181,10 @@ function bundledImage(name: "hello" | "realm-hello"): string {
   throw new EmuError("hello-missing", `the bundled program firmware/${name}/${name}.img is missing; give a kernel with --kernel`);
 }
 
-const stuckMessage = (pes: readonly StuckPe[], command: RunCommand): string =>
-  `the machine can get no further: ${stuckText(pes, readSymbols(command.symbols)?.lookup)}`;
-
 /** Power-off is the normal end; everything else that ends a machine by itself is told and counts as a failure. */
 function exitCode(reason: StopReason, machine: Machine, command: RunCommand): number {
   if (reason.kind === "poweroff" || reason.kind === "reset" || reason.kind === "stopped") return 0;
-  if (reason.kind === "stuck") throw new EmuError("machine-stuck", stuckMessage(reason.pes, command));
+  if (reason.kind === "stuck") throw new EmuError("machine-stuck", stuckMessage(reason, readSymbols(command.symbols)?.lookup));
   if (reason.kind === "halted") {
     const where = stuckText(machine.whereabouts, readSymbols(command.symbols)?.lookup);
     throw new EmuError("halted", `all processors are off or wait for an event that cannot come: ${where}`);

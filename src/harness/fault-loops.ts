@@ -21,10 +21,18 @@ const ASKED = new Set<number>([Ec.Wfx, Ec.Svc, Ec.Hvc, Ec.Smc, Ec.Brk, Ec.Breakp
 const HANDLER = 200;
 const NESTED = 8;
 
+/** So many exceptions between two looks are worth a closer one, when there is one at least every so many instructions. */
+const MANY = 1000;
+const OFTEN = 2 * HANDLER;
+/** So many, and the next look is due. */
+const DUE = 20_000;
+
 /** An exception that came again. */
 export interface FaultLoop {
-  /** Does it return to the same instruction, rather than fault in its own handler? */
-  readonly returns: boolean;
+  /** Does its handler return to the same instruction, or does it take the exception itself? */
+  readonly kind: "returns" | "nested";
+  /** How often it came. */
+  readonly count: number;
   /** The same for the same loop. */
   readonly key: string;
   readonly why: string;
@@ -49,8 +57,52 @@ class Track {
   }
 }
 
+/** Is it none of those that software asks for? */
+const isFault = (pe: Pe, e: ExceptionInfo): boolean =>
+  e.vector === Vector.Sync && !ASKED.has(e.ec) && pe.agentFor(e.target, pe.security) === undefined;
+
+/** Counts exceptions, which is all there is to do in a machine that works, and looks for loops while there are many. */
+export class FaultWatch {
+  private readonly board: Board;
+  private readonly end: () => void;
+  private count = 0;
+  private at: number;
+  private loops: FaultLoops | undefined;
+  /** Of each PE, what was found at the last look. */
+  private found: (FaultLoop | undefined)[] = [];
+
+  constructor(board: Board) {
+    this.board = board;
+    this.at = board.retired;
+    this.end = observe(board, {
+      exception: (pe, e) => {
+        if (isFault(pe, e)) this.count++;
+      },
+    });
+  }
+  get due(): boolean {
+    return this.count >= DUE;
+  }
+  /** By PE: the loop that it has been in since the last look, and for how long in all. */
+  look(): readonly (FaultLoop | undefined)[] {
+    const { board, found } = this;
+    const often = this.count >= MANY && board.retired - this.at <= OFTEN * this.count;
+    this.count = 0;
+    this.at = board.retired;
+    const loops = this.loops?.finish() ?? [];
+    this.loops = often ? new FaultLoops(board) : undefined;
+    this.found = loops.map((loop, i) => loop && { ...loop, count: loop.count + (found[i]?.key === loop.key ? (found[i]?.count ?? 0) : 0) });
+    return this.found;
+  }
+  stop(): void {
+    this.loops?.finish();
+    this.loops = undefined;
+    this.end();
+  }
+}
+
 /** Watches for a while; then each PE that did nothing else has a loop. */
-export class FaultLoops {
+class FaultLoops {
   private readonly board: Board;
   private readonly starts: readonly number[];
   private readonly tracks: Track[];
@@ -85,7 +137,7 @@ export class FaultLoops {
     const t = this.tracks[pe.index] as Track;
     const { st } = pe;
     const now = this.retired(pe);
-    if (e.vector !== Vector.Sync || ASKED.has(e.ec) || pe.agentFor(e.target, pe.security)) {
+    if (!isFault(pe, e)) {
       t.reset();
       return;
     }
@@ -129,7 +181,8 @@ function describe(t: Track): FaultLoop {
   const how = t.returns ? "whose handler returns to it every time" : "and the handler itself takes it again";
   const regs = `ESR_EL${t.target} ${hex(t.esr)}, ELR_EL${t.target} ${hex(t.elr)}, FAR_EL${t.target} ${hex(t.far)}`;
   return {
-    returns: t.returns,
+    kind: t.returns ? "returns" : "nested",
+    count: t.count,
     key: `${t.target} ${t.ec} ${t.elr} ${t.returns}`,
     why: `the same exception over and over (${ecName(t.ec)}), ${how}: ${regs}`,
   };

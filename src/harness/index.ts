@@ -51,4 +51,4 @@ export {
   type RmiCalls,
 } from "./realm-host.ts";
 export { snapshotNote } from "./snapshot.ts";
-export { type StuckPe, stuckText } from "./watchdog.ts";
+export { type Stuck, type StuckPe, stuckMessage, stuckText, type WatchdogLimits } from "./watchdog.ts";

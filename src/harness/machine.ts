@@ -30,7 +30,7 @@ import { checkFlash, checkKernel, checkRmm } from "./fit.ts";
 import { Inspector } from "./inspect.ts";
 import { type ConsoleName, NamedConsoles, writerOf } from "./named-consoles.ts";
 import { readSnapshot, writeSnapshot } from "./snapshot.ts";
-import { type StuckPe, stuckText, Watchdog, whereabouts } from "./watchdog.ts";
+import { type Stuck, type StuckPe, stuckMessage, Watchdog, type WatchdogLimits, whereabouts } from "./watchdog.ts";
 
 /** The largest file that is looked at as an RMM: a whole flash image, to tell what it is. */
 const MAX_RMM_FILE = 64 * 2 ** 20;
@@ -87,10 +87,11 @@ export interface MachineOptions {
   epoch?: number;
   /**
    * What happens when the machine can get nowhere any more (a loop in which all PEs are caught, an exception that comes over and over):
-   * `run` and `waitFor` end after `after` instructions of that (default 200 million); with `tell` they go on, and it is called once.
-   * false (default): nobody looks. `runInstructions` never does.
+   * `run` and `waitFor` end after `after` instructions of that (default 200 million), or after `silent` instructions without output on any
+   * console (default: never for that); with `tell` they go on, and it is called once. false (default): nobody looks. `runInstructions`
+   * never does.
    */
-  watchdog?: false | { after?: number; tell?: (pes: readonly StuckPe[]) => void };
+  watchdog?: false | (WatchdogLimits & { tell?: ((end: Stuck) => void) | undefined });
   /** Receives log lines (unknown registers, unknown firmware calls, device misuse). */
   log?: (line: string) => void;
 }
@@ -189,7 +190,7 @@ function guestOf(
 }
 
 /** Why `run` returned. */
-export type StopReason = End | { kind: "halted" } | { kind: "stopped" } | { kind: "stuck"; pes: readonly StuckPe[] };
+export type StopReason = End | { kind: "halted" } | { kind: "stopped" } | Stuck;
 
 const DEFAULT_EPOCH = 1767225600; // 2026-01-01T00:00:00Z
 /** Instructions between two looks at the host's event loop. */
@@ -217,7 +218,7 @@ export class Machine extends Inspector {
   /** Somebody may still type: idling for ever is no reason to stop. */
   private readonly interactive: boolean;
   private readonly watchdog: Watchdog | undefined;
-  private readonly tell: ((pes: readonly StuckPe[]) => void) | undefined;
+  private readonly tell: ((end: Stuck) => void) | undefined;
   /** The watchdog has told what there is to tell. */
   private told = false;
 
@@ -276,7 +277,7 @@ export class Machine extends Inspector {
     super(board);
     this.interactive = options.time === "wall";
     const { watchdog = false } = options;
-    this.watchdog = watchdog === false ? undefined : new Watchdog(board, watchdog.after);
+    this.watchdog = watchdog === false ? undefined : new Watchdog(board, watchdog);
     this.tell = watchdog === false ? undefined : watchdog.tell;
     const woken = () => this.wake?.();
     this.console = consoles.main = new Console((bytes) => board.serialInput.receive(bytes), woken);
@@ -295,7 +296,10 @@ export class Machine extends Inspector {
     consoles.named = named;
     this.consoles = named.all;
     this.inputs = [...new Set([this.console, this.virtioConsole, this.virtioConsole1, this.secureConsole, ...named.own])];
-    for (const on of this.inputs) on.run = (pattern, o) => this.waitFor(pattern, o, on);
+    for (const on of this.inputs) {
+      on.run = (pattern, o) => this.waitFor(pattern, o, on);
+      if (this.watchdog) on.onData(() => this.watchdog?.heard());
+    }
   }
 
   /** Builds the machine and loads what it boots. Throws EmuError for bad input. */
@@ -393,23 +397,25 @@ export class Machine extends Inspector {
     { exact = false, by = Infinity, watched = false }: { exact?: boolean; by?: number; watched?: boolean } = {},
   ): Promise<StopReason | undefined> {
     this.pumpInput();
-    const { idle, deadline } = this.board.advance(instructions, until, exact);
+    const watchdog = watched && !this.told ? this.watchdog : undefined;
+    const { idle, deadline } = this.board.advance(instructions, watchdog ? () => until() || watchdog.due : until, exact);
     if (this.board.end) return this.board.end;
     if (idle && !this.interactive) return { kind: "halted" };
-    const stuck = watched ? this.findStuck(idle) : undefined;
+    const stuck = watchdog && this.findStuck(watchdog, idle);
     if (stuck) return stuck;
     if (!idle) await turn();
     else await this.sleep(Math.min((deadline - this.board.clock.now()) / 1e6, by - Date.now(), MAX_SLEEP_MS));
     return undefined;
   }
-  private findStuck(idle: boolean): StopReason | undefined {
-    if (this.told) return undefined;
-    const pes = this.watchdog?.look(idle);
-    if (!pes) return undefined;
-    if (!this.tell) return { kind: "stuck", pes };
+  private findStuck(watchdog: Watchdog, idle: boolean): StopReason | undefined {
+    const pes = watchdog.look(idle);
+    const { silence } = watchdog;
+    if (!pes && silence === undefined) return undefined;
+    const end: Stuck = pes ? { kind: "stuck", pes } : { kind: "stuck", pes: this.whereabouts, silence };
+    if (!this.tell) return end;
     this.told = true;
-    this.watchdog?.stop();
-    this.tell(pes);
+    watchdog.stop();
+    this.tell(end);
     return undefined;
   }
   /** Has the machine ended by itself, so that it does not run any more? */
@@ -506,11 +512,12 @@ export class Machine extends Inspector {
   restore(snapshot: Uint8Array): void {
     const { state, ram } = readSnapshot(snapshot);
     this.board.restore(state, ram);
+    this.watchdog?.heard();
   }
 }
 
 function describe(r: StopReason): string {
-  if (r.kind === "stuck") return `stuck: ${stuckText(r.pes)}`;
+  if (r.kind === "stuck") return stuckMessage(r);
   return r.kind === "error" ? `error: ${r.message}` : r.kind;
 }
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));

@@ -11,8 +11,8 @@ import { Off } from "../arch/layout.ts";
 import { securityName } from "../arch/security.ts";
 import type { Pe } from "../cpu/pe.ts";
 import type { VirtMachine } from "../machine/virt.ts";
-import { hex } from "../util/errors.ts";
-import { type FaultLoop, FaultLoops } from "./fault-loops.ts";
+import { hex, usageError } from "../util/errors.ts";
+import { type FaultLoop, FaultWatch } from "./fault-loops.ts";
 import { closedLoop, waiting } from "./stuck-code.ts";
 
 /** A PE that gets nowhere. */
@@ -26,79 +26,88 @@ export interface StuckPe {
   readonly why: string;
 }
 
+/** When the watchdog barks, in instructions of all PEs. */
+export interface WatchdogLimits {
+  /** For how long a machine has to have been stuck; default 200 million. */
+  readonly after?: number | undefined;
+  /** For how long no console may print anything, whatever the machine does; default: for ever. A machine that waits for input runs no instructions. */
+  readonly silent?: number | undefined;
+}
+
 /** Instructions of all PEs for which a machine has to have been stuck. */
 const AFTER = 200_000_000;
-/** The same, as a part of that, for a handler that takes its own exception: it is lost after a few, and each costs the host microseconds. */
-const NESTED = 1 / 200;
-/** Of how many looks one watches exceptions until the next look: that costs a little for each. */
-const WATCHED = 8;
+/**
+ * The same for exceptions that come over and over, in exceptions by that number of instructions: of a handler that returns to what faults,
+ * and of one that faults itself, which is lost after a few. Each costs the host microseconds.
+ */
+const TRIES = { returns: 1 / 100, nested: 1 / 10_000 } as const;
 
 export class Watchdog {
   private readonly board: VirtMachine;
   private readonly after: number;
-  private loops: FaultLoops | undefined;
-  private looks = 0;
+  private readonly silent: number;
+  private readonly faults: FaultWatch;
   /** What was found at the last look, and since which instruction it has been so. */
   private state = "";
   private since = 0;
-  /** The loops that were found when exceptions were last watched. */
-  private found: (FaultLoop | undefined)[] = [];
-  /** They were found just now. */
-  private fresh = false;
+  /** Instructions of all PEs when a console last printed. */
+  private heardAt = 0;
 
-  /** `after`: instructions of all PEs before it barks. */
-  constructor(board: VirtMachine, after = AFTER) {
+  constructor(board: VirtMachine, { after = AFTER, silent = Infinity }: WatchdogLimits) {
+    for (const [name, limit] of Object.entries({ after, silent }))
+      if (!(limit > 0)) throw usageError("bad-watchdog", `watchdog: ${name} is a number of instructions, not ${limit}`);
     this.board = board;
     this.after = after;
+    this.silent = silent;
+    this.faults = new FaultWatch(board);
   }
 
-  /** To be called every few million instructions, and when all PEs wait (`idle`). The PEs, when the machine is stuck for good. */
+  /** A console has printed. */
+  heard(): void {
+    this.heardAt = this.board.retired;
+  }
+  /** How many instructions all PEs have run since a console printed, when that is more than was allowed. */
+  get silence(): number | undefined {
+    const since = this.board.retired - this.heardAt;
+    return since >= this.silent ? since : undefined;
+  }
+
+  /** So many exceptions were taken since the last look that it is time for the next. */
+  get due(): boolean {
+    return this.faults.due;
+  }
+  /** To be called every few million instructions, when it is due, and when all PEs wait (`idle`). The PEs, when the machine is stuck for good. */
   look(idle: boolean): StuckPe[] | undefined {
-    this.watchExceptions();
-    const whys = this.board.pes.map((pe) => this.whyStuck(pe));
+    const loops = this.faults.look();
+    const whys = this.board.pes.map((pe) => this.whyStuck(pe, loops[pe.index]));
     const state = whys.every((w) => w !== undefined) ? whys.map((w) => w?.key).join("; ") : "";
     const now = this.board.retired;
     if (state === "" || state !== this.state) this.since = now;
     this.state = state;
     if (state === "") return undefined;
-    // While all wait no instructions pass: what is proved needs no more time.
-    const patience = whys.reduce((most, w) => Math.max(most, w?.patience ?? 0), 0);
-    if (!this.fresh && whys.some((w) => w?.old)) return undefined;
-    if (!idle && now - this.since < this.after * patience) return undefined;
-    return this.board.pes.map((pe, i) => ({ ...placeOf(pe), why: whys[i]?.why ?? "" }));
+    const tries = whys.flatMap((w) => w?.loop ?? []);
+    // While all wait no instructions pass: what is proved needs no more time. Nor does it beside exceptions, which cost time.
+    const patience = tries.length > 0 ? tries.every((t) => t.count >= this.after * TRIES[t.kind]) : idle || now - this.since >= this.after;
+    return patience ? this.board.pes.map((pe, i) => ({ ...placeOf(pe), why: whys[i]?.why ?? "" })) : undefined;
   }
   /** Ends watching. */
   stop(): void {
-    this.loops?.finish();
-    this.loops = undefined;
+    this.faults.stop();
   }
 
-  private watchExceptions(): void {
-    const turn = this.looks++ % WATCHED;
-    this.fresh = turn === 1;
-    if (turn === 1 && this.loops) {
-      this.found = this.loops.finish();
-      this.loops = undefined;
-    }
-    if (turn === 0) this.loops ??= new FaultLoops(this.board);
-  }
-
-  /** Why a PE will do nothing more by itself, and how long that has to have been so; undefined: it may. `old`: it was so when last watched. */
-  private whyStuck(pe: Pe): { why: string; key: string; patience: number; old?: boolean } | undefined {
-    const proved = (why: string) => ({ why, key: why, patience: 1 });
+  /** Why a PE will do nothing more by itself; undefined: it may. `loop`: of exceptions that it is in. */
+  private whyStuck(pe: Pe, loop: FaultLoop | undefined): { why: string; key: string; loop?: FaultLoop } | undefined {
+    const proved = (why: string) => ({ why, key: why });
     if (pe.st.lo(Off.HALT) === 2) return proved("off");
     // Software of the emulator's own is there: it has a watch itself (CallWatch), and may be woken in ways not known here.
     if (pe.st.el !== 0 && pe.agentFor(pe.st.el as 1 | 2 | 3, pe.security)?.execute) return undefined;
-    const loop = closedLoop(pe);
-    if (loop !== undefined) return proved(loop);
+    const closed = closedLoop(pe);
+    if (closed !== undefined) return proved(closed);
     const wait = waiting(pe);
-    if (wait !== undefined) {
-      const { board } = this;
-      const wakes = wait.timed || board.gic.listens || board.deviceDeadline() !== Infinity || board.software || board.host;
-      return wakes ? undefined : proved(`${wait.what}, no timer is set and no device may interrupt`);
-    }
-    const again = this.found[pe.index];
-    return again && { why: again.why, key: again.key, patience: again.returns ? 1 : NESTED, old: true };
+    if (wait === undefined) return loop && { why: loop.why, key: loop.key, loop };
+    const { board } = this;
+    const wakes = wait.timed || board.gic.listens || board.deviceDeadline() !== Infinity || board.software || board.host;
+    return wakes ? undefined : proved(`${wait.what}, no timer is set and no device may interrupt`);
   }
 }
 
@@ -110,6 +119,19 @@ export function whereabouts(pes: readonly Pe[]): StuckPe[] {
     const halt = pe.st.lo(Off.HALT);
     return { ...placeOf(pe), why: halt === 2 ? "off" : (closedLoop(pe) ?? waiting(pe)?.what ?? "running") };
   });
+}
+
+/** Why a watchdog ended a run: the PEs are stuck for good, or have printed nothing for `silence` instructions. */
+export interface Stuck {
+  readonly kind: "stuck";
+  readonly pes: readonly StuckPe[];
+  readonly silence?: number | undefined;
+}
+
+/** The same in a sentence. */
+export function stuckMessage({ pes, silence }: Stuck, symbol?: (address: bigint) => string | undefined): string {
+  const what = silence === undefined ? "the machine can get no further" : `no console has printed anything for ${silence} instructions`;
+  return `${what}: ${stuckText(pes, symbol)}`;
 }
 
 /** One line about PEs that get nowhere. PEs that are off are counted only. `symbol`: "name+0x10" for an address. */

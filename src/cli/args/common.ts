@@ -4,6 +4,7 @@ import { type Command, CommanderError } from "commander";
 import { type Engine, engines } from "../../harness/index.ts";
 import { traceKinds } from "../../trace/events.ts";
 import { usageError } from "../../util/errors.ts";
+import { parseWatchdog, WATCHDOG_HELP, type WatchdogPlan } from "./watchdog.ts";
 
 /** What --trace can write. guest_errors and unimp are QEMU's names for log, int is its name for exc and eret together. */
 const TRACE_EVENTS = ["log", "guest_errors", "unimp", ...Object.keys(traceKinds), "int"] as const;
@@ -40,6 +41,7 @@ export interface CommonOptions {
   readonly engine?: string;
   readonly dumpJs?: string;
   readonly profile?: string;
+  readonly watchdog?: string | true;
 }
 
 /** What a command that runs a machine takes from them as they are. */
@@ -72,9 +74,12 @@ export interface CommonCommand {
   readonly dumpJs: string | undefined;
   /** Name, without its ending, of the files that get a profile. */
   readonly profile: string | undefined;
+  /** What happens when the machine can get no further. */
+  readonly watchdog: WatchdogPlan;
 }
 
-export function commonCommand(raw: CommonOptions): CommonCommand {
+/** `firmware`: the machine starts in firmware or at EL3. */
+export function commonCommand(raw: CommonOptions, firmware: boolean): CommonCommand {
   return {
     cpu: raw.cpu,
     kernel: raw.kernel,
@@ -93,6 +98,7 @@ export function commonCommand(raw: CommonOptions): CommonCommand {
     engine: raw.engine === undefined ? undefined : parseEngine(raw.engine),
     dumpJs: raw.dumpJs,
     profile: raw.profile,
+    watchdog: parseWatchdog(raw.watchdog, firmware),
   };
 }
 
@@ -127,7 +133,8 @@ export function addRunOptions(command: Command, o: { log: string; serial: string
     .option("--engine <name>", `what executes hot code: ${ENGINES_HELP}`)
     .option("--dump-js <dir>", "with --engine js: write the JavaScript of each translated block there")
     .option("--profile <name>", "write where time goes to NAME.txt, and to NAME.cpuprofile for speedscope and Chrome; see --symbols")
-    .option("--no-reboot", "end when the guest asks for a reset");
+    .option("--no-reboot", "end when the guest asks for a reset")
+    .option("--watchdog [what]", WATCHDOG_HELP);
 }
 
 /** Does the option, as typed, want a word behind it? */

@@ -163,7 +163,7 @@ function runCommand(raw: RawOptions): RunCommand {
   if (machine === "virt,secure=on" && raw.kernel === undefined && !inFlash)
     throw usageError("kernel-not-given", "--machine virt,secure=on needs --bios FILE, or --kernel FILE: the program to enter at EL3");
   return {
-    ...commonCommand(raw),
+    ...commonCommand(raw, inFlash || machine === "virt,secure=on"),
     kind: "run",
     machine,
     smp: parseSmp(raw.smp),

@@ -154,7 +154,7 @@ function realmCommand(raw: RawOptions): RunCommand {
   const virtio = raw.console === "virtio" || raw.console === "hvc0";
   const serial = ["serial", "ttyAMA0", "ttyS0"].includes(raw.console);
   return {
-    ...commonCommand(raw),
+    ...commonCommand(raw, raw.bios !== undefined),
     kind: "run",
     machine: "virt",
     realm: realmOptions(raw, object),

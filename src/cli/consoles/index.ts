@@ -17,6 +17,8 @@ type Source = "serial0" | "serial1" | ConsoleName;
 export interface Consoles {
   /** Connects a machine, in place of the one before. */
   attach(machine: Machine): void;
+  /** Tells the person something, in one line. */
+  tell(line: string): void;
   /** Gives everything back. */
   close(): void;
 }
@@ -122,6 +124,12 @@ class ConsoleSet implements Consoles {
     this.machine = machine;
     for (const [source, output] of this.outputs) consoleOf(machine, this.command, source)?.onData(output);
     for (const { source, bytes } of this.early.splice(0)) this.send(source, bytes);
+  }
+  tell(line: string): void {
+    // The terminal is raw, and the guest may be in the middle of a line. What is written past the panes would spoil the screen.
+    const text = `\r\nrme-emu: ${line}\r\n`;
+    if (this.split) this.split.output(this.split.focus, new TextEncoder().encode(text));
+    else process.stderr.write(process.stderr.isTTY ? text : text.replaceAll("\r", "").slice(1));
   }
   close(): void {
     for (const close of this.closers.splice(0).reverse()) close();

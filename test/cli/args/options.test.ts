@@ -43,6 +43,7 @@ describe("a machine to run", () => {
       timeline: undefined,
       noReboot: false,
       explainFaults: false,
+      watchdog: { mode: "tell" },
       symbols: [],
       save: undefined,
     });
