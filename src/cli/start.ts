@@ -98,14 +98,10 @@ async function runLives(command: RunCommand, options: MachineOptions, log: LogOu
 
 /** `tell`: gets a line for the person at the terminal. */
 function watchdogOf(command: RunCommand, tell: (line: string) => void): NonNullable<MachineOptions["watchdog"]> {
-  const { mode, after, silent } = command.watchdog;
+  const { mode, ...limits } = command.watchdog;
   if (mode === "off") return false;
   const told = (end: Stuck): void => tell(stuckMessage(end, readSymbols(command.symbols)?.lookup));
-  return {
-    ...(mode === "tell" ? { tell: told } : {}),
-    ...(after === undefined ? {} : { after }),
-    ...(silent === undefined ? {} : { silent }),
-  };
+  return { ...limits, ...(mode === "tell" ? { tell: told } : {}) };
 }
 
 /** A restored machine was made without what it had booted from, unless that was given again. */

@@ -26,6 +26,7 @@ import { type TraceEvent, type TraceKind, Tracer } from "../trace/events.ts";
 import { EmuError, usageError } from "../util/errors.ts";
 import type { Saved } from "../util/stateful.ts";
 import { Console, type WaitOptions } from "./console.ts";
+import "./digests.ts";
 import { checkFlash, checkKernel, checkRmm } from "./fit.ts";
 import { Inspector } from "./inspect.ts";
 import { type ConsoleName, NamedConsoles, writerOf } from "./named-consoles.ts";
@@ -87,8 +88,8 @@ export interface MachineOptions {
   epoch?: number;
   /**
    * What happens when the machine can get nowhere any more (a loop in which all PEs are caught, an exception that comes over and over):
-   * `run` and `waitFor` end after `after` instructions of that (default 200 million), or after `silent` instructions without output on any
-   * console (default: never for that); with `tell` they go on, and it is called once. false (default): nobody looks. `runInstructions`
+   * `run` and `waitFor` end after `after` instructions of that (default 200 million), after `silent` instructions without output on any
+   * console, or after `limit` instructions in all (default: never for these); with `tell` they go on, and it is called once. false (default): nobody looks. `runInstructions`
    * never does.
    */
   watchdog?: false | (WatchdogLimits & { tell?: ((end: Stuck) => void) | undefined });
@@ -409,9 +410,9 @@ export class Machine extends Inspector {
   }
   private findStuck(watchdog: Watchdog, idle: boolean): StopReason | undefined {
     const pes = watchdog.look(idle);
-    const { silence } = watchdog;
-    if (!pes && silence === undefined) return undefined;
-    const end: Stuck = pes ? { kind: "stuck", pes } : { kind: "stuck", pes: this.whereabouts, silence };
+    const { excess } = watchdog;
+    if (!pes && !excess) return undefined;
+    const end: Stuck = pes ? { kind: "stuck", pes } : { kind: "stuck", pes: this.whereabouts, ...excess };
     if (!this.tell) return end;
     this.told = true;
     watchdog.stop();

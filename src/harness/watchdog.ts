@@ -32,6 +32,8 @@ export interface WatchdogLimits {
   readonly after?: number | undefined;
   /** For how long no console may print anything, whatever the machine does; default: for ever. A machine that waits for input runs no instructions. */
   readonly silent?: number | undefined;
+  /** How many instructions there may be since power-on, whatever the machine does (firmware that starts again and again); default: no limit. */
+  readonly limit?: number | undefined;
 }
 
 /** Instructions of all PEs for which a machine has to have been stuck. */
@@ -46,6 +48,7 @@ export class Watchdog {
   private readonly board: VirtMachine;
   private readonly after: number;
   private readonly silent: number;
+  private readonly limit: number;
   private readonly faults: FaultWatch;
   /** What was found at the last look, and since which instruction it has been so. */
   private state = "";
@@ -53,12 +56,13 @@ export class Watchdog {
   /** Instructions of all PEs when a console last printed. */
   private heardAt = 0;
 
-  constructor(board: VirtMachine, { after = AFTER, silent = Infinity }: WatchdogLimits) {
-    for (const [name, limit] of Object.entries({ after, silent }))
-      if (!(limit > 0)) throw usageError("bad-watchdog", `watchdog: ${name} is a number of instructions, not ${limit}`);
+  constructor(board: VirtMachine, { after = AFTER, silent = Infinity, limit = Infinity }: WatchdogLimits) {
+    for (const [name, value] of Object.entries({ after, silent, limit }))
+      if (!(value > 0)) throw usageError("bad-watchdog", `watchdog: ${name} is a number of instructions, not ${value}`);
     this.board = board;
     this.after = after;
     this.silent = silent;
+    this.limit = limit;
     this.faults = new FaultWatch(board);
   }
 
@@ -66,10 +70,11 @@ export class Watchdog {
   heard(): void {
     this.heardAt = this.board.retired;
   }
-  /** How many instructions all PEs have run since a console printed, when that is more than was allowed. */
-  get silence(): number | undefined {
-    const since = this.board.retired - this.heardAt;
-    return since >= this.silent ? since : undefined;
+  /** What the machine has had too much of. */
+  get excess(): Pick<Stuck, "silence" | "instructions"> | undefined {
+    const { retired } = this.board;
+    if (retired >= this.limit) return { instructions: retired };
+    return retired - this.heardAt >= this.silent ? { silence: retired - this.heardAt } : undefined;
   }
 
   /** So many exceptions were taken since the last look that it is time for the next. */
@@ -121,16 +126,19 @@ export function whereabouts(pes: readonly Pe[]): StuckPe[] {
   });
 }
 
-/** Why a watchdog ended a run: the PEs are stuck for good, or have printed nothing for `silence` instructions. */
+/** Why a watchdog ended a run: the PEs are stuck for good, have printed nothing for `silence` instructions, or have run `instructions` in all. */
 export interface Stuck {
   readonly kind: "stuck";
   readonly pes: readonly StuckPe[];
-  readonly silence?: number | undefined;
+  readonly silence?: number;
+  readonly instructions?: number;
 }
 
 /** The same in a sentence. */
-export function stuckMessage({ pes, silence }: Stuck, symbol?: (address: bigint) => string | undefined): string {
-  const what = silence === undefined ? "the machine can get no further" : `no console has printed anything for ${silence} instructions`;
+export function stuckMessage({ pes, silence, instructions }: Stuck, symbol?: (address: bigint) => string | undefined): string {
+  let what = "the machine can get no further";
+  if (silence !== undefined) what = `no console has printed anything for ${silence} instructions`;
+  if (instructions !== undefined) what = `the machine has run ${instructions} instructions and may run no more`;
   return `${what}: ${stuckText(pes, symbol)}`;
 }
 

@@ -63,7 +63,7 @@ it("what it takes", () => {
   expect(parseWatchdog(true, false)).toEqual({ mode: "end" });
   expect(parseWatchdog("on", false)).toEqual({ mode: "end" });
   expect(parseWatchdog("off", true)).toEqual({ mode: "off" });
-  expect(parseWatchdog("tell,after=5k,silent=2G", true)).toEqual({ mode: "tell", after: 5000, silent: 2e9 });
+  expect(parseWatchdog("tell,after=5k,silent=2G,limit=1M", true)).toEqual({ mode: "tell", after: 5000, silent: 2e9, limit: 1e6 });
   expect(parseWatchdog("after=7", false)).toEqual({ mode: "end", after: 7 });
   for (const bad of ["maybe", "end,after=0", "end,after=x", "end,silent=-1", "end,after=1T", "end,more=1", "end,tell"])
     expect(() => parseWatchdog(bad, true)).toThrow(/--watchdog: /);

@@ -110,6 +110,15 @@ describe("what was asked for happens", () => {
     expect(machine.instructions).toBeGreaterThanOrEqual(100_000_000);
   });
 
+  it("limit: a machine that prints the same for ever is ended", async () => {
+    const print = [...mov(2, 0x0900_0000), ...mov(3, 0x2e), a64.str8(3, 2)];
+    const machine = await boot([...print, ...a64.repeat(1, 100_000, []), b(-4 - print.length + 1)], { watchdog: { limit: 30_000_000 } });
+    const reason = await machine.run();
+    expect(reason).toMatchObject({ kind: "stuck", pes: [{ pe: 0 }] });
+    expect(stuckMessage(reason as Stuck)).toMatch(/^the machine has run 3\d{7} instructions and may run no more: PE 0 at EL2 /);
+    expect(machine.console.text).toMatch(/^\.{50,}$/);
+  });
+
   it("limits that mean nothing are refused", async () => {
     for (const limits of [{ after: 0 }, { after: Number.NaN }, { silent: -1 }])
       await expect(boot([NOP], { watchdog: limits })).rejects.toThrow(/watchdog: \w+ is a number of instructions/);
