@@ -54,6 +54,9 @@ export interface RmmOptions {
 /** SVE hint of a function identifier (SMCCC 1.3). */
 const SVE_HINT = 0x1_0000;
 
+/** x4 to x17 are the caller's unless the command defines them as results. */
+const FIRST_KEPT = 4;
+
 /** A call that a realm makes by SMC. */
 interface RealmCall {
   fid: number;
@@ -114,9 +117,9 @@ export class RmmAgent implements Agent, Stateful {
     const used = args.slice(0, command.args.length);
     const results = command.name === "REC_ENTER" ? this.recEnter(pe, used) : handlers[command.name](this.cx, pe, used);
     if (results === undefined) return undefined;
-    // Registers that the command does not define are 0 up to x4.
+    // x1 to x3 are always written; from x4 on, what the command does not define stays the caller's (SMCCC 1.2, 2.6).
     const all = [...results];
-    while (all.length < 5) all.push(0n);
+    while (all.length < Math.max(FIRST_KEPT, 1 + command.results.length)) all.push(0n);
     this.report(pe, command, used, all);
     return all;
   }
@@ -220,7 +223,7 @@ export class RmmAgent implements Agent, Stateful {
     this.cx.granules.drop(r.recPa);
     const results = this.writeExit(run) ? [0n] : INPUT_CODE;
     this.tell({ kind: "exit", pe: pe.index, rec: r.recPa, reason: this.exit.num("exit_reason"), esr: this.exit.get("esr") });
-    this.cx.monitor.complete(pe, [...results, 0n, 0n, 0n, 0n]);
+    this.cx.monitor.complete(pe, [...results, 0n, 0n, 0n]);
   }
 
   private writeExit(run: number): boolean {

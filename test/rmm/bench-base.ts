@@ -15,6 +15,8 @@ import { EXIT_OFFSET, RealmParams, RecEnter, RecExit, RecParams } from "../../sr
 import { ExitReason, GRANULE } from "../../src/rmm/status.ts";
 import { blank, type StructView, viewOf } from "../../src/rmm/struct.ts";
 
+/** Xn of the host before a call, where the call has no argument. */
+export const preset = (n: number): bigint => 0xb0b0_0000_0000_0000n + BigInt(n);
 /** Where the host is. */
 export const HOST_PC = 0x4000_1000n;
 
@@ -107,7 +109,7 @@ export abstract class RmmBench {
   smc(fid: number, args: readonly (number | bigint)[], pe = 0): bigint[] | undefined {
     const { st } = this.pe(pe);
     if (st.el !== 2 || this.pe(pe).security !== Security.NonSecure) throw new Error("the PE is not the host's");
-    for (let n = 1; n < 18; n++) st.setX(n, 0xb0b0_0000_0000_0000n + BigInt(n));
+    for (let n = 1; n < 18; n++) st.setX(n, preset(n));
     st.setX(0, BigInt(fid));
     for (const [i, a] of args.entries()) st.setX(i + 1, BigInt.asUintN(64, BigInt(a)));
     st.pc = HOST_PC;

@@ -46,7 +46,7 @@ describe("a realm runs", () => {
     st.setX(5, 0x1234n);
     b.interrupt(r);
     expect(b.atHost()).toBe(true);
-    expect(b.results()).toEqual([0n, 0n, 0n, 0n, 0n]);
+    expect(b.results()).toEqual([0n, 0n, 0n, 0n, 0xb0b0_0000_0000_0004n]);
     expect(st.x(5)).toBe(0xb0b0_0000_0000_0005n);
     expect(st.pc).toBe(0x4000_1004n);
     expect(b.enter(r)).toBe("running");

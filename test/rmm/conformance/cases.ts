@@ -3,17 +3,24 @@
 
 import { rmiCommands } from "../../../src/rmm/commands.ts";
 import { unpackRmiCode } from "../../../src/rmm/status.ts";
-import type { RmmBench } from "../bench-base.ts";
+import { preset, type RmmBench } from "../bench-base.ts";
 import type { Case, CommandSpec, Condition } from "./parts.ts";
 
-/** Issues the call of a case: x0 and up; x0 = 0 when it has led into a realm. */
-export function issue(spec: CommandSpec, c: Case): bigint[] {
-  const { args } = rmiCommands.find((r) => r.name === spec.command)!;
-  const results = c.b.call(
-    spec.command,
-    args.map((a) => c.args[a] as bigint),
-  );
-  return results ?? [0n];
+/**
+ * Issues the call of a case: x0 and up; x0 = 0 when it has led into a realm. What the command does not define as result must be zero up
+ * to x3, and as it was from x4 on: `wrong` says what is not.
+ */
+export function issue(spec: CommandSpec, c: Case): { x: readonly bigint[]; wrong: string } {
+  const { args, results } = rmiCommands.find((r) => r.name === spec.command)!;
+  const given = args.map((a) => c.args[a] as bigint);
+  const x = c.b.call(spec.command, given);
+  if (x === undefined) return { x: [0n], wrong: "" };
+  const wrong: string[] = [];
+  for (let n = 1 + results.length; n <= 17; n++) {
+    const want = n < 4 ? 0n : BigInt.asUintN(64, given[n - 1] ?? preset(n));
+    if (c.b.pe().st.x(n) !== want) wrong.push(`x${n} is ${c.b.pe().st.x(n).toString(16)}, not ${want.toString(16)}`);
+  }
+  return { x, wrong: wrong.join(", ") };
 }
 
 /** The first condition of each pair of groups that touch different things. */
@@ -30,8 +37,9 @@ export interface Conformance {
   check(b: RmmBench): string;
 }
 
-const differs = (got: bigint[], want: Condition): string => {
-  const { status, index } = unpackRmiCode(got[0] as bigint);
+const differs = ({ x, wrong }: ReturnType<typeof issue>, want: Condition): string => {
+  if (wrong) return wrong;
+  const { status, index } = unpackRmiCode(x[0] as bigint);
   return status === want.status && index === (want.index ?? 0)
     ? ""
     : `status ${status} index ${index}, not ${want.status} index ${want.index ?? 0}`;
@@ -43,8 +51,9 @@ export function casesOf(spec: CommandSpec): Conformance[] {
       name: "succeeds, and has its effects",
       check: (b) => {
         const c = spec.setup(b);
-        const x = issue(spec, c);
+        const { x, wrong } = issue(spec, c);
         if (x[0] !== 0n) return `status ${x[0]}`;
+        if (wrong) return wrong;
         const effects = spec.success(c, x.slice(1));
         return effects === true ? "" : `effects: ${effects}`;
       },
