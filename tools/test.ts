@@ -2,12 +2,13 @@
 //   npm test -- test/cli
 
 import { spawn } from "node:child_process";
+import { fetchEfiDisk } from "../src/cli/debian/efi-disk.ts";
 import { FIRMWARE, fetchFirmware } from "../src/cli/debian/firmware.ts";
 import { fetchKernel } from "../src/cli/debian/kernel.ts";
 import { createProgress } from "../src/cli/debian/progress.ts";
 import { CROSS_COMPILER, fetchSysroot, QEMU } from "../src/cli/debian/sysroot.ts";
 import { reportError } from "../src/cli/report.ts";
-import { TEST_KERNELS } from "../test/support/debian.ts";
+import { TEST_DISKS, TEST_KERNELS } from "../test/support/debian.ts";
 
 async function main(args: readonly string[]): Promise<number> {
   const environment = await prepare();
@@ -20,6 +21,7 @@ async function prepare(): Promise<Record<string, string>> {
   try {
     for (const version of TEST_KERNELS) await fetchKernel(version, { progress });
     for (const name of Object.keys(FIRMWARE)) await fetchFirmware(name, { progress });
+    for (const [loader, version] of TEST_DISKS) await fetchEfiDisk(version, loader, { progress });
     const qemu = await fetchSysroot(QEMU, { progress });
     const cross = await fetchSysroot(CROSS_COMPILER, { progress });
     return {

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { EmuError, usageError } from "../util/errors.ts";
 import { allowKeys, parseKeyValues } from "./args/keyval.ts";
 import type { FetchCommand } from "./args/options.ts";
+import { type EfiLoader, efiLoaders, fetchEfiDisk } from "./debian/efi-disk.ts";
 import { FIRMWARE, type FirmwareOptions, fetchFirmware } from "./debian/firmware.ts";
 import { stackFlash, stackNames } from "./debian/flash.ts";
 import { DEFAULT_KERNEL, type DebianKernel, fetchKernel } from "./debian/kernel.ts";
@@ -11,8 +12,12 @@ import { createProgress } from "./debian/progress.ts";
 
 /** Runs the command; returns the exit code. */
 export async function runFetch(command: FetchCommand): Promise<number> {
-  const match = /^(debian-kernel|debian|firmware)(?:=(.*))?$/.exec(command.item);
-  if (!match) throw usageError("unknown-item", `fetch: unknown item "${command.item}" (known: debian-kernel[=VERSION], firmware[=NAME])`);
+  const match = /^(debian-kernel|debian|firmware|efi-disk)(?:=(.*))?$/.exec(command.item);
+  if (!match) {
+    const known = "debian-kernel[=VERSION], firmware[=NAME], efi-disk[=VERSION]";
+    throw usageError("unknown-item", `fetch: unknown item "${command.item}" (known: ${known})`);
+  }
+  if (match[1] === "efi-disk") return runEfiDisk(match[2] ?? DEFAULT_KERNEL, command.refresh);
   if (match[1] === "firmware") return match[2] === undefined ? listFirmware() : runFirmware(match[2], command.refresh);
   const version = match[2] ?? DEFAULT_KERNEL;
   const kernel = await fetchWithProgress(version, command.refresh);
@@ -51,6 +56,28 @@ async function printFlash(stack: string, bl33: string, o: FirmwareOptions & { re
   process.stdout.write(`bios=${flash}\n`);
   if (kernel) process.stdout.write(`kernel=${kernel.vmlinuz}\ninitrd=${kernel.initrd}\n`);
 }
+
+/** `efi-disk=VERSION[,loader=grub|stub]`: a disk from which UEFI firmware starts a Debian kernel. */
+async function runEfiDisk(text: string, refresh: boolean): Promise<number> {
+  const { head = DEFAULT_KERNEL, values } = parseKeyValues(text, "fetch efi-disk");
+  allowKeys(values, ["loader"], "fetch efi-disk");
+  const loader = values.get("loader") ?? "grub";
+  if (!isLoader(loader)) throw usageError("loader", `fetch efi-disk: loader=${loader}: there are ${efiLoaders.join(" and ")}`);
+  const progress = createProgress();
+  try {
+    const disk = await fetchEfiDisk(head, loader, { refresh, progress });
+    process.stdout.write(`drive=${disk}\n`);
+    process.stderr.write(
+      `Boot it with: rme-emu --bios FIRMWARE --drive file=${disk},format=raw,readonly=on (fetch firmware=edk2 gives one)\n`,
+    );
+  } catch (error) {
+    progress.fail();
+    throw error;
+  }
+  return 0;
+}
+
+const isLoader = (text: string): text is EfiLoader => (efiLoaders as readonly string[]).includes(text);
 
 function readBl33(path: string): Uint8Array {
   try {

@@ -1,10 +1,17 @@
 // What tests need from Debian, taken from the cache: `npm test` (tools/test.ts) puts it there first.
 
 import { cacheRoot } from "../../src/cli/debian/cache.ts";
+import type { EfiLoader } from "../../src/cli/debian/efi-disk.ts";
 import { cachedKernel, type DebianKernel } from "../../src/cli/debian/kernel.ts";
 
 /** Kernels that the boot tests run, by the beginning of their version. Debian's suites move on: RME_TEST_KERNELS names others. */
 export const TEST_KERNELS: readonly string[] = (process.env["RME_TEST_KERNELS"] ?? "6.12,7.2").split(",");
+
+/** Disks with such kernels that UEFI firmware starts from, by what starts the kernel. */
+export const TEST_DISKS: readonly (readonly [EfiLoader, string])[] = [
+  ["grub", TEST_KERNELS[0] ?? ""],
+  ["stub", TEST_KERNELS.at(-1) ?? ""],
+];
 
 /** The cached kernel, with its busybox initramfs. Throws when it was not fetched: a test that cannot run has failed. */
 export async function debianKernel(version: string): Promise<DebianKernel> {

@@ -115,10 +115,12 @@ function createProgram(version: string, choose: (command: AnyCommand) => void): 
     });
   program
     .command("fetch")
-    .description("fetch from Debian: an arm64 kernel, with an initramfs built for it, or boot firmware")
+    .description(
+      "fetch from Debian: an arm64 kernel, with an initramfs built for it, boot firmware, or a disk that UEFI firmware starts from",
+    )
     .argument(
       "[item]",
-      "debian-kernel, debian-kernel=VERSION such as debian-kernel=7.2, firmware (lists it), firmware=NAME",
+      "debian-kernel, debian-kernel=VERSION such as debian-kernel=7.2, firmware (lists it), firmware=NAME, efi-disk=VERSION",
       "debian-kernel",
     )
     .option("--refresh", "look for a newer one even when one is cached")

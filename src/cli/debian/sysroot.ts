@@ -63,6 +63,15 @@ export const CROSS_COMPILER: Sysroot = {
   linker: "host",
 };
 
+/** What disk images are made with: partition tables, and files in a FAT without mounting it. */
+export const DISK_TOOLS: Sysroot = {
+  name: "disk",
+  suite: "trixie",
+  packages: ["mtools", "fdisk"],
+  programs: [{ path: "usr/bin/mtools" }, { path: "usr/sbin/sfdisk" }],
+  linker: "own",
+};
+
 /** Fetches a sysroot (or finds it in the cache) and returns the wrappers of its programs. */
 export async function fetchSysroot(
   sysroot: Sysroot,
