@@ -121,6 +121,7 @@ export class Mmu {
   }
   flushAll(): void {
     this.l2.clear();
+    this.walker.forget();
     for (const c of this.contexts) c?.l1.purge();
   }
 
@@ -391,9 +392,15 @@ export class Mmu {
       case TlbiOp.Asid:
         return (l2) => l2.removeAsid(tag, asid);
       case TlbiOp.Vmall:
-        return (l2) => l2.removeContext(tag, TAG_CONTEXT_VMID);
+        return (l2, m) => {
+          m.walker.forget();
+          l2.removeContext(tag, TAG_CONTEXT_VMID);
+        };
       case TlbiOp.All:
-        return (l2) => l2.removeContext(tag, TAG_CONTEXT);
+        return (l2, m) => {
+          m.walker.forget();
+          l2.removeContext(tag, TAG_CONTEXT);
+        };
       case TlbiOp.Va:
       case TlbiOp.Vaa:
         // One-range regimes have no ASID.
@@ -404,7 +411,11 @@ export class Mmu {
         return (_l2, m) => m.flushAll();
       case TlbiOp.PaRange: {
         const r = paOperand(value, this.granuleCheck?.granuleLog2 ?? 0);
-        return r === undefined ? undefined : (l2) => l2.removePa(r.start, r.end);
+        if (r === undefined) return undefined;
+        return (l2, m) => {
+          m.walker.forgetPa(r.start, r.end);
+          l2.removePa(r.start, r.end);
+        };
       }
     }
   }
@@ -420,13 +431,17 @@ export class Mmu {
     return (l2) => l2.removeVa(lo, hi, tag, asid);
   }
 
-  private byIpa(t: Tlbi, c: Context, tag: number, value: bigint): ((l2: L2Tlb) => void) | undefined {
+  private byIpa(t: Tlbi, c: Context, tag: number, value: bigint): ((l2: L2Tlb, m: Mmu) => void) | undefined {
     if (!el2Enabled(this.st, this.features, c.security)) return undefined;
     // Secure state: Xt.NS selects the IPA space.
     const space = c.security === Security.Secure && (value & (1n << 63n)) !== 0n ? Security.NonSecure : c.security;
     const start = Number(value & 0xff_ffff_ffffn) * 4096;
     const r = t.range ? rangeOperand(value, c.config.largeIpa, false) : { start, end: start + 4096 };
-    return r === undefined ? undefined : (l2) => l2.removeIpa(r.start, r.end, space, tag);
+    if (r === undefined) return undefined;
+    return (l2, m) => {
+      m.walker.forget();
+      l2.removeIpa(r.start, r.end, space, tag);
+    };
   }
 
   // ---- address translation instructions ------------------------------------------------------------------------------

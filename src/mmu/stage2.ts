@@ -15,6 +15,76 @@ const S2AP_WRITE = 1 << 7;
 /** How often a walk starts over because a descriptor changed under its update. Aliased tables could make it endless. */
 export const MAX_RETRIES = 4;
 
+/** Pages of stage 1 tables whose translation is remembered. */
+const KNOWN = 512;
+/** Bits of the filter of stage 2 tables that were read for them. */
+const READ = 4096;
+const PAGE = 4096;
+
+/**
+ * Stage 2 translations of pages that stage 1 descriptors were read from, as a TLB may keep them: a walk would read four descriptors of
+ * stage 2 for each one of stage 1, and most walks read the same few. What holds of a granule protection check is not kept: the page
+ * itself is checked at each access.
+ */
+class TablePages {
+  private readonly ipa = new Float64Array(KNOWN).fill(-1);
+  private readonly oa = new Float64Array(KNOWN);
+  private readonly pas = new Uint8Array(KNOWN);
+  private config: Stage2Config | undefined;
+  private ttbrLo = 0;
+  private ttbrHi = 0;
+  /** By page number: a stage 2 table there may have been read since the last clear(). */
+  private readonly read = new Uint8Array(READ);
+  private used = false;
+
+  clear(): void {
+    if (!this.used) return;
+    this.used = false;
+    this.ipa.fill(-1);
+    this.read.fill(0);
+  }
+  /** A stage 2 descriptor at `pa` was read. */
+  note(pa: number): void {
+    this.used = true;
+    this.read[Math.floor(pa / PAGE) % READ] = 1;
+  }
+  /** The granule protection of [start, end) is to be asked about again. */
+  clearPa(start: number, end: number): void {
+    if (end - start > READ * PAGE) this.clear();
+    else for (let pa = start; pa < end; pa += PAGE) if (this.read[Math.floor(pa / PAGE) % READ] !== 0) this.clear();
+  }
+  /** Another configuration, other tables or another VMID: nothing that is known applies. */
+  private select(c: Stage2Config, st: PeState): void {
+    const lo = st.lo(c.ttbr);
+    const hi = st.hi(c.ttbr);
+    if (this.config === c && this.ttbrLo === lo && this.ttbrHi === hi) return;
+    this.config = c;
+    this.ttbrLo = lo;
+    this.ttbrHi = hi;
+    this.clear();
+  }
+  /** Slot that knows the page of `ipa`, or -1. */
+  find(c: Stage2Config, st: PeState, ipa: number): number {
+    this.select(c, st);
+    const page = Math.floor(ipa / PAGE);
+    const slot = page % KNOWN;
+    return this.ipa[slot] === page ? slot : -1;
+  }
+  add(ipa: number, oa: number, pas: Pas): void {
+    const page = Math.floor(ipa / PAGE);
+    const slot = page % KNOWN;
+    this.ipa[slot] = page;
+    this.oa[slot] = oa - (oa % PAGE);
+    this.pas[slot] = pas;
+  }
+  address(slot: number, ipa: number): number {
+    return (this.oa[slot] as number) + (ipa % PAGE);
+  }
+  space(slot: number): Pas {
+    return this.pas[slot] as Pas;
+  }
+}
+
 /** One stage 2 translation; results stay valid until the next. */
 export class Stage2Walker {
   /** Output address of the IPA, and its PA space. */
@@ -37,11 +107,39 @@ export class Stage2Walker {
   private readonly st: PeState;
   private readonly table: TableMemory;
   private readonly fault: WalkFault;
+  private readonly tables = new TablePages();
 
   constructor(st: PeState, table: TableMemory, fault: WalkFault) {
     this.st = st;
     this.table = table;
     this.fault = fault;
+  }
+
+  /** A TLB maintenance operation concerns stage 2 or granule protection. */
+  forget(): void {
+    this.tables.clear();
+  }
+  /** The same, granule protection of some memory only. */
+  forgetPa(start: number, end: number): void {
+    this.tables.clearPa(start, end);
+  }
+
+  /** As `translate`, for the read of a stage 1 descriptor: only `oa` and `oaPas` are set. */
+  ofDescriptor(c: Stage2Config, ipa: number, space: Pas): boolean {
+    const { tables, table, fault } = this;
+    // Whoever watches the walk sees all of it; one that leaves no trace remembers nothing.
+    if (table.observer !== undefined || table.dry) return this.translate(c, ipa, space, Perm.PR, true, true);
+    const slot = tables.find(c, this.st, ipa);
+    if (slot < 0) {
+      if (!this.translate(c, ipa, space, Perm.PR, true, true)) return false;
+      tables.add(ipa, this.oa, this.oaPas);
+      return true;
+    }
+    fault.ipa = ipa;
+    fault.ipaSpace = space;
+    this.oa = tables.address(slot, ipa);
+    this.oaPas = tables.space(slot);
+    return true;
   }
 
   /**
@@ -73,6 +171,7 @@ export class Stage2Walker {
     if (base >= c.oaLimit) return f.set(FaultType.AddressSize, 0, 2);
     for (let level = c.startLevel; ; level++) {
       const at = base + index * 8;
+      this.tables.note(at);
       const r = this.table.read(at, c.walkPas, c.ee, 2, level);
       if (r !== OK) return this.unreadable(r as FaultType, level, at, c.walkPas);
       const lo = this.table.lo;

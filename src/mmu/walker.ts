@@ -96,6 +96,15 @@ export class Walker {
     this.stage2 = new Stage2Walker(st, this.table, this.fault);
   }
 
+  /** A TLB maintenance operation concerns stage 2 or granule protection. */
+  forget(): void {
+    this.stage2.forget();
+  }
+  /** The same, granule protection of some memory only. */
+  forgetPa(start: number, end: number): void {
+    this.stage2.forgetPa(start, end);
+  }
+
   /**
    * Translates `vaLo`, `hi` (canonical, see canonicalHi). False: the fault is in `fault`.
    * `need` is looked up from access and privilege; Maintain needs nothing.
@@ -228,7 +237,7 @@ export class Walker {
   /** Reads the descriptor at IPA `at` through stage 2 where it applies. */
   private readDescriptor(c: RegimeConfig, at: number): boolean {
     this.descIpa = at;
-    if (!this.locate(c, Perm.PR)) return false;
+    if (!this.locate(c, false)) return false;
     const r = this.table.read(this.descPa, this.descPas, c.ee, 1, this.level);
     if (r === OK) {
       this.lo = this.table.lo;
@@ -245,15 +254,19 @@ export class Walker {
     return this.fault.set(type, this.level, 1);
   }
 
-  /** Physical address of the descriptor at descIpa; `need` is a read, or a read and write for its update. */
-  private locate(c: RegimeConfig, need: number): boolean {
+  /** Physical address of the descriptor at descIpa, which is read, or read and updated. */
+  private locate(c: RegimeConfig, update: boolean): boolean {
     const s2 = c.stage2Ns !== undefined && this.tablePas === Security.NonSecure ? c.stage2Ns : c.stage2;
     if (s2 === undefined) {
       this.descPa = this.descIpa;
       this.descPas = this.tablePas;
       return true;
     }
-    if (!this.stage2.translate(s2, this.descIpa, this.tablePas, need, true, true)) return false;
+    const { stage2, descIpa, tablePas } = this;
+    const found = update
+      ? stage2.translate(s2, descIpa, tablePas, Perm.PR | Perm.PW, true, true)
+      : stage2.ofDescriptor(s2, descIpa, tablePas);
+    if (!found) return false;
     this.fault.s1ptw = false;
     this.descPa = this.stage2.oa;
     this.descPas = this.stage2.oaPas;
@@ -288,7 +301,7 @@ export class Walker {
     const write = clean && purpose === Purpose.Access && (need & PERM_WRITES) !== 0;
     const newLo = (write ? lo & ~AP2 : lo) | AF;
     if (newLo !== lo) {
-      if (!this.locate(c, Perm.PR | Perm.PW)) return false;
+      if (!this.locate(c, true)) return false;
       const r = this.table.update(this.descPa, this.descPas, lo, top, newLo, c.ee);
       if (r === CHANGED) return undefined;
       if (r !== OK) return this.inaccessible(r as FaultType);

@@ -107,6 +107,7 @@ describe("AT", () => {
     expect(par(rig) & 0xf_ffff_ffff_f000n).toBe(BigInt(RAM + 0x3000));
     expect(at(rig, S12E1W, VA)).toBe((1n | (0x0fn << 1n) | bit(9) | bit(11)).toString(16));
     s2.put(s2.slot(BigInt(s1.root), 2), 0n);
+    rig.mmu.flushAll();
     expect(at(rig, S12E1R, VA)).toBe((1n | (0x06n << 1n) | bit(8) | bit(9) | bit(11)).toString(16));
     expect(at(rig, S1E1R, VA)).toBe((1n | (0x06n << 1n) | bit(8) | bit(9) | bit(11)).toString(16));
     // At EL1 the stage 2 fault of the walk is an exception to EL2, and PAR is left alone.

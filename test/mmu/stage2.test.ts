@@ -59,6 +59,7 @@ describe("stage 2 walk", () => {
     s2.map(BigInt(l3), copy, S2);
     for (let page = Math.floor(l3 / 0x20_0000) * 0x20_0000; page < l3 + 0x20_0000; page += 4096)
       if (page !== l3) s2.map(BigInt(page), page, S2);
+    rig.mmu.flushAll();
     expect(rig.pa(VA)).toBe(RAM + 0x9000);
   });
 
@@ -193,7 +194,28 @@ describe("stage 2 permissions", () => {
     expect(rig.fails(VA, Access.Write)).toBe("s1 0x0f w");
     expect(rig.fails(VA)).toBe("s2 0x06");
     s2.put(s2.slot(BigInt(s1.slot(VA, 2)), 2), 0n);
+    rig.mmu.flushAll();
     expect(rig.fails(VA, Access.Write)).toBe("s2ptw 0x06 w");
+  });
+  // op1, CRn, CRm, op2 and the operand: IPAS2E1IS, VMALLE1IS, VMALLS12E1IS, ALLE1IS, RPALOS (4 KiB), PAALL
+  const operations: [string, [number, number, number, number], boolean][] = [
+    ["IPAS2E1IS", [4, 8, 0, 1], true],
+    ["VMALLE1IS", [0, 8, 3, 0], false],
+    ["VMALLS12E1IS", [4, 8, 3, 6], false],
+    ["ALLE1IS", [4, 8, 3, 4], false],
+    ["RPALOS", [6, 8, 4, 7], true],
+    ["PAALL", [6, 8, 7, 4], false],
+  ];
+  it.each(operations)("where stage 1 tables are is asked again after %s", (_name, op, operand) => {
+    const { rig, s1, s2 } = two();
+    s1.map(VA, 0x7700_0000, LEAF);
+    expect(rig.fails(VA)).toBe("s2 0x06");
+    const table = s1.slot(VA, 3) - (s1.slot(VA, 3) % 4096);
+    const entry = s2.slot(BigInt(table), 2);
+    s2.put(entry, 0n);
+    const page = op[0] === 6 ? entry : table; // granule protection: of the stage 2 table that was read
+    rig.mmu.tlbi(...op, operand ? BigInt(Math.floor(page / 4096)) : 0n);
+    expect(rig.fails(VA)).toBe("s2ptw 0x06");
   });
   it("reports the IPA for HPFAR: of the access, of the descriptor, not for permission faults of the access", () => {
     const { rig, s1, s2 } = two();
@@ -207,6 +229,7 @@ describe("stage 2 permissions", () => {
     const desc = s1.slot(VA, 3);
     s2.map(BigInt(desc), desc, (S2 & ~0xc0n) | (2n << 6n), 2);
     s2.put(s2.slot(BigInt(desc), 2), BigInt(Math.floor(desc / 0x20_0000) * 0x20_0000) | (S2 & ~0xc0n) | bit(7) | 1n);
+    rig.mmu.flushAll();
     expect(rig.fails(VA)).toBe("s2ptw 0x0e");
     expect(rig.mmu.fault).toMatchObject({ ipa: s1.slot(VA, s1.start), ipaValid: true, s1ptw: true });
   });
