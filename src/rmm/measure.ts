@@ -1,6 +1,6 @@
 // Measurements (DEN0137 A7.1, B4.4): the Realm Initial Measurement as a chain of descriptors, the extensible ones.
 
-import { sha256, sha512 } from "@noble/hashes/sha2.js";
+import { digest256, digest512 } from "../util/digest.ts";
 import { MeasurementData, MeasurementRec, MeasurementRipas, MeasurementType, RealmParams, RecParams } from "./layouts.ts";
 import { MEASUREMENT_BYTES } from "./realm.ts";
 import { DataFlag, GRANULE, HashAlgorithm, RecFlag } from "./status.ts";
@@ -9,7 +9,7 @@ import { blank, type StructView } from "./struct.ts";
 /** Bytes of a measurement. */
 export const hashSize = (a: HashAlgorithm): number => (a === HashAlgorithm.SHA_256 ? 32 : 64);
 export const hashName = (a: HashAlgorithm): string => (a === HashAlgorithm.SHA_256 ? "sha-256" : "sha-512");
-export const digest = (a: HashAlgorithm, data: Uint8Array): Uint8Array => (a === HashAlgorithm.SHA_256 ? sha256(data) : sha512(data));
+export const digest = (a: HashAlgorithm, data: Uint8Array): Uint8Array => (a === HashAlgorithm.SHA_256 ? digest256(data) : digest512(data));
 
 /** A digest in the 64 bytes that a measurement occupies. */
 function padded(value: Uint8Array): Uint8Array {
