@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { afterEach, describe, expect, it } from "vitest";
 import { broughtImage } from "../support/rmm-image.ts";
 import { casesOf } from "./conformance/cases.ts";
+import { rsiCases } from "./conformance/rsi.ts";
 import { specs } from "./conformance/specs.ts";
 import { type CodeBench, FlashBench, ImageBench } from "./image-bench.ts";
 
@@ -51,6 +52,13 @@ describe.each(sources)("RMI over %s", (_source, path, make) => {
   describe.each(specs.map((s) => [`RMI_${s.command}`, s] as const))("%s", (_name, spec) => {
     it.each(casesOf(spec).map((c) => [c.name, c] as const))("%s", (name, c) => {
       const known = decided.find(([versions, which]) => versions.test(version) && which === `${spec.command} ${name}`);
+      expect(c.check(b)).toBe(known?.[2] ?? "");
+    });
+  });
+
+  describe.each(rsiCases)("%s", (call, cases) => {
+    it.each(cases.map((c) => [c.name, c] as const))("%s", (name, c) => {
+      const known = decided.find(([versions, which]) => versions.test(version) && which === `${call} ${name}`);
       expect(c.check(b)).toBe(known?.[2] ?? "");
     });
   });
