@@ -16,6 +16,7 @@ import type { PhysicalMemory } from "../mem/physical.ts";
 import type { RmmAgent } from "../rmm/agent.ts";
 import { isRmi } from "../rmm/commands.ts";
 import type { MonitorPort } from "../rmm/cx.ts";
+import { HCR_REALM } from "../rmm/stage2.ts";
 import { EmuError, hex } from "../util/errors.ts";
 import type { Saved, Stateful } from "../util/stateful.ts";
 import type { El3Agent } from "./agent.ts";
@@ -229,6 +230,8 @@ export class MonitorAgent implements Agent, Stateful, MonitorPort {
       world.set("VPIDR_EL2", pe.st.get(slot.MIDR_EL1));
       world.set("CNTHCTL_EL2", 3n);
       world.set("CPTR_EL2", 0x33ffn);
+      // An image sets it up for itself.
+      if (this.rmm !== undefined) world.set("HCR_EL2", HCR_REALM);
     }
     world.set("SCR_EL3", this.world(this.ns, pe).get("SCR_EL3") | SCR_NSE | SCR_NS);
     world.load(pe);

@@ -68,6 +68,10 @@ export class StructView<N extends string> {
   set(name: N, value: bigint | number | boolean, i = 0): void {
     const f = this.struct.fields[name];
     const at = this.base + f.offset + i * f.bytes;
+    if (f.bytes === 8 && typeof value === "bigint") {
+      this.view.setBigUint64(at, value, true); // modulo 2^64
+      return;
+    }
     if (f.bytes === 8 && typeof value === "number" && value >= 0) {
       this.view.setUint32(at, value >>> 0, true);
       this.view.setUint32(at + 4, Math.floor(value / 2 ** 32), true);
