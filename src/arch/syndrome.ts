@@ -59,6 +59,28 @@ const ecNames: Record<number, string> = {
 /** Name of an exception class, for logs. */
 export const ecName = (ec: number): string => ecNames[ec] ?? `EC 0x${ec.toString(16)}`;
 
+// biome-ignore format: table
+const abortStatuses: readonly (readonly [mask: number, code: number, name: string])[] = [
+  [0x3c, 0x00, "address size fault"],
+  [0x3c, 0x04, "translation fault"],
+  [0x3c, 0x08, "access flag fault"],
+  [0x3c, 0x0c, "permission fault"],
+  [0x3f, 0x10, "External abort: nothing is there"],
+  [0x3c, 0x14, "External abort on the walk of a table"],
+  [0x3f, 0x21, "alignment fault"],
+  [0x3f, 0x23, "granule protection fault on the walk of a table"],
+  [0x3c, 0x24, "granule protection fault on the walk of a table"],
+  [0x3f, 0x28, "granule protection fault"],
+  [0x3f, 0x35, "unsupported atomic access"],
+];
+/** Name of an exception from the low 32 bits of its syndrome, with the fault of an abort: "Data Abort, translation fault". */
+export function syndromeName(esr: number): string {
+  const ec = esr >>> 26;
+  const abort = (ec & ~1) === Ec.InstructionAbort || (ec & ~1) === Ec.DataAbort; // from a lower level, or the same
+  const status = abort ? abortStatuses.find(([mask, code]) => (esr & mask) === code)?.[2] : undefined;
+  return status === undefined ? ecName(ec) : `${ecName(ec)}, ${status}`;
+}
+
 /** Low 32 bits of ESR for a class and an ISS, with IL = 1 (all A64 instructions have 32 bits). */
 export const esr = (ec: number, iss: number): number => ((ec << 26) | (1 << 25) | (iss & 0x1ff_ffff)) >>> 0;
 

@@ -1,8 +1,8 @@
 // Exceptions that a PE takes from the same place again and again, without anything else being done in between.
 
 import { Off } from "../arch/layout.ts";
-import { slot } from "../arch/state.ts";
-import { Ec, ecName } from "../arch/syndrome.ts";
+import { type PeState, slot } from "../arch/state.ts";
+import { Ec, syndromeName } from "../arch/syndrome.ts";
 import { type ExceptionInfo, Vector } from "../cpu/agent.ts";
 import type { Pe } from "../cpu/pe.ts";
 import { type Board, observe } from "../machine/observe.ts";
@@ -26,6 +26,9 @@ const MANY = 1000;
 const OFTEN = 2 * HANDLER;
 /** So many, and the next look is due. */
 const DUE = 20_000;
+
+/** Begins what is told of one that comes again and again. */
+export const SAME_EXCEPTION = "the same exception over and over";
 
 /** An exception that came again. */
 export interface FaultLoop {
@@ -65,6 +68,8 @@ const isFault = (pe: Pe, e: ExceptionInfo): boolean =>
 export class FaultWatch {
   private readonly board: Board;
   private readonly end: () => void;
+  /** By PE, of the last fault that it took. */
+  private readonly last: ({ target: number; esr: number } | undefined)[] = [];
   private count = 0;
   private at: number;
   private loops: FaultLoops | undefined;
@@ -76,7 +81,9 @@ export class FaultWatch {
     this.at = board.retired;
     this.end = observe(board, {
       exception: (pe, e) => {
-        if (isFault(pe, e)) this.count++;
+        if (!isFault(pe, e)) return;
+        this.count++;
+        this.last[pe.index] = { target: e.target, esr: pe.st.lo(ESR[e.target] as number) };
       },
     });
   }
@@ -93,6 +100,11 @@ export class FaultWatch {
     this.loops = often ? new FaultLoops(board) : undefined;
     this.found = loops.map((loop, i) => loop && { ...loop, count: loop.count + (found[i]?.key === loop.key ? (found[i]?.count ?? 0) : 0) });
     return this.found;
+  }
+  /** The last fault that a PE took, in words, when it was to the level at which the PE still is and nothing came after it. */
+  lastFault({ index, st }: Pe): string | undefined {
+    const last = this.last[index];
+    return last && last.target === st.el && last.esr === st.lo(ESR[last.target] as number) ? faultText(st, last.target) : undefined;
   }
   stop(): void {
     this.loops?.finish();
@@ -177,13 +189,21 @@ class FaultLoops {
 
 const registers = ({ st }: Pe): Uint8Array => st.u8.subarray(st.base + Off.X, st.base + Off.X + X_BYTES);
 
+/** "Data Abort, translation fault: ESR_EL3 …, ELR_EL3 …, FAR_EL3 …" */
+function faultText(st: PeState, target: number): string {
+  return described(target, st.get(ESR[target] as number), st.get(ELR[target] as number), st.get(FAR[target] as number));
+}
+function described(target: number, esr: bigint, elr: bigint, far: bigint): string {
+  const name = syndromeName(Number(esr & 0xffff_ffffn));
+  return `${name}: ESR_EL${target} ${hex(esr)}, ELR_EL${target} ${hex(elr)}, FAR_EL${target} ${hex(far)}`;
+}
+
 function describe(t: Track): FaultLoop {
   const how = t.returns ? "whose handler returns to it every time" : "and the handler itself takes it again";
-  const regs = `ESR_EL${t.target} ${hex(t.esr)}, ELR_EL${t.target} ${hex(t.elr)}, FAR_EL${t.target} ${hex(t.far)}`;
   return {
     kind: t.returns ? "returns" : "nested",
     count: t.count,
     key: `${t.target} ${t.ec} ${t.elr} ${t.returns}`,
-    why: `the same exception over and over (${ecName(t.ec)}), ${how}: ${regs}`,
+    why: `${SAME_EXCEPTION}, ${how} (${described(t.target, t.esr, t.elr, t.far)})`,
   };
 }

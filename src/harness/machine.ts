@@ -425,7 +425,8 @@ export class Machine extends Inspector {
   }
   /** Where the PEs are now, and what they wait for. */
   get whereabouts(): StuckPe[] {
-    return whereabouts(this.board.pes);
+    const now = whereabouts(this.board.pes);
+    return this.watchdog?.withFaults(now) ?? now;
   }
   private pumpInput(): void {
     for (const on of this.inputs) on.pump();

@@ -12,7 +12,7 @@ import { securityName } from "../arch/security.ts";
 import type { Pe } from "../cpu/pe.ts";
 import type { VirtMachine } from "../machine/virt.ts";
 import { hex, usageError } from "../util/errors.ts";
-import { type FaultLoop, FaultWatch } from "./fault-loops.ts";
+import { type FaultLoop, FaultWatch, SAME_EXCEPTION } from "./fault-loops.ts";
 import { closedLoop, waiting } from "./stuck-code.ts";
 
 /** A PE that gets nowhere. */
@@ -24,6 +24,8 @@ export interface StuckPe {
   /** Security state: "Root", "Secure", "Realm", "Non-secure". */
   readonly security: string;
   readonly why: string;
+  /** The last fault that was taken to this level, when a watchdog was there to see it. */
+  readonly fault?: string;
 }
 
 /** When the watchdog barks, in instructions of all PEs. */
@@ -93,7 +95,15 @@ export class Watchdog {
     const tries = whys.flatMap((w) => w?.loop ?? []);
     // While all wait no instructions pass: what is proved needs no more time. Nor does it beside exceptions, which cost time.
     const patience = tries.length > 0 ? tries.every((t) => t.count >= this.after * TRIES[t.kind]) : idle || now - this.since >= this.after;
-    return patience ? this.board.pes.map((pe, i) => ({ ...placeOf(pe), why: whys[i]?.why ?? "" })) : undefined;
+    return patience ? this.withFaults(this.board.pes.map((pe, i) => ({ ...placeOf(pe), why: whys[i]?.why ?? "" }))) : undefined;
+  }
+  /** Adds what came before. */
+  withFaults(pes: readonly StuckPe[]): StuckPe[] {
+    return pes.map((p) => {
+      const pe = this.board.pes[p.pe];
+      const fault = pe && p.why !== "off" && !p.why.startsWith(SAME_EXCEPTION) ? this.faults.lastFault(pe) : undefined;
+      return fault === undefined ? p : { ...p, fault };
+    });
   }
   /** Ends watching. */
   stop(): void {
@@ -148,7 +158,8 @@ export function stuckText(pes: readonly StuckPe[], symbol: (address: bigint) => 
   const parts = on.map((p) => {
     const name = symbol(p.pc);
     const at = `${hex(p.pc)}${name === undefined ? "" : ` (${name})`}`;
-    return `PE ${p.pe} at EL${p.el} in the ${p.security} state, PC ${at}: ${p.why}`;
+    const fault = p.fault === undefined ? "" : ` (the last fault before: ${p.fault})`;
+    return `PE ${p.pe} at EL${p.el} in the ${p.security} state, PC ${at}: ${p.why}${fault}`;
   });
   const off = pes.length - on.length;
   if (off > 0) parts.push(`${off === pes.length ? "all" : off} PE${off === 1 ? " is" : "s are"} off`);

@@ -68,7 +68,9 @@ export function misfitsInFlash(info: ImageInfo, m: MachineFacts): Misfit[] {
   if (info.kind === "foreign") return [certain(`it is ${info.what}`)];
   const first = info.kind === "flash" ? info.parts[0]?.info : info;
   const stages = info.kind === "flash" ? info.parts.filter((p) => p.name !== "fip") : [{ name: "", title: info.stage ?? info.what, info }];
-  return [...startMisfits(first, m), ...stages.flatMap((p) => platformMisfits(p, m)).slice(0, 1), ...rmeMisfits(info, m)];
+  const noPackage = info.kind === "flash" && !info.parts.some((p) => p.name === "fip");
+  const alone = noPackage ? [doubtful("there is no firmware image package behind BL1, or its header is damaged")] : [];
+  return [...startMisfits(first, m), ...alone, ...stages.flatMap((p) => platformMisfits(p, m)).slice(0, 1), ...rmeMisfits(info, m)];
 }
 
 /** What is at the start of flash, where a PE begins. */

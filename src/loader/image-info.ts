@@ -77,7 +77,19 @@ const TEXT_LIMIT = 64 * MiB;
 export function imageInfo(data: Uint8Array, quick = false): ImageInfo {
   if (isFip(data)) return container(data, "fip", "a firmware image package (FIP)", fipParts(data, 0, quick));
   const at = findFip(data);
-  return at === undefined ? partInfo(data, quick) : flashInfo(data, at, quick);
+  return at === undefined ? (bl1Alone(data, quick) ?? partInfo(data, quick)) : flashInfo(data, at, quick);
+}
+
+/** Where TF-A's qemu expects the package behind BL1. */
+const FIP_AT = 0x4_0000;
+
+/** A flash image whose package cannot be recognised: what lies behind BL1 must not be taken for what the file is. */
+function bl1Alone(data: Uint8Array, quick: boolean): ImageInfo | undefined {
+  if (data.length <= FIP_AT || isElf(data)) return undefined;
+  const first = partInfo(data.subarray(0, used(data, FIP_AT)), quick);
+  if (first.stage !== "BL1") return undefined;
+  const bl1: ImagePart = { name: "bl1", title: "BL1", offset: 0, size: first.size, info: first };
+  return container(data, "flash", "a flash image: BL1, and no firmware image package behind it", [bl1]);
 }
 
 const EMPTY = { elf: false, loads: [], versions: [], maps: [], rme: false, parts: [] } as const;

@@ -33,7 +33,7 @@ describe("a machine that gets nowhere is told", () => {
     const [pe] = await stuck(await boot([...mov(0, 0x3000_0000), msr("VBAR_EL2", 0), a64.ISB, a64.UDF], { time: "wall" }));
     expect(pe).toMatchObject({ pe: 0, pc: 0x3000_0200n, el: 2, security: "Non-secure" });
     expect(pe?.why).toBe(
-      "the same exception over and over (Instruction Abort), and the handler itself takes it again: ESR_EL2 0x86000010, ELR_EL2 0x30000200, FAR_EL2 0x30000200",
+      "the same exception over and over, and the handler itself takes it again (Instruction Abort, External abort: nothing is there: ESR_EL2 0x86000010, ELR_EL2 0x30000200, FAR_EL2 0x30000200)",
     );
   });
 
@@ -43,7 +43,15 @@ describe("a machine that gets nowhere is told", () => {
     const [pe] = await stuck(await boot([...a64.useVectors(2), ...mov(1, NOWHERE), ldr32(0, 1)], {}, vectors));
     expect(pe).toMatchObject({ pe: 0, el: 2, security: "Non-secure" });
     expect(pe?.why).toMatch(
-      /^the same exception over and over \(Data Abort\), whose handler returns to it every time: ESR_EL2 0x96000010, ELR_EL2 0x402000\w+, FAR_EL2 0x70000000$/,
+      /^the same exception over and over, whose handler returns to it every time \(Data Abort, .*: ESR_EL2 0x96000010, ELR_EL2 0x402000\w+, FAR_EL2 0x70000000\)$/,
+    );
+  });
+
+  it("a panic after a fault: with the fault", async () => {
+    const panic = Array.from({ length: 16 }, () => [MASK_ALL, WFI, b(-1), ...Array<number>(29).fill(NOP)]).flat();
+    const pes = await stuck(await boot([...a64.useVectors(2), ...mov(1, NOWHERE), ldr32(0, 1)], { time: "wall" }, { 2048: panic }));
+    expect(stuckText(pes)).toMatch(
+      /^PE 0 at EL2 in the Non-secure state, PC 0x40200a0\w: a loop of WFI with interrupts masked \(the last fault before: Data Abort, External abort: nothing is there: ESR_EL2 0x96000010, ELR_EL2 0x4020\w+, FAR_EL2 0x70000000\)$/,
     );
   });
 
