@@ -3,10 +3,7 @@
 // CPU seconds stand beside seconds: on a busy host they are the better figure.
 
 import { parseArgs } from "node:util";
-import { fetchKernel } from "../src/cli/debian/kernel.ts";
-import { createProgress } from "../src/cli/debian/progress.ts";
-import { fetchSysroot, QEMU } from "../src/cli/debian/sysroot.ts";
-import { reportError } from "../src/cli/report.ts";
+import { commonOptions, debianKernel, debianQemu, inTurn, machineArgs, program } from "./common.ts";
 import { type Contestant, Guest, LAUNCHER, median } from "./guest.ts";
 
 // biome-ignore format: table
@@ -24,54 +21,41 @@ interface Cost {
   cpu: number;
 }
 
-async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      kernel: { type: "string", default: "6.12" },
-      runs: { type: "string", default: "3" },
-      cpu: { type: "string", default: "max" },
-      engine: { type: "string" },
-      only: { type: "string" },
-    },
-  });
+program(async () => {
+  const { values } = parseArgs({ options: { ...commonOptions, engine: { type: "string" }, only: { type: "string" } } });
   const only = values.only?.split(",");
   const chosen = jobs.filter(([name]) => !only || only.includes(name));
-  const progress = createProgress();
-  const kernel = await fetchKernel(values.kernel, { progress });
-  const qemu = (await fetchSysroot(QEMU, { progress })).programs["qemu-system-aarch64"] ?? "";
-  const boot = ["-kernel", kernel.vmlinuz, "-initrd", kernel.initrd, "-append", "console=ttyAMA0", "-m", "1G", "-nographic"];
-  const machine = ["-M", "virt,virtualization=on,gic-version=3", "-cpu", values.cpu, ...boot];
+  const kernel = await debianKernel(values.kernel);
+  const args = [...machineArgs(values.cpu), ...kernel.args, "-m", "1G", "-nographic"];
   const engine = values.engine ? ["--engine", values.engine] : [];
   const contestants: Contestant[] = [
-    { name: "qemu", program: qemu, args: ["-accel", "tcg,thread=single", ...machine] },
-    { name: "rme-emu", program: process.execPath, args: [LAUNCHER, ...machine, ...engine] },
+    { name: "qemu", program: await debianQemu(), args: ["-accel", "tcg,thread=single", ...args] },
+    { name: "rme-emu", program: process.execPath, args: [LAUNCHER, ...args, ...engine] },
   ];
-  const costs = contestants.map(() => new Map<string, Cost[]>());
-  for (let run = 0; run < Number(values.runs); run++) {
-    for (const [index, contestant] of contestants.entries()) await once(contestant, chosen, costs[index] as Map<string, Cost[]>);
-  }
+  const [qemu = [], ours = []] = await inTurn(Number(values.runs), contestants, (c) => once(c, chosen));
   process.stdout.write(`Debian ${kernel.release}, -cpu ${values.cpu}; median of ${values.runs}: seconds (CPU seconds)\n\n`);
-  report(["boot", ...chosen.map(([name]) => name)], costs as [Map<string, Cost[]>, Map<string, Cost[]>]);
-  return 0;
-}
+  report(["boot", ...chosen.map(([name]) => name)], qemu, ours);
+});
 
-async function once(c: Contestant, chosen: typeof jobs, costs: Map<string, Cost[]>): Promise<void> {
+/** What boot and every job cost, by name. */
+async function once(c: Contestant, chosen: typeof jobs): Promise<Map<string, Cost>> {
   const guest = new Guest(c);
-  const add = (name: string, cost: Cost) => costs.set(name, [...(costs.get(name) ?? []), cost]);
   try {
     await guest.prompt();
-    add("boot", guest.usage());
-    for (const [name, command] of chosen) add(name, await guest.run(command));
+    const costs = new Map<string, Cost>([["boot", guest.usage()]]);
+    for (const [name, command] of chosen) costs.set(name, await guest.run(command));
+    return costs;
   } finally {
     await guest.kill();
   }
 }
 
-function report(names: readonly string[], [qemu, ours]: readonly [Map<string, Cost[]>, Map<string, Cost[]>]): void {
-  const of = (costs: Map<string, Cost[]>, name: string, key: keyof Cost): number => median((costs.get(name) ?? []).map((c) => c[key]));
+type Runs = readonly Map<string, Cost>[];
+
+function report(names: readonly string[], qemu: Runs, ours: Runs): void {
+  const of = (runs: Runs, name: string, key: keyof Cost): number => median(runs.map((costs) => costs.get(name)?.[key] ?? Number.NaN));
   const row = (...cells: string[]) => process.stdout.write(`${cells.map((c, i) => (i === 0 ? c.padEnd(12) : c.padStart(18))).join("")}\n`);
-  const pair = (costs: Map<string, Cost[]>, name: string) =>
-    `${of(costs, name, "seconds").toFixed(2)} (${of(costs, name, "cpu").toFixed(2)})`;
+  const pair = (runs: Runs, name: string) => `${of(runs, name, "seconds").toFixed(2)} (${of(runs, name, "cpu").toFixed(2)})`;
   const logs: [number, number][] = [];
   row("", "qemu", "rme-emu", "ratio");
   for (const name of names) {
@@ -83,12 +67,3 @@ function report(names: readonly string[], [qemu, ours]: readonly [Map<string, Co
   const mean = (k: 0 | 1) => Math.exp(logs.reduce((sum, l) => sum + l[k], 0) / logs.length).toFixed(2);
   row("geomean", "", "", `${mean(0)} (${mean(1)})`);
 }
-
-main().then(
-  (code) => {
-    process.exitCode = code;
-  },
-  (error: unknown) => {
-    process.exitCode = reportError(error);
-  },
-);
