@@ -16,6 +16,9 @@ const platforms: readonly Platform[] = [
   { name: "Raspberry Pi 3",     addresses: [0x3f20_1000, 0x3f21_5040, 0x3f00_b880, 0x3f98_0000] },
   { name: "Rockchip RK3399",    addresses: [0xff1a_0000, 0xfee0_0000, 0xfef0_0000, 0xff77_0000] },
   { name: "Allwinner A64",      addresses: [0x01c2_8000, 0x01c8_1000, 0x01f0_1400, 0x01c2_0000] },
+  { name: "Allwinner H6",       addresses: [0x0500_0000, 0x0302_1000, 0x0302_2000, 0x0701_0000, 0x0702_2000, 0x0708_3000] },
+  { name: "Amlogic G12",        addresses: [0xff80_3000, 0xffc0_1000, 0xffc0_2000, 0xffd0_0000, 0xff62_0000] },
+  { name: "TI K3",              addresses: [0x0280_0000, 0x0180_0000, 0x4d00_8000, 0x4a60_8000, 0x00a9_0000] },
   { name: "NXP i.MX 8M",        addresses: [0x3086_0000, 0x3880_0000, 0x3888_0000, 0x3039_0000] },
   { name: "AMD Zynq UltraScale+", addresses: [0xff00_0000, 0xf901_0000, 0xf902_0000, 0xfd1a_0000] },
 ];

@@ -73,15 +73,22 @@ export async function stackOnQemu(s: KernelStack, o: { cpu: string; smp: number;
     const args = ["-M", "virt,secure=on,virtualization=on,gic-version=3", "-cpu", o.cpu, "-smp", String(o.smp), "-m", `${MEMORY_MIB}M`,
       "-display", "none", "-nic", "none", "-monitor", "none", "-serial", "stdio", "-serial", `file:${secure}`,
       "-bios", bios, "-kernel", s.kernel, "-append", s.append, "-device", loader];
-    const normal = await runQemu(args, o.until, o.type);
+    const normal = await runQemu(args, o.until, { type: o.type });
     return { normal, secure: readFileSync(secure, "utf8") };
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
 }
 
-/** Runs QEMU until its first serial port has printed `until`; what it has printed. */
-export function runQemu(args: readonly string[], until: RegExp, type?: string): Promise<string> {
+/**
+ * Runs QEMU until its first serial port has printed `until`, and `linger` host milliseconds more; what it has printed. `type` is typed at
+ * the first shell prompt.
+ */
+export function runQemu(
+  args: readonly string[],
+  until: RegExp,
+  { type, linger = 0 }: { type?: string | undefined; linger?: number } = {},
+): Promise<string> {
   const child = spawn(referenceProgram("qemu-system-aarch64"), args, { stdio: ["pipe", "pipe", "pipe"] });
   let out = "";
   let errors = "";
@@ -98,7 +105,8 @@ export function runQemu(args: readonly string[], until: RegExp, type?: string): 
         typed = true;
         child.stdin.write(type ?? "");
       }
-      if (until.test(out)) child.kill("SIGKILL");
+      if (until.test(out) && linger === 0) child.kill("SIGKILL");
+      else if (until.test(out)) setTimeout(() => child.kill("SIGKILL"), linger);
     });
     child.on("error", reject);
     child.on("close", () => {

@@ -2,7 +2,7 @@
 // made once and kept in the cache with a manifest of what it came from.
 
 import { copyFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync } from "node:fs";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { EmuError } from "../../util/errors.ts";
 import { extract, PrivateApt } from "./apt.ts";
 import { cacheRoot, type Manifest, readManifest, sha256File, verifyManifest, withCacheLock, writeAtomic } from "./cache.ts";
@@ -34,6 +34,13 @@ const TF_A = ["PLAT=qemu", "QEMU_USE_GIC_DRIVER=QEMU_GICV3", "ARM_LINUX_KERNEL_A
 const TF_A_OUT = "build/qemu/release";
 const tfaFiles = (...stages: string[]): string[] => stages.flatMap((s) => [`${TF_A_OUT}/${s}.bin`, `${TF_A_OUT}/${s}/${s}.elf`]);
 
+/** Boards by the names of their folders. */
+const BOARDS = ["rpi3", "rpi4", "imx8mm", "sun50i_a64", "sun50i_h6", "g12a", "k3"];
+const boardFile = (board: string): string => `usr/lib/arm-trusted-firmware/${board}/bl31.bin`;
+/** Files are kept by their name; those of boards, which have all the same, by "bl31-BOARD.bin". */
+const keptName = (path: string): string =>
+  path === boardFile(basename(dirname(path))) ? `bl31-${basename(dirname(path))}.bin` : basename(path);
+
 const OPTEE = "usr/lib/optee/vexpress-qemu_armv8a";
 
 /** What can be fetched, by name. */
@@ -51,6 +58,12 @@ export const FIRMWARE: Readonly<Record<string, FirmwareItem>> = {
     files: tfaFiles("bl1", "bl2", "bl31"),
     make: [...TF_A, "SPD=opteed", "BL32_RAM_LOCATION=tdram", "bl1", "bl2", "bl31"],
     about: "TF-A without RME, for OP-TEE in Secure state",
+  },
+  "tf-a-boards": {
+    package: "arm-trusted-firmware",
+    from: "arm64",
+    files: BOARDS.map(boardFile),
+    about: "TF-A BL31 for other boards: what does not fit this machine",
   },
   optee: {
     package: "optee-os",
@@ -139,10 +152,10 @@ async function make(root: string, name: string, item: FirmwareItem, cross: strin
     const packages = item.from === "source" ? await built(apt, item, cross, tree, progress) : await unpacked(apt, item, tree);
     const out = join(temporary, "out");
     mkdirSync(out);
-    for (const path of item.files) copyFileSync(join(tree, path), join(out, basename(path)));
+    for (const path of item.files) copyFileSync(join(tree, path), join(out, keptName(path)));
     const files = await Promise.all(
       item.files.map(async (from) => {
-        const path = basename(from);
+        const path = keptName(from);
         return { path, size: statSync(join(out, path)).size, sha256: await sha256File(join(out, path)) };
       }),
     );
