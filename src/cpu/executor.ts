@@ -28,6 +28,7 @@ interface Exports {
   run(pe: number): number;
   step(pe: number): number;
   plain(pe: number, ip: number): number;
+  visit(pe: number, ip: number): void;
   pac(pe: number, pointer: bigint, modifier: bigint, key: number): bigint;
   table: WebAssembly.Table;
 }
@@ -143,6 +144,7 @@ export class Executor {
         hooks: {
           plain: exports.plain,
           interpret: checker ? (_base, ip) => ip : exports.plain,
+          visit: exports.visit,
           helper: (base, index, insn) => (helpers[index] as (typeof helpers)[number])(pe(base).st, insn),
           probe: (base, kind) => this.probe(pe(base), kind),
         },

@@ -10,8 +10,8 @@ import type { DecodeContext } from "../../src/cpu/interp/predecode.ts";
 import { discover } from "../../src/cpu/jit/blocks.ts";
 import { compileRegion, jitImports, regionModule } from "../../src/cpu/jit/compile.ts";
 import { type Instruction, instructionAt } from "../../src/cpu/jit/instruction.ts";
-import { translateBlock } from "../../src/cpu/jit/js/block.ts";
-import { type BlockFunction, createRuntime, instantiate, type Runtime } from "../../src/cpu/jit/js/runtime.ts";
+import { translateRegion } from "../../src/cpu/jit/js/region.ts";
+import { createRuntime, instantiate, type RegionFunction, type Runtime } from "../../src/cpu/jit/js/runtime.ts";
 import type { Pe } from "../../src/cpu/pe.ts";
 import { SlowPath } from "../../src/cpu/slow-path.ts";
 import { helpers } from "../../src/isa/semantics/index.ts";
@@ -41,9 +41,9 @@ export class BareInterpreter {
   protected readonly exports: WebAssembly.Exports;
   private readonly memory: WebAssembly.Memory;
   private readonly runtime: Runtime;
-  private block: BlockFunction | undefined;
+  private block: RegionFunction | undefined;
   /** Translations by what they are of. */
-  private readonly translated = new Map<string, (() => number) | BlockFunction | undefined>();
+  private readonly translated = new Map<string, (() => number) | RegionFunction | undefined>();
   /** Pe.system was called: operation and word. */
   trapped: { op: number; insn: number } | undefined;
   /** A data access faulted. */
@@ -74,14 +74,15 @@ export class BareInterpreter {
     imports.miss = (_pe: number, kind: number) => slow.path.access(slow.pe, kind);
     const probe = (_pe: number, kind: number) => slow.path.probe(slow.pe, kind, () => true);
     imports.probe = probe;
-    imports.block = (pe: number, ip: number) => (this.block as BlockFunction)(pe, ip);
+    imports.block = (pe: number, ip: number) => (this.block as RegionFunction)(pe, ip);
     imports.commitJs = (_pe: number, kind: number) => slow.path.commit(slow.pe, kind);
     const module = new WebAssembly.Module(generateInterpreter({ min: 1, max: 65536, shared: false }) as BufferSource);
     this.exports = new WebAssembly.Instance(module, { e: imports as WebAssembly.ModuleImports }).exports;
     this.runtime = createRuntime(memory, {
-      plain: this.exports.plain as BlockFunction,
-      interpret: this.exports.plain as BlockFunction,
+      plain: this.exports.plain as RegionFunction,
+      interpret: this.exports.plain as RegionFunction,
       helper: imports.helper as (pe: number, index: number, insn: number) => void,
+      visit: this.exports.visit as (pe: number, ip: number) => void,
       probe,
     });
     tables.forEach((off, i) => {
@@ -195,17 +196,17 @@ export class BareInterpreter {
     if (!run) return false;
     const table = this.exports.table as WebAssembly.Table;
     if (table.length === handlerCount) table.grow(1);
-    if (this.engine === "js") this.block = run as BlockFunction;
+    if (this.engine === "js") this.block = run as RegionFunction;
     table.set(handlerCount, this.engine === "js" ? this.exports.enterBlock : run);
     this.i32[PLAIN_HANDLERS >> 2] = this.i32[at] as number;
     this.i32[at] = handlerCount;
     return true;
   }
   /** Words of zeros around the code: UDF, which is nobody's to translate. */
-  private translate(words: readonly number[], first: number): (() => number) | BlockFunction | undefined {
+  private translate(words: readonly number[], first: number): (() => number) | RegionFunction | undefined {
     const read = (index: number): Instruction => instructionAt(index, words[index - first] ?? 0, bareContext);
     if (this.engine === "js") {
-      const block = translateBlock(first, { at: read, describe: () => "" });
+      const block = translateRegion(first, { at: read, describe: () => "" });
       return block && instantiate(this.runtime, [block.source])[0];
     }
     const region = discover(first, read);

@@ -51,7 +51,7 @@ interface Run {
 const isLink = (i: Instruction): boolean => i.row?.name === "BL";
 
 /** Follows direct branches breadth first; `at` decodes the instruction at an index of the page. */
-function collect(entry: number, at: (index: number) => Instruction): Map<number, Run> {
+function collect(entry: number, at: (index: number) => Instruction, limit: number): Map<number, Run> {
   const runs = new Map<number, Run>();
   const work = [entry];
   let total = 0;
@@ -60,7 +60,7 @@ function collect(entry: number, at: (index: number) => Instruction): Map<number,
     const run: Run = { code: [], taken: undefined, fall: undefined, stop: false };
     runs.set(next, run);
     for (let index = next; ; index++) {
-      if (index >= 1024 || total >= REGION_LIMIT || (index !== next && runs.has(index))) {
+      if (index >= 1024 || total >= limit || (index !== next && runs.has(index))) {
         run.fall = index;
         break;
       }
@@ -175,9 +175,9 @@ function dominates(a: Block, b: Block): boolean {
   }
 }
 
-/** The region of the entry at `index`; undefined when its first instruction cannot be translated. */
-export function discover(index: number, at: (index: number) => Instruction): Region | undefined {
-  const blocks = cut(collect(index, at));
+/** The region of the entry at `index`, of at most `limit` instructions; undefined when its first instruction cannot be translated. */
+export function discover(index: number, at: (index: number) => Instruction, limit = REGION_LIMIT): Region | undefined {
+  const blocks = cut(collect(index, at, limit));
   const entry = blocks.get(index);
   if (!entry) return undefined;
   for (const b of blocks.values()) {

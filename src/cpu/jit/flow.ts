@@ -26,7 +26,7 @@ export interface Flow {
 }
 
 /** Form of the flags that an instruction leaves; undefined: it leaves them alone. */
-function flagsAfter(i: Instruction): FlagForm | undefined {
+export function flagsAfter(i: Instruction): FlagForm | undefined {
   if (i.helper && i.setsFlags) return "memory";
   for (const e of i.effects) {
     if (e.e === "setFlags") return formOf(e.f);

@@ -1,4 +1,4 @@
-// Loads, stores and atomics of a block.
+// Loads, stores and atomics of a function.
 
 import { Off, TLB_ENTRIES } from "../../../arch/layout.ts";
 import type { Effect } from "../../../ir/builder.ts";
@@ -9,10 +9,19 @@ import { Values } from "./values.ts";
 
 const TAG = -4096;
 
+/** Variables that hold the indices of the L1 TLB tables that are current; translated code cannot change which these are. */
+const tables = { reads: Off.TLB_R, writes: Off.TLB_W, userReads: Off.TLB_UR, userWrites: Off.TLB_UW } as const;
+
 /** Flag for `look`: the access needs its real address. */
 export const NO_BOUNCE = 1 << 16;
 
 export abstract class MemoryLowering extends Values {
+  private readonly usedTables = new Set<keyof typeof tables>();
+
+  /** Declarations of the tables that are used. */
+  protected tableDeclarations(): string[] {
+    return [...this.usedTables].map((name) => `const ${name} = ${word(tables[name])} >>> 2;`);
+  }
   /** Statements by which the interpreter is made to execute this instruction. */
   protected abstract giveUp(): string;
 
@@ -23,7 +32,8 @@ export abstract class MemoryLowering extends Values {
   private address(va: Value, kind: number, bounce: boolean): string {
     const write = (kind & (Kind.STORE | Kind.ATOMIC | Kind.ZVA)) !== 0;
     const user = (kind & Kind.UNPRIVILEGED) !== 0;
-    const table = write ? (user ? Off.TLB_UW : Off.TLB_W) : user ? Off.TLB_UR : Off.TLB_R;
+    const table = write ? (user ? "userWrites" : "writes") : user ? "userReads" : "reads";
+    this.usedTables.add(table);
     const single = kind & (Kind.EXCLUSIVE | Kind.ATOMIC);
     const pair = (kind & Kind.PAIR) !== 0;
     const element = kind & Kind.ZVA ? 64 : (1 << (kind & Kind.LG)) << (pair && single ? 1 : 0);
@@ -31,11 +41,11 @@ export abstract class MemoryLowering extends Values {
     const hi = this.named(this.hi(va));
     const lo = this.named(this.lo(va));
     const last = pair && !single ? `(${lo} + ${element})` : lo;
-    const m = this.fresh("m");
-    this.lines.push(`let ${m} = ${word(table)} + (${lo} >>> 8 & ${(TLB_ENTRIES - 1) << 4}) >>> 2;`);
-    this.lines.push(`if (I[${m}] === (${last} & ${TAG | (element - 1)}) && I[${m} + 1] === ${hi}) ${m} = I[${m} + 2] + ${lo} | 0;`);
+    const m = this.fresh();
+    this.emit(`${m} = ${table} + (${lo} >>> 10 & ${(TLB_ENTRIES - 1) << 2});`);
+    this.emit(`if (I[${m}] === (${last} & ${TAG | (element - 1)}) && I[${m} + 1] === ${hi}) ${m} = I[${m} + 2] + ${lo} | 0;`);
     const flags = kind | (bounce ? 0 : NO_BOUNCE);
-    this.lines.push(`else if ((${m} = look(pe, ${lo}, ${hi}, ${flags})) === 0) ${this.giveUp()}`);
+    this.emit(`else if ((${m} = look(pe, ${lo}, ${hi}, ${flags})) === 0) ${this.giveUp()}`);
     return m;
   }
   private kindOf(e: { lg: number; o: { unprivileged?: boolean; ordered?: boolean; exclusive?: boolean } }, n: number): number {
@@ -67,15 +77,15 @@ export abstract class MemoryLowering extends Values {
     e.results.forEach((r, i) => {
       this.result(r, m, i << e.lg, e.lg, e.signed);
     });
-    if (e.o.exclusive) this.lines.push(`${word(Off.EXSIZE)} = ${e.results.length << e.lg}; ${word(Off.EXADDR)} = ${m};`);
+    if (e.o.exclusive) this.emit(`${word(Off.EXSIZE)} = ${e.results.length << e.lg}; ${word(Off.EXADDR)} = ${m};`);
   }
   private write(m: string, off: number, lg: number, v: Value): void {
     const at = (k: number) => (off + k === 0 ? m : `(${m} + ${off + k})`);
     if (v.type === V128) {
       const lanes = this.lanes(v).slice(0, 1 << (lg - 2));
-      this.lines.push(lanes.map((e, k) => `I[${at(4 * k)} >>> 2] = ${bare(e)};`).join(" "));
-    } else if (lg === 3) this.lines.push(`I[${at(0)} >>> 2] = ${bare(this.lo(v))}; I[${at(4)} >>> 2] = ${bare(this.hi(v))};`);
-    else this.lines.push(`${["U8", "U16", "I"][lg]}[${at(0)} >>> ${lg}] = ${bare(this.lo(v))};`);
+      this.emit(lanes.map((e, k) => `I[${at(4 * k)} >>> 2] = ${bare(e)};`).join(" "));
+    } else if (lg === 3) this.emit(`I[${at(0)} >>> 2] = ${bare(this.lo(v))}; I[${at(4)} >>> 2] = ${bare(this.hi(v))};`);
+    else this.emit(`${["U8", "U16", "I"][lg]}[${at(0)} >>> ${lg}] = ${bare(this.lo(v))};`);
   }
   protected store(e: Extract<Effect, { e: "store" }>): void {
     const m = this.address(e.va, this.kindOf(e, e.values.length) | Kind.STORE, false);
@@ -97,26 +107,28 @@ export abstract class MemoryLowering extends Values {
   }
   private writeHalves(m: string, off: number, lg: number, lo: string, hi: string): void {
     const at = (k: number) => (off + k === 0 ? m : `(${m} + ${off + k})`);
-    if (lg === 3) this.lines.push(`I[${at(0)} >>> 2] = ${lo}; I[${at(4)} >>> 2] = ${hi};`);
-    else this.lines.push(`${["U8", "U16", "I"][lg]}[${at(0)} >>> ${lg}] = ${lo};`);
+    if (lg === 3) this.emit(`I[${at(0)} >>> 2] = ${lo}; I[${at(4)} >>> 2] = ${hi};`);
+    else this.emit(`${["U8", "U16", "I"][lg]}[${at(0)} >>> ${lg}] = ${lo};`);
   }
   protected storeExclusive(e: Extract<Effect, { e: "storex" }>): void {
     const m = this.address(e.va, this.kindOf(e, e.values.length) | Kind.STORE | Kind.ATOMIC, false);
     const halves = e.values.map((v) => [this.named(this.lo(v)), e.lg === 3 ? this.named(this.hi(v)) : "0"] as const);
     const status = this.fresh();
-    this.lines.push(`const ${status} = ${word(Off.EXSIZE)} === ${e.values.length << e.lg} && ${word(Off.EXADDR)} === ${m} ? 0 : 1;`);
-    this.lines.push(`if (${status} === 0) {`);
+    this.emit(`${status} = ${word(Off.EXSIZE)} === ${e.values.length << e.lg} && ${word(Off.EXADDR)} === ${m} ? 0 : 1;`);
+    this.emit(`if (${status} === 0) {`);
+    this.indent++;
     halves.forEach(([lo, hi], i) => {
       this.writeHalves(m, i << e.lg, e.lg, lo, hi);
     });
-    this.lines.push("}", `${word(Off.EXSIZE)} = 0;`);
+    this.indent--;
+    this.emit("}", `${word(Off.EXSIZE)} = 0;`);
     this.define(e.status, { lo: status });
   }
-  protected zeroBlock(va: Value): void {
+  zeroBlock(va: Value): void {
     const lo = this.named(`(${this.lo(va)} & -64)`);
     const block = new Value(Op.Result, I64);
     this.define(block, { lo, hi: this.hi(va) });
     const m = this.address(block, Kind.ZVA | Kind.STORE, false);
-    this.lines.push(`U8.fill(0, ${m} >>> 0, (${m} >>> 0) + 64);`);
+    this.emit(`U8.fill(0, ${m} >>> 0, (${m} >>> 0) + 64);`);
   }
 }

@@ -1,26 +1,29 @@
-// What translated blocks call. Every function that gives a 64-bit result returns its low half and leaves the high half in H[0].
+// What translated functions call. Every function that gives a 64-bit result returns its low half and leaves the high half in H[0].
 
 import { CRC_TABLES, Off, TLB_ENTRIES } from "../../../arch/layout.ts";
 import { Kind } from "../../emit/access.ts";
+import { handlerCount, Special } from "../../interp/handlers.ts";
 import { REDIRECT } from "../../interp/page.ts";
 import { NO_BOUNCE } from "./memory.ts";
 
-/** What the executor does for blocks. */
+/** What the executor does for translated functions. */
 export interface Hooks {
   /** Executes one instruction in the interpreter. */
   plain(pe: number, ip: number): number;
-  /** The same, for the instruction that a block leaves to the interpreter and ends with. */
+  /** The same, for the instruction that a function leaves to the interpreter and ends with. */
   interpret(pe: number, ip: number): number;
   /** A Helper (isa/helper.ts). */
   helper(pe: number, index: number, insn: number): void;
+  /** Counts a way to the entry. */
+  visit(pe: number, ip: number): void;
   /** Address in linear memory of an aligned access to Off.VA, if it is RAM and may be made without anybody being told; else -1. */
   probe(pe: number, kind: number): number;
 }
 
-/** A translated block. */
-export type BlockFunction = (pe: number, ip: number) => number;
+/** A translated region. */
+export type RegionFunction = (pe: number, ip: number) => number;
 
-/** The names that blocks use. */
+/** The names that translated functions use. */
 export type Runtime = ReturnType<typeof createRuntime>;
 
 export function createRuntime(memory: WebAssembly.Memory, hooks: Hooks) {
@@ -30,20 +33,26 @@ export function createRuntime(memory: WebAssembly.Memory, hooks: Hooks) {
   const I8 = new Int8Array(buffer);
   const U16 = new Uint16Array(buffer);
   const I16 = new Int16Array(buffer);
+  const F32 = new Float32Array(buffer);
+  const F64 = new Float64Array(buffer);
   const H = new Int32Array(1);
-  const { plain, interpret, helper } = hooks;
-  return { I, U8, I8, U16, I16, H, plain, interpret, helper, ...control(I), ...flags(I), ...arithmetic(I, H), look: lookIn(I, U8, hooks) };
+  const MIN = 1 << 31;
+  const { plain, helper } = hooks;
+  const views = { I, U8, I8, U16, I16, F32, F64, H, MIN };
+  return { ...views, plain, helper, ...control(I, hooks), ...flags(I), ...arithmetic(I, H), nearest, look: lookIn(I, U8, hooks) };
 }
 
-/** Functions of the given names, made from sources that have those of the runtime as free names. */
-export function instantiate(runtime: Runtime, sources: readonly string[]): BlockFunction[] {
-  const body = `"use strict"; const { ${Object.keys(runtime).join(", ")} } = R;\nreturn [\n${sources.join(",\n")}\n];`;
-  return new Function("R", body)(runtime) as BlockFunction[];
+/** Functions made from sources that have the names of the runtime as free names. In parentheses: the host then compiles them at once. */
+export function instantiate(runtime: Runtime, sources: readonly string[]): RegionFunction[] {
+  const body = `"use strict"; const { ${Object.keys(runtime).join(", ")} } = R;\nreturn [\n${sources.map((s) => `(${s})`).join(",\n")}\n];`;
+  return new Function("R", body)(runtime) as RegionFunction[];
 }
 
 // ---- control -------------------------------------------------------------------------------------------------------
-function control(I: Int32Array) {
+/** `left` and `k` as in region.ts: the budget in page form and an instruction, counted from the entry `ip` of the function. */
+function control(I: Int32Array, hooks: Hooks) {
   const [BUDGET, PC, PCBASE] = [Off.BUDGET >> 2, Off.PC >> 2, Off.PCBASE >> 2];
+  const { interpret, visit } = hooks;
   /** PC = PCBASE + distance (below 2^31, or negative). */
   const setPc = (p: number, distance: number): void => {
     const base = I[p + PCBASE] as number;
@@ -52,77 +61,92 @@ function control(I: Int32Array) {
     const carry = distance >= 0 ? (lo >>> 0 < base >>> 0 ? 1 : 0) : lo >>> 0 > base >>> 0 ? -1 : 0;
     I[p + PC + 1] = ((I[p + PCBASE + 1] as number) + carry) | 0;
   };
-  /** A taken branch to the entry `target` of the page; `delta`: target index - own index - 1. The entry, or REDIRECT. */
-  const branch = (p: number, target: number, delta: number): number => {
-    const budget = ((I[p + BUDGET] as number) + delta) | 0;
-    const left = (budget - (target >>> 3)) | 0;
-    if (left > 0) {
-      I[p + BUDGET] = budget;
-      return target;
+  /** Continues at the instruction k of the page: its entry, or REDIRECT when the budget is used up. */
+  const leave = (p: number, ip: number, left: number, k: number): number => {
+    const to = ip + 8 * k;
+    if (left <= k) {
+      I[p + BUDGET] = left - k;
+      setPc(p, to >>> 1);
+      return REDIRECT;
     }
-    I[p + BUDGET] = left;
-    setPc(p, target >>> 1);
+    I[p + BUDGET] = left + (ip >>> 3);
+    if ((I[to >>> 2] as number) < handlerCount) visit(p << 2, to);
+    return to;
+  };
+  /** The interpreter executes the instruction k, which could not be finished. */
+  const giveUp = (pe: number, ip: number, left: number, k: number): number => {
+    I[(pe >>> 2) + BUDGET] = left + (ip >>> 3);
+    return interpret(pe, ip + 8 * k);
+  };
+  /** The same for an instruction that is never done here: what follows may become a region of its own. */
+  const stop = (pe: number, ip: number, left: number, k: number): number => {
+    const behind = ip + 8 * k + 8;
+    const handler = I[behind >>> 2] as number;
+    if (handler < handlerCount && handler !== Special.CROSS) visit(pe, behind);
+    return giveUp(pe, ip, left, k);
+  };
+  /** From the instruction k by `offset` bytes, out of the page. */
+  const away = (p: number, ip: number, left: number, k: number, offset: number): number => {
+    I[p + BUDGET] = left - k - 1;
+    setPc(p, (ip >>> 1) + 4 * k + offset);
     return REDIRECT;
   };
-  const retire = (p: number, ip: number): void => {
-    I[p + BUDGET] = (I[p + BUDGET] as number) - (ip >>> 3) - 1;
-  };
-  /** A taken branch of the entry `ip` by `offset` bytes, out of the page. */
-  const away = (p: number, ip: number, offset: number): number => {
-    retire(p, ip);
-    setPc(p, (ip >>> 1) + offset);
-    return REDIRECT;
-  };
-  /** A jump of the entry `ip` to an address. */
-  const go = (p: number, ip: number, lo: number, hi: number): number => {
-    retire(p, ip);
+  /** A jump to an address; `remaining`: the budget. */
+  const go = (p: number, remaining: number, lo: number, hi: number): number => {
+    I[p + BUDGET] = remaining;
     I[p + PC] = lo;
     I[p + PC + 1] = hi;
     return REDIRECT;
   };
-  return { branch, away, go };
+  return { leave, stop, giveUp, away, go };
 }
 
 // ---- flags: canonical form (arch/layout.ts) ------------------------------------------------------------------------
 function flags(I: Int32Array) {
   const [NF, ZF, CF, VF] = [Off.NF >> 2, Off.ZF >> 2, Off.CF >> 2, Off.VF >> 2];
-  /** The sign of N and V, Z in two halves, C as 0 or 1. */
-  const nzcv = (p: number, n: number, zl: number, zh: number, c: number, v: number): void => {
+  /** The sign of N and V, Z as a word that is 0 or not, C as 0 or 1. */
+  const nzcv = (p: number, n: number, z: number, c: number, v: number): void => {
     I[p + NF] = n;
     I[p + NF + 1] = n;
-    I[p + ZF] = zl;
-    I[p + ZF + 1] = zh;
+    I[p + ZF] = z;
+    I[p + ZF + 1] = 0;
     I[p + CF] = c;
     I[p + VF] = v;
     I[p + VF + 1] = v;
   };
-  const logic32 = (p: number, r: number): void => nzcv(p, r, r, r >> 31, 0, 0);
-  const logic64 = (p: number, l: number, h: number): void => nzcv(p, h, l, h, 0, 0);
+  const logic32 = (p: number, r: number): void => nzcv(p, r, r, 0, 0);
+  const logic64 = (p: number, l: number, h: number): void => nzcv(p, h, l | h, 0, 0);
   const sub32 = (p: number, a: number, b: number): void => {
     const r = (a - b) | 0;
-    nzcv(p, r, r, r >> 31, a >>> 0 >= b >>> 0 ? 1 : 0, (a ^ b) & (a ^ r));
+    nzcv(p, r, r, a >>> 0 >= b >>> 0 ? 1 : 0, (a ^ b) & (a ^ r));
   };
   const add32 = (p: number, a: number, b: number): void => {
     const r = (a + b) | 0;
-    nzcv(p, r, r, r >> 31, r >>> 0 < a >>> 0 ? 1 : 0, (a ^ r) & (b ^ r));
+    nzcv(p, r, r, r >>> 0 < a >>> 0 ? 1 : 0, (a ^ r) & (b ^ r));
   };
   const sub64 = (p: number, a: number, ah: number, b: number, bh: number): void => {
     const borrow = a >>> 0 < b >>> 0 ? 1 : 0;
     const h = (ah - bh - borrow) | 0;
     const above = ah === bh ? borrow === 0 : ah >>> 0 > bh >>> 0;
-    nzcv(p, h, (a - b) | 0, h, above ? 1 : 0, (ah ^ bh) & (ah ^ h));
+    nzcv(p, h, (a - b) | 0 | h, above ? 1 : 0, (ah ^ bh) & (ah ^ h));
   };
   const add64 = (p: number, a: number, ah: number, b: number, bh: number): void => {
     const l = (a + b) | 0;
     const carry = l >>> 0 < a >>> 0 ? 1 : 0;
     const h = (ah + bh + carry) | 0;
     const out = h === ah ? carry === 1 && bh === -1 : h >>> 0 < ah >>> 0;
-    nzcv(p, h, l, h, out ? 1 : 0, (ah ^ h) & (bh ^ h));
+    nzcv(p, h, l | h, out ? 1 : 0, (ah ^ h) & (bh ^ h));
   };
   return { nzcv, logic32, logic64, sub32, add32, sub64, add64 };
 }
 
 // ---- arithmetic ----------------------------------------------------------------------------------------------------
+/** To an integer, ties to even, keeping the sign of zero. */
+function nearest(x: number): number {
+  const up = Math.round(x);
+  const even = up - x === 0.5 && up % 2 !== 0 ? up - 1 : up;
+  return even === 0 && (x < 0 || Object.is(x, -0)) ? -0 : even;
+}
 /** High half of the product of unsigned 32-bit numbers. */
 function umulh(a: number, b: number): number {
   const [al, ah, bl, bh] = [a & 0xffff, a >>> 16, b & 0xffff, b >>> 16];
@@ -220,7 +244,7 @@ function lookIn(I: Int32Array, U8: Uint8Array, hooks: Hooks) {
   return (pe: number, lo: number, hi: number, flags: number): number => {
     const p = pe >>> 2;
     const kind = flags & ~NO_BOUNCE;
-    // Blocks access memory by words.
+    // Translated code accesses memory by words.
     const misaligned = (lo & (Math.min(4, 1 << (kind & Kind.LG)) - 1)) !== 0;
     if (misaligned && (flags & NO_BOUNCE) !== 0) return 0;
     let m = near(p, lo, hi, kind);

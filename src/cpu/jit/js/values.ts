@@ -1,25 +1,38 @@
-// Values as JavaScript expressions. A 64-bit value is two int32 numbers: `t1` is the low half, `t1h` the high one. Halves that nobody
-// asks for are never written. Every expression of an i32 or of a half is an int32.
+// Values as JavaScript expressions. A 64-bit value is two int32 numbers: `t1` is the low half, `t1h` the high one of a register. Halves
+// that nobody asks for are never written. Every expression of an i32 or of a half is an int32.
 
 import { Off } from "../../../arch/layout.ts";
 import { canonical, conditionOf, type Flags } from "../../../ir/flags.ts";
-import { Fn, I32, I64, Op, state, type Value } from "../../../ir/value.ts";
+import { F32, F64, Fn, I32, I64, Op, state, type Value } from "../../../ir/value.ts";
 import { bitmaskImmediate } from "../../../isa/bitmask.ts";
 import {
   bare,
+  bitwise,
   bitwise64,
   bitwiseV,
+  borrowOf,
+  carryOf,
   compare32,
   compare64,
   comparisons,
+  EQZ32,
+  EQZ64,
+  floatConstant,
+  floatElement,
+  floatOperations,
+  floatRelation,
+  fromInteger,
   isAtom,
+  isBitsOfFloat,
   isComparison,
   isLiteral,
+  isTruncation,
   isUnsigned,
   laneExpression,
   laneWord,
   literal,
   operators32,
+  ordinal,
   plus,
   registerName,
   SELECT,
@@ -29,8 +42,9 @@ import {
   wordShuffle,
 } from "./expressions.ts";
 
-/** Low and high half of a 64-bit value; `lo` alone for an i32. */
+/** What is known of a value in one instruction. */
 interface Halves {
+  /** Low half of a 64-bit value; an i32; a floating-point number. */
   lo?: string;
   hi?: string;
   /** The four 32-bit lanes of a vector. */
@@ -45,16 +59,32 @@ export function count(n: Value | undefined): void {
   count(n.c);
 }
 
+/** Where i32 results of comparisons may be conditions of JavaScript. */
+const isTruth = (n: Value): boolean =>
+  isComparison(n.op) ||
+  n.op === EQZ32 ||
+  n.op === EQZ64 ||
+  n.op === Op.Cond ||
+  floatRelation(n.op) !== undefined ||
+  ((n.op === 0x71 || n.op === 0x72) && isTruth(n.a as Value) && isTruth(n.b as Value));
+/** A condition before a question mark. */
+const condition = (e: string) => (/[?&|]/.test(e) ? e : bare(e));
+const isFloat = (n: Value) => n.type === F32 || n.type === F64;
+
 export class Values {
   /** Statements so far. */
   readonly lines: string[] = [];
+  /** Depth of the statements. */
+  protected indent = 0;
   /** The flags before the present instruction; undefined: in the PE block. */
   flags: Flags | undefined;
   /** Names of Op.Local values: low and high half. */
   private readonly locals: (readonly [lo: string, hi: string])[] = [];
   private memo = new Map<Value, Halves>();
-  private names = 0;
-  /** Offset of the present instruction from the first, in bytes. */
+  /** Temporaries of the present instruction: words t1..., numbers d1...; and the most that an instruction needed. */
+  private readonly names = { t: 0, d: 0 };
+  readonly temporaries = { t: 0, d: 0 };
+  /** Offset of the present instruction from the entry of the function, in bytes. */
   protected offset = 0;
   /** Registers that the code mentions. */
   readonly used = new Set<number>();
@@ -64,25 +94,30 @@ export class Values {
   protected startInstruction(offset: number): void {
     this.offset = offset;
     this.memo = new Map();
+    this.names.t = 0;
+    this.names.d = 0;
   }
-  /** A new name, as `t1`, with `t1h` for the high half. */
-  fresh(prefix = "t"): string {
-    this.names++;
-    return `${prefix}${this.names}`;
+  emit(...lines: string[]): void {
+    for (const line of lines) this.lines.push("  ".repeat(this.indent) + line);
   }
-  /** The expression, or a constant that holds it. */
-  named(e: string): string {
+  /** A variable of this instruction: `t` for an int32, `d` for a floating-point number. */
+  protected fresh(prefix: "t" | "d" = "t"): string {
+    const n = ++this.names[prefix];
+    this.temporaries[prefix] = Math.max(this.temporaries[prefix], n);
+    return `${prefix}${n}`;
+  }
+  /** The expression, or a variable that holds it. */
+  named(e: string, prefix: "t" | "d" = "t"): string {
     if (isAtom(e)) return e;
-    const t = this.fresh();
-    this.lines.push(`const ${t} = ${bare(e)};`);
+    const t = this.fresh(prefix);
+    this.emit(`${t} = ${bare(e)};`);
     return t;
   }
   /** Two results of a call: the low half is returned, the high half stands in H. */
   private called(e: string, half: "lo" | "hi", m: Halves): string {
-    const t = this.fresh();
-    this.lines.push(`const ${t} = ${e}, ${t}h = H[0];`);
-    m.lo = t;
-    m.hi = `${t}h`;
+    m.lo = this.fresh();
+    m.hi = this.fresh();
+    this.emit(`${m.lo} = ${e}; ${m.hi} = H[0];`);
     return m[half] as string;
   }
   define(n: Value, halves: Halves): void {
@@ -110,8 +145,8 @@ export class Values {
     if (n.op === Op.Const) return literal(n.imm);
     const m = this.of(n);
     if (m.lo === undefined) {
-      const e = this.low(n, m);
-      m.lo ??= n.uses > 1 ? this.named(e) : e;
+      const e = isFloat(n) ? this.number(n) : this.low(n, m);
+      m.lo ??= n.uses > 1 ? this.named(e, isFloat(n) ? "d" : "t") : e;
     }
     return m.lo;
   }
@@ -126,7 +161,7 @@ export class Values {
   }
   /** The same as names or literals, which may be repeated. */
   private loName(n: Value): string {
-    const e = this.named(this.lo(n));
+    const e = this.named(this.lo(n), isFloat(n) ? "d" : "t");
     if (n.op !== Op.Const) this.of(n).lo = e;
     return e;
   }
@@ -144,8 +179,10 @@ export class Values {
     const infix = operators32[n.op];
     if (infix) return `(${this.lo(a)} ${infix[0]} ${this.lo(b)}${infix[1]})`;
     const bits = bitwise64[n.op];
-    if (bits) return `(${this.lo(a)} ${bits} ${this.lo(b)})`;
-    if (isComparison(n.op) || n.op === 0x45 || n.op === 0x50) return `(${this.truth(n)} ? 1 : 0)`;
+    if (bits) return bitwise(bits, this.lo(a), this.lo(b));
+    if (isTruth(n) && n.op !== Op.Cond) return `(${condition(this.truth(n))} ? 1 : 0)`;
+    if (isTruncation(n.op)) return `(${this.lo(a)} | 0)`;
+    if (isBitsOfFloat(n.op)) return this.floatBits(n, m, "lo");
     switch (n.op) {
       case Op.X:
         return this.register(n.imm);
@@ -159,13 +196,13 @@ export class Values {
         return this.lo(this.counted(this.flag(n.imm)));
       case Op.Pc:
         this.needsPc = true;
-        return this.offset === 0 ? "pc" : `(pc + ${this.offset} | 0)`;
+        return this.offset === 0 ? "pc" : `(pc ${this.offset < 0 ? "-" : "+"} ${Math.abs(this.offset)} | 0)`;
       case Op.BitMask:
         return literal(Number(BigInt.asIntN(32, bitmaskImmediate((n.a as Value).imm))));
       case Op.Lane:
         return laneExpression(n.imm, b.imm, n.high);
       case SELECT:
-        return `(${this.truth(c)} ? ${this.lo(a)} : ${this.lo(b)})`;
+        return `(${condition(this.truth(c))} ? ${this.lo(a)} : ${this.lo(b)})`;
       case 0xa7:
       case 0xac:
       case 0xad:
@@ -216,7 +253,9 @@ export class Values {
   private high(n: Value, m: Halves): string {
     const [a, b, c] = [n.a as Value, n.b as Value, n.c as Value];
     const bits = bitwise64[n.op];
-    if (bits) return `(${this.hi(a)} ${bits} ${this.hi(b)})`;
+    if (bits) return bitwise(bits, this.hi(a), this.hi(b));
+    if (isTruncation(n.op)) return `(Math.floor(Math.trunc(${bare(this.lo(a))}) / 4294967296) | 0)`;
+    if (isBitsOfFloat(n.op)) return this.floatBits(n, m, "hi");
     switch (n.op) {
       case Op.X:
         return `${this.register(n.imm)}h`;
@@ -234,7 +273,7 @@ export class Values {
       case Op.Lane:
         return n.high === 3 ? laneWord(n.imm, 2 * b.imm + 1) : "0";
       case SELECT:
-        return `(${this.truth(c)} ? ${this.hi(a)} : ${this.hi(b)})`;
+        return `(${condition(this.truth(c))} ? ${this.hi(a)} : ${this.hi(b)})`;
       case 0xad:
       case 0x79:
         return "0";
@@ -244,9 +283,9 @@ export class Values {
       case 0xc3:
         return `(${this.loName(n)} >> 31)`;
       case 0x7c:
-        return `(${plus(this.hi(a), this.hi(b), `(${unsigned(this.loName(n))} < ${unsigned(this.addend(a, b))} ? 1 : 0)`)} | 0)`;
+        return this.sumHigh(n, a, b);
       case 0x7d:
-        return `(${this.hi(a)} - ${this.hi(b) === "0" ? "" : `${this.hi(b)} - `}(${unsigned(this.loName(a))} < ${unsigned(this.loName(b))} ? 1 : 0) | 0)`;
+        return this.differenceHigh(n, a, b);
       case 0x7e:
         return this.productHigh(a, b);
       case 0x7f:
@@ -264,9 +303,16 @@ export class Values {
     }
     throw new Error(`js: no high half for operation 0x${n.op.toString(16)}`);
   }
-  /** A sum carries when it is below either operand: the constant one if there is one. */
-  private addend(a: Value, b: Value): string {
-    return b.op === Op.Const ? this.lo(b) : this.loName(a);
+  private sumHigh(n: Value, a: Value, b: Value): string {
+    const [x, y, t] = [this.loName(a), this.loName(b), this.loName(n)];
+    const sum = plus(this.hi(a), this.hi(b), carryOf(x, y, t));
+    return isAtom(sum) ? sum : `(${sum} | 0)`;
+  }
+  private differenceHigh(n: Value, a: Value, b: Value): string {
+    const [x, y, t] = [this.loName(a), this.loName(b), this.loName(n)];
+    const terms = [this.hi(a), this.hi(b), borrowOf(x, y, t)];
+    const used = terms.filter((e, i) => i === 0 || e !== "0");
+    return used.length === 1 ? (used[0] as string) : `(${used.join(" - ")} | 0)`;
   }
   private productHigh(a: Value, b: Value): string {
     const x = this.loName(a);
@@ -324,25 +370,37 @@ export class Values {
     const [a, b] = [n.a as Value, n.b as Value];
     if (n.op === Op.Const) return n.imm !== 0 ? "true" : "false";
     if (n.op === Op.Cond) return this.truth(this.counted(this.condition(n.imm)));
-    if (n.op === 0x45) return this.negated(a);
-    if (n.op === 0x50) return this.isZero(a);
+    if (n.op === EQZ32) return this.negated(a);
+    if (n.op === EQZ64) return this.isZero(a);
+    const relation = floatRelation(n.op);
+    if (relation) return `(${this.lo(a)} ${relation} ${this.lo(b)})`;
+    if ((n.op === 0x71 || n.op === 0x72) && isTruth(n)) return `(${this.truth(a)} ${n.op === 0x71 ? "&&" : "||"} ${this.truth(b)})`;
     const narrow = compare32(n.op);
-    if (narrow >= 0) {
-      const side = (x: Value) => (isUnsigned(narrow) ? this.loU(x) : this.lo(x));
-      return `(${side(a)} ${comparisons[narrow]} ${side(b)})`;
-    }
+    if (narrow >= 0) return this.compareNarrow(narrow, this.lo(a), this.lo(b));
     const wide = compare64(n.op);
     if (wide < 0) return `(${this.lo(n)} !== 0)`;
     return this.compareWide(wide, a, b);
   }
+  private compareNarrow(k: number, a: string, b: string): string {
+    const op = comparisons[k] as string;
+    if (!isUnsigned(k)) return `(${a} ${op} ${b})`;
+    if (b === "0" && op === ">") return `(${a} !== 0)`;
+    if (b === "0" && op === "<=") return `(${a} === 0)`;
+    return `(${ordinal(a)} ${op} ${ordinal(b)})`;
+  }
   private negated(n: Value): string {
-    if (n.op === 0x45) return this.truth(n.a as Value);
-    if (isComparison(n.op) || n.op === 0x50 || n.op === Op.Cond) return `!${this.truth(n)}`;
+    if (n.op === EQZ32) return this.truth(n.a as Value);
+    const k = compare32(n.op);
+    // Equal and not equal, less and not less stand in pairs.
+    if (k >= 0) return this.compareNarrow(k < 2 ? k ^ 1 : (k & 1 ? 12 : 10) - k, this.lo(n.a as Value), this.lo(n.b as Value));
+    if (isTruth(n)) return `!${this.truth(n)}`;
     return `(${this.lo(n)} === 0)`;
   }
   private isZero(n: Value): string {
     const high = this.hi(n);
-    return high === "0" ? `(${this.lo(n)} === 0)` : `((${this.lo(n)} | ${high}) === 0)`;
+    const low = this.lo(n);
+    if (high === "0" || low === "0") return `(${high === "0" ? low : high} === 0)`;
+    return `((${low} | ${high}) === 0)`;
   }
   private compareWide(k: number, a: Value, b: Value): string {
     const op = comparisons[k] as string;
@@ -350,10 +408,39 @@ export class Values {
     if (k === 0) return zero ? this.isZero(a) : `(${this.lo(a)} === ${this.lo(b)} && ${this.hi(a)} === ${this.hi(b)})`;
     if (k === 1) return zero ? `!${this.isZero(a)}` : `(${this.lo(a)} !== ${this.lo(b)} || ${this.hi(a)} !== ${this.hi(b)})`;
     if (zero && (op === "<" || op === ">=") && !isUnsigned(k)) return `(${this.hi(a)} ${op} 0)`;
-    const side = (e: string) => (isUnsigned(k) ? unsigned(e) : e);
+    const side = (e: string) => (isUnsigned(k) ? ordinal(e) : e);
     const [x, y] = [this.hiName(a), this.hiName(b)];
     const strict = op[0] as string;
-    return `(${x} === ${y} ? ${this.loU(a)} ${op} ${this.loU(b)} : ${side(x)} ${strict} ${side(y)})`;
+    const low = this.compareNarrow(k | 1, this.lo(a), this.lo(b));
+    return x === "0" && y === "0" ? low : `(${x} === ${y} ? ${bare(low)} : ${side(x)} ${strict} ${side(y)})`;
+  }
+
+  // ---- floating point ----------------------------------------------------------------------------------------------
+  private number(n: Value): string {
+    const direct = floatConstant(n) ?? floatElement(n);
+    if (direct !== undefined) return direct;
+    const a = n.a as Value;
+    const convert = fromInteger[n.op];
+    if (convert) return convert(this.lo(a), a.type === I64 ? this.hi(a) : "0");
+    const f = floatOperations[n.op] as (typeof floatOperations)[number];
+    return f(this.lo(a), n.b ? this.lo(n.b) : "");
+  }
+  /** The bits of a number: those of a V register stand in words of the PE block; others go through the VAL buffer. */
+  private floatBits(n: Value, m: Halves, half: "lo" | "hi"): string {
+    const a = n.a as Value;
+    const single = a.type === F32;
+    if (floatElement(a) !== undefined) {
+      const first = single ? a.imm : 2 * a.imm;
+      m.lo = laneWord((a.a as Value).imm, first);
+      m.hi = laneWord((a.a as Value).imm, first + 1);
+    } else {
+      m.lo = this.fresh();
+      m.hi = this.fresh();
+      const value = bare(this.lo(a));
+      const into = single ? `F32[p + ${Off.VAL >> 2}]` : `F64[q + ${Off.VAL >> 3}]`;
+      this.emit(`${into} = ${value}; ${m.lo} = ${word(Off.VAL)}; ${m.hi} = ${word(Off.VAL + 4)};`);
+    }
+    return m[half] as string;
   }
 
   // ---- vectors -----------------------------------------------------------------------------------------------------

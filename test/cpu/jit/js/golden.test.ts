@@ -4,7 +4,7 @@
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { type Instruction, instructionAt } from "../../../../src/cpu/jit/instruction.ts";
-import { translateBlock } from "../../../../src/cpu/jit/js/block.ts";
+import { translateRegion } from "../../../../src/cpu/jit/js/region.ts";
 import { disassemble } from "../../../../src/isa/disasm/index.ts";
 import { bareContext } from "../../../isa/bare-interpreter.ts";
 
@@ -21,7 +21,7 @@ function wordsOf(file: string): number[] {
 function translation(words: readonly number[]): string {
   const at = (index: number): Instruction => instructionAt(index, (words[index] ?? 0) | 0, bareContext);
   const describe = (i: Instruction) => `${(ADDRESS + BigInt(4 * i.index)).toString(16)}: ${text(i.word, i.index)}`;
-  return `${translateBlock(0, { at, describe })?.source ?? "// the interpreter executes the first instruction"}\n`;
+  return `${translateRegion(0, { at, describe })?.source ?? "// the interpreter executes the first instruction"}\n`;
 }
 
 const inputs = readdirSync(folder).filter((name) => name.endsWith(".s"));
