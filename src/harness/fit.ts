@@ -56,6 +56,22 @@ export function checkRmm(source: string | Uint8Array): void {
     throw new EmuError("rmm-image", `the RMM image is ${what}; an RMM is expected: TF-RMM's rmm.img, or TF-A's test RMM`);
 }
 
+/** Text of every Linux that can be in a realm (since 6.13), and its version. */
+const KNOWS_REALMS = "Using RSI version";
+const VERSION = "Linux version ";
+
+/** A warning about a Linux kernel, unpacked, that is to run in a realm and does not know realms: it stops before its first line. */
+export function realmWarning(kernel: Uint8Array): string | undefined {
+  const text = Buffer.from(kernel.buffer, kernel.byteOffset, kernel.length);
+  const at = text.indexOf(VERSION);
+  if (at < 0 || text.includes(KNOWS_REALMS)) return undefined;
+  const version = /^[\w.+~-]{1,40}/.exec(text.toString("latin1", at + VERSION.length, at + VERSION.length + 40))?.[0] ?? "";
+  return (
+    `this Linux ${version} cannot run in a realm: it does not know the Realm Services Interface (upstream since 6.13), and will stop ` +
+    "before it prints anything; take a newer one (--kernel debian=7.2), or run it as an ordinary virtual machine (--normal)"
+  );
+}
+
 /** Enough to know a kernel; nothing of a file that cannot be read, which the loader tells in its own words. */
 function firstBytes(path: string): Uint8Array {
   const out = new Uint8Array(64);

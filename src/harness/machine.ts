@@ -27,7 +27,7 @@ import { EmuError, usageError } from "../util/errors.ts";
 import type { Saved } from "../util/stateful.ts";
 import { Console, type WaitOptions } from "./console.ts";
 import "./digests.ts";
-import { checkFlash, checkKernel, checkRmm } from "./fit.ts";
+import { checkFlash, checkKernel, checkRmm, realmWarning } from "./fit.ts";
 import { Inspector } from "./inspect.ts";
 import { type ConsoleName, NamedConsoles, writerOf } from "./named-consoles.ts";
 import { readSnapshot, writeSnapshot } from "./snapshot.ts";
@@ -212,8 +212,8 @@ export class Machine extends Inspector {
   /** The consoles by the part that they play: see named-consoles.ts. */
   readonly consoles: Readonly<Record<ConsoleName, Console>>;
   private readonly inputs: readonly Console[];
-  /** What is doubtful about the firmware that was given, found by looking at it. */
-  warnings: readonly string[] = [];
+  /** What is doubtful about the firmware or the kernel that was given, found by looking at it. */
+  warnings: readonly string[];
   private stopWanted = false;
   private wake: (() => void) | undefined;
   /** Somebody may still type: idling for ever is no reason to stop. */
@@ -226,6 +226,8 @@ export class Machine extends Inspector {
   private constructor(options: MachineOptions) {
     const memory = options.memory ?? 2 ** 30;
     const realm = options.realm && planRealm({ ...realmSetup(options), memory });
+    const kernel = realm?.image.regions.find((r) => r.ipa + r.content.length > realm.image.entry);
+    const doubt = kernel && !options.realm?.normal ? realmWarning(kernel.content) : undefined;
     const rmm = options.realm?.rmm === undefined ? undefined : readInput("rmm", options.realm.rmm, MAX_RMM_FILE);
     const flash = flashContents(options);
     const overFirmware = realm !== undefined && flash[0] !== undefined;
@@ -276,6 +278,7 @@ export class Machine extends Inspector {
       log: options.log ?? (() => {}),
     });
     super(board);
+    this.warnings = doubt === undefined ? [] : [doubt];
     this.interactive = options.time === "wall";
     const { watchdog = false } = options;
     this.watchdog = watchdog === false ? undefined : new Watchdog(board, watchdog);
@@ -321,7 +324,7 @@ export class Machine extends Inspector {
     }
     const warnings = fits(options);
     const machine = new Machine(options);
-    machine.warnings = warnings;
+    machine.warnings = [...warnings, ...machine.warnings];
     return machine;
   }
 

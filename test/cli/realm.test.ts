@@ -30,6 +30,13 @@ test("QEMU's", () => {
   expect([c.memory, c.smp]).toEqual([2 ** 29, 2]);
 });
 
+test("QEMU's, with the host that a realm needs there and the properties of older objects", () => {
+  const line =
+    "-enable-kvm -cpu host -M virt,confidential-guest-support=r -object rme-guest,id=r,num-pmu-counters=4,num-breakpoints=2,sve-vector-length=0";
+  expect(parse(line)).toMatchObject({ cpu: undefined, realm: { pmuCounters: 4, breakpoints: 2 } });
+  expect(parse("-cpu max,rme=on -accel kvm").cpu).toBe("max,rme=on");
+});
+
 test("an ordinary virtual machine", () => {
   expect(parse("--normal --board kvmtool").realm).toEqual({ board: "kvmtool", normal: true, teardown: false });
   expect(() => parseRealmCommandLine("measure", ["--normal"])).toThrow(expect.objectContaining({ code: "realm-normal" }));
@@ -43,6 +50,20 @@ test("kvmtool's", () => {
   expect(c.realm?.personalizationValue).toEqual(new TextEncoder().encode("hello"));
 });
 
+test("kvmtool's PMU: all counters, or as many as are named, wherever", () => {
+  expect(parse("--realm --pmu").realm?.pmuCounters).toBe(6);
+  expect(parse("--realm --pmu --pmu-counters=3").realm?.pmuCounters).toBe(3);
+  expect(parse("--realm --pmu-counters 3 --pmu").realm?.pmuCounters).toBe(3);
+});
+
+test("the words of realm do for measure", () => {
+  const c = parseRealmCommandLine("measure", "--trace rmi --drive file=x,format=raw --measurement-algorithm sha256".split(" "));
+  expect(c).toMatchObject({ kind: "measure", run: { realm: { measurementAlgorithm: "sha256" } } });
+  const help = parseRealmCommandLine("measure", ["--help"]) as { text: string };
+  expect(help.text).not.toMatch(/--trace-file|--rmm/);
+  expect(help.text).toMatch(/--measurement-algorithm/);
+});
+
 test.each([
   ["--normal --personalization-value 12", "realm-normal"],
   ["--sve-vector-length 256", "realm-sve"],
@@ -53,7 +74,15 @@ test.each([
   [`--realm-pv ${"x".repeat(65)}`, "realm-rpv"],
   ["-object sev-guest,id=a", "unknown-object"],
   ["-M virt,confidential-guest-support=b -object rme-guest,id=a", "unknown-object"],
-  ["--irqchip gicv2", "kvmtool-option"],
+  ["--irqchip gicv3-its", "kvmtool-option"],
+  ["--force-pci", "kvmtool-option"],
+  ["--9p ./fs0,fs0", "kvmtool-option"],
+  ["--realm-pv a --personalization-value 12", "realm-rpv"],
+  ["--num-breakpoints 1", "bad-number"],
+  ["--num-pmu-counters 0", "bad-number"],
+  ["-object rme-guest,id=a,sve-vector-length=256", "realm-sve"],
+  ["-object rme-guest,id=a,measurement-algorithm=sha1", "bad-choice"],
+  ["-object rme-guest,id=a,colour=red", "bad-option-value"],
   ["--append quiet", "kernel-not-given"],
 ])("refused: %s", (line, code) => {
   expect(() => parse(line)).toThrow(expect.objectContaining({ code, exitCode: 2 }));

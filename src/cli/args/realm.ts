@@ -1,6 +1,8 @@
 // The command lines of `rme-emu realm` and `rme-emu measure`: our options, QEMU's rme-guest object, kvmtool's spellings.
 
 import { Command } from "commander";
+import { BREAKPOINTS, WATCHPOINTS } from "../../arch/features.ts";
+import { EVENT_COUNTERS } from "../../cpu/pmu.ts";
 import type { RealmOptions } from "../../harness/index.ts";
 import { EmuError, usageError } from "../../util/errors.ts";
 import { addRunOptions, type CommonOptions, collect, commonCommand, parseWords, takesValue } from "./common.ts";
@@ -9,6 +11,7 @@ import { parseDrives } from "./drives.ts";
 import { allowKeys, parseKeyValues } from "./keyval.ts";
 import { type PrintCommand, parseConsole, type RunCommand } from "./options.ts";
 import { fromQemu } from "./qemu.ts";
+import { fromVmms } from "./realm-words.ts";
 import { parseCount, parseMemory } from "./sizes.ts";
 
 /** A realm to measure without running it. */
@@ -47,7 +50,7 @@ export function parseRealmCommandLine(name: "realm" | "measure", argv: readonly 
   });
   const text = parseWords(
     program,
-    fromQemu(fromKvmtool(argv), (word) => takesValue(program, word)),
+    fromQemu(fromVmms(argv), (word) => takesValue(program, word)),
   );
   if (text !== undefined) return { kind: "print", text };
   if (!raw) throw new EmuError("internal", "the command line led to no command");
@@ -62,26 +65,30 @@ function createProgram(name: string, choose: (options: RawOptions) => void): Com
   const program = new Command(`rme-emu ${name}`)
     .description(what)
     .helpOption("-h, --help", "print this text")
-    .option("--kernel <file>", "kernel: an arm64 Image (also gzip or EFI zboot), or debian[=VERSION], fetched when needed")
+    .option(
+      "--kernel <file>",
+      "kernel: an arm64 Image (also gzip or EFI zboot), or debian[=VERSION], fetched when needed; default: a small program that shows the realm",
+    )
     .option("--initrd <file>", "initial file system")
     .option("--append <text>", "kernel command line")
     .option("--memory <size>", "memory of the realm", DEFAULT_MEMORY)
     .option("--smp <n>", `number of RECs, 1 to ${MAX_RECS}`, "1")
     .option("--board <name>", `machine that the guest sees: ${BOARDS.join(" (QEMU's) or ")}`, "virt")
-    .option("--measurement-algorithm <name>", `${ALGORITHMS.join(" or ")} (default: as the board's VMM)`)
-    .option("--personalization-value <value>", "64 bytes in base64 or hexadecimal")
+    .option("--measurement-algorithm <name>", `${ALGORITHMS.join(" or ")} (default: sha512 on virt, sha256 on kvmtool)`)
+    .option("--personalization-value <value>", "64 bytes in base64, or up to 128 hexadecimal digits")
     .option("--realm-pv <text>", "the personalization value as text, at most 64 bytes")
-    .option("--num-breakpoints <n>", "breakpoints of the realm")
-    .option("--num-watchpoints <n>", "watchpoints of the realm")
-    .option("--num-pmu-counters <n>", "event counters of the realm's PMU (default: no PMU)")
-    .option("--sve-vector-length <bits>", "0: the realm has no SVE")
-    .option("--object <spec>", "rme-guest,id=ID[,measurement-algorithm=…][,personalization-value=…]", collect)
+    .option("--num-breakpoints <n>", `breakpoints of the realm; the CPU has ${BREAKPOINTS}, and a realm at least 2`)
+    .option("--num-watchpoints <n>", `watchpoints of the realm; the CPU has ${WATCHPOINTS}, and a realm at least 2`)
+    .option("--num-pmu-counters <n>", `event counters of the realm's PMU, 1 to ${EVENT_COUNTERS} (default: no PMU)`)
+    .option("--sve-vector-length <bits>", "only 0: there is no SVE yet")
+    .option("--object <spec>", "QEMU's rme-guest,id=ID[,measurement-algorithm=…][,personalization-value=…]", collect)
     .option("--machine <name>", "QEMU's -M virt,gic-version=3,confidential-guest-support=ID")
     .option("--cpu <name>", "processor of the machine below; it needs FEAT_RME")
     .option("--drive <spec>", "disk: file=NAME[,format=raw][,readonly=on]; may be repeated", collect)
     .option("--device <spec>", "device: virtio-blk-device,drive=ID; may be repeated", collect)
     .option("--console <name>", "which of the guest's consoles to show: serial (ttyAMA0, ttyS0) or virtio (hvc0)", "serial");
-  return addRunOptions(program, {
+  const ofRealm = program.options.length;
+  addRunOptions(program, {
     serial: "",
     log: "RMI and RSI calls, what is unknown or wrong",
     kinds: " and those of rme-emu --help",
@@ -90,58 +97,29 @@ function createProgram(name: string, choose: (options: RawOptions) => void): Com
     .option("--rmm <file>", "RMM to run instead of the built-in one: TF-RMM for its qemu_virt platform (rmm.img), or an ELF file")
     .option("--bios <file>", "EL3 firmware and RMM to run instead of the built-in ones, as flash image (TF-A for PLAT=qemu, ENABLE_RME=1)")
     .option("--normal", "run the guest as an ordinary virtual machine instead")
+    .addHelpText("after", name === "realm" ? AFTER_REALM : AFTER_MEASURE)
     .allowExcessArguments(false)
     .action(choose);
+  if (name === "measure") for (const option of program.options.slice(ofRealm)) option.hideHelp();
+  return program;
 }
 
-/** Words of `lkvm run` that stand for ours, ask for what is so anyway, or have no counterpart here. */
-// biome-ignore format: table
-const KVMTOOL: Readonly<Record<string, { to?: string; value?: boolean; only?: readonly string[] }>> = {
-  "--realm":            {},
-  "--nodefaults":       {},
-  "--restricted_mem":   {},
-  "--measurement-algo": { to: "--measurement-algorithm", value: true },
-  "--params":           { to: "--append", value: true },
-  "--disk":             { to: "--drive", value: true },
-  "--mem":              { to: "--memory", value: true },
-  "--cpus":             { to: "--smp", value: true },
-  "--pmu-counters":     { to: "--num-pmu-counters", value: true },
-  "--sve-vl":           { to: "--sve-vector-length", value: true },
-  "--irqchip":          { value: true, only: ["gicv3"] },
-  "--network":          { value: true, only: ["mode=none"] },
-  "--loglevel":         { value: true },
-  "-k":                 { to: "--kernel", value: true },
-  "-i":                 { to: "--initrd", value: true },
-  "-p":                 { to: "--append", value: true },
-  "-c":                 { to: "--smp", value: true },
-  "-object":            { to: "--object", value: true },
-};
+const AFTER_REALM = `
+The words of QEMU and of kvmtool that describe a realm are understood (-object rme-guest,..., -enable-kvm, -m; --realm, --realm-pv,
+--measurement-algo, -c, -k, ...); for kvmtool's machine add --board kvmtool.
+At the console, Ctrl-A X quits and Ctrl-A H lists the other keys.
 
-function fromKvmtool(argv: readonly string[]): string[] {
-  const words: string[] = [];
-  for (let i = 0; i < argv.length; i++) {
-    const [word, inline] = splitWord(argv[i] ?? "");
-    const spelling = Object.hasOwn(KVMTOOL, word) ? KVMTOOL[word] : undefined;
-    if (!spelling) {
-      words.push(argv[i] ?? "");
-      continue;
-    }
-    const value = spelling.value ? (inline ?? argv[++i]) : undefined;
-    if (spelling.value && value === undefined) throw usageError("option-value-missing", `option ${word} needs a value`);
-    if (spelling.only && !spelling.only.includes(value ?? "")) {
-      throw usageError("kvmtool-option", `${word} ${value}: only ${spelling.only.join(", ")} is supported`);
-    }
-    if (spelling.to) words.push(`${spelling.to}=${word === "--disk" ? `file=${value},format=raw` : value}`);
-  }
-  return words;
-}
-/** "--word=value" as its parts. */
-function splitWord(word: string): [string, string | undefined] {
-  const at = word.startsWith("--") ? word.indexOf("=") : -1;
-  return at < 0 ? [word, undefined] : [word.slice(0, at), word.slice(at + 1)];
-}
+Examples:
+  rme-emu realm
+  rme-emu realm --kernel debian=7.2
+  rme-emu realm --kernel Image --initrd rootfs.cpio.gz --append "console=ttyAMA0" --memory 1G --smp 2
+  rme-emu realm --kernel debian=7.2 --save realm.snap; rme-emu --restore realm.snap`;
+const AFTER_MEASURE = `
+What is not about the guest, such as --trace, is accepted and has no effect: the words after "rme-emu realm" can stay as they are.`;
 
-function realmCommand(raw: RawOptions): RunCommand {
+function realmCommand(typed: RawOptions): RunCommand {
+  const object = parseObjects(typed.object ?? []);
+  const raw = { ...object.counts, ...typed };
   if (raw.normal) checkNormal(raw);
   if (raw.sveVectorLength !== undefined && raw.sveVectorLength !== "0") {
     throw usageError("realm-sve", "--sve-vector-length: realms have no SVE yet; leave the option out, or say 0");
@@ -149,7 +127,6 @@ function realmCommand(raw: RawOptions): RunCommand {
   if (raw.kernel === undefined && (raw.initrd ?? raw.append) !== undefined) {
     throw usageError("kernel-not-given", "--initrd and --append need --kernel");
   }
-  const object = parseObjects(raw.object ?? []);
   checkMachine(raw.machine, object.id);
   const virtio = raw.console === "virtio" || raw.console === "hvc0";
   const serial = ["serial", "ttyAMA0", "ttyS0"].includes(raw.console);
@@ -181,16 +158,26 @@ interface GuestObject {
   id?: string;
   algorithm?: string;
   rpv?: string;
+  /** Options that older versions of the object have as properties, as typed. */
+  counts: Pick<RawOptions, "sveVectorLength" | "numBreakpoints" | "numWatchpoints" | "numPmuCounters">;
 }
+const COUNTS = {
+  "sve-vector-length": "sveVectorLength",
+  "num-breakpoints": "numBreakpoints",
+  "num-watchpoints": "numWatchpoints",
+  "num-pmu-counters": "numPmuCounters",
+} as const;
 
 /** `-object rme-guest,…` as QEMU has it, in its newer and older property names. */
 function parseObjects(objects: readonly string[]): GuestObject {
-  const out: GuestObject = {};
+  const counts: { -readonly [K in keyof GuestObject["counts"]]: string } = {};
+  const out: GuestObject = { counts };
   for (const text of objects) {
     const { head, values } = parseKeyValues(text, "--object");
     const kind = head ?? values.get("qom-type");
     if (kind !== "rme-guest") throw usageError("unknown-object", `--object: unknown object "${kind ?? ""}" (known: rme-guest)`);
     const known = ["qom-type", "id", "measurement-algorithm", "measurement-algo", "personalization-value", "measurement-log"];
+    known.push(...Object.keys(COUNTS));
     allowKeys(values, known, "--object rme-guest");
     if ((values.get("measurement-log") ?? "off") !== "off")
       throw usageError("realm-log", "--object rme-guest: there is no measurement log yet");
@@ -199,6 +186,10 @@ function parseObjects(objects: readonly string[]): GuestObject {
     if (id !== undefined) out.id = id;
     if (rpv !== undefined) out.rpv = rpv;
     if (algorithm !== undefined) out.algorithm = algorithm;
+    for (const [property, option] of Object.entries(COUNTS)) {
+      const value = values.get(property);
+      if (value !== undefined) counts[option] = value;
+    }
   }
   return out;
 }
@@ -242,6 +233,8 @@ function oneOf<T extends string>(option: string, text: string, known: readonly T
 /** Base64 of 64 bytes, up to 128 hexadecimal digits, or with --realm-pv the bytes of a text. */
 function personalization(raw: RawOptions, object: GuestObject): Uint8Array | undefined {
   if (raw.realmPv !== undefined) {
+    if ((raw.personalizationValue ?? object.rpv) !== undefined)
+      throw usageError("realm-rpv", "--realm-pv and the personalization value are the same thing: give one of them");
     const bytes = new TextEncoder().encode(raw.realmPv);
     if (bytes.length > RPV_BYTES) throw usageError("realm-rpv", `--realm-pv: at most ${RPV_BYTES} bytes, not ${bytes.length}`);
     return bytes;
