@@ -158,12 +158,17 @@ export class PhysicalMemory {
    */
   host(pa: number): number {
     const key = Math.floor(pa / CHUNK);
-    let at = (key < DIRECT_CHUNKS ? this.chunks[key] : this.farChunks.get(key)) ?? 0;
+    let at = this.chunkAt(key);
     if (at === 0) {
       if (!this.isMemory(pa)) return 0;
       at = this.allocate(key);
     }
     return at + (pa - key * CHUNK);
+  }
+
+  /** Is the RAM at `pa` known to be zero, because nothing in its chunk was ever accessed? Asking does not touch it. */
+  isBlank(pa: number): boolean {
+    return this.chunkAt(Math.floor(pa / CHUNK)) === 0 && this.isRam(pa);
   }
 
   /** `host` for an access to a PA space: 0 also where that space has no memory, and where a ROM's device has to answer. */
@@ -183,6 +188,9 @@ export class PhysicalMemory {
     return owner === undefined ? undefined : owner * CHUNK + (host % CHUNK);
   }
 
+  private chunkAt(key: number): number {
+    return (key < DIRECT_CHUNKS ? this.chunks[key] : this.farChunks.get(key)) ?? 0;
+  }
   private allocate(key: number): number {
     const at = this.next;
     if (at + CHUNK > this.u8.length) {

@@ -27,9 +27,11 @@ export class GuardedMemory {
 
   /** Offset in linear memory of the granule at `pa`; 0: a granule protection fault or no RAM. */
   private host(pa: number, pas: Pas): number {
+    return this.permitted(pa, pas) ? this.phys.hostIn(pa, pas) : 0;
+  }
+  private permitted(pa: number, pas: Pas): boolean {
     const check = this.checks();
-    if (check !== undefined && check.check(pa, pas, Security.Realm) !== 0) return 0;
-    return this.phys.hostIn(pa, pas);
+    return check === undefined || check.check(pa, pas, Security.Realm) === 0;
   }
 
   /** Copies `length` bytes out of one granule of Non-secure memory; undefined when the access faults. */
@@ -74,6 +76,8 @@ export class GuardedMemory {
     return new BigUint64Array(this.phys.view.buffer, at, GRANULE / 8);
   }
   wipe(pa: number): void {
+    // Memory that nobody has used is zero, and is taken from the host only when somebody does.
+    if (this.phys.isBlank(pa) && !this.phys.hidden(pa, Security.Realm) && this.permitted(pa, Security.Realm)) return;
     const bytes = this.bytes(pa);
     this.written(pa, GRANULE);
     bytes.fill(0);
