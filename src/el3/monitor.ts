@@ -89,7 +89,8 @@ export class MonitorAgent implements Agent, Stateful, MonitorPort {
   constructor(o: MonitorOptions) {
     this.o = o;
     const features = o.pes[0]?.features;
-    if (!features?.has("RME")) throw new EmuError("monitor-needs", "the EL3 monitor needs a CPU with FEAT_RME");
+    if (!features?.has("RME"))
+      throw new EmuError("monitor-needs", "realms need a CPU with FEAT_RME: leave the CPU out, or take max,rme=on");
     this.gpt = new GptOwner(o.phys, o.gpt, features.l0gptsz, o.written);
     this.ns = o.pes.map(() => new World());
     this.realm = o.pes.map(() => new World());

@@ -13,6 +13,7 @@ import type { Loader } from "../machine/flash-boot.ts";
 import { firmwareHostRange, firmwareMemoryFor, HostSide } from "../machine/host-side.ts";
 import { hostMemoryFor, RealmSoftware } from "../machine/realms.ts";
 import { type End, type PciDevice, type VirtConfig, VirtMachine } from "../machine/virt.ts";
+import { MAX_RAM } from "../machine/virt-map.ts";
 import { VmSoftware } from "../machine/vms.ts";
 import { HashAlgorithm } from "../rmm/status.ts";
 import type { Question } from "../teach/explain.ts";
@@ -190,6 +191,14 @@ function guestOf(
   return { software, guest };
 }
 
+/** Bytes of the machine below a guest of `memory` bytes. Throws EmuError("bad-memory") when they are more than a machine can have. */
+function memoryForGuest(memory: number, machine: number): number {
+  if (machine <= MAX_RAM) return machine;
+  const host = (machine - memory) / 2 ** 20;
+  const most = (MAX_RAM - (machine - memory)) / 2 ** 20;
+  throw usageError("bad-memory", `--memory ${memory / 2 ** 20}M: the host of the guest needs ${host} MiB beside it; at most ${most}M fit`);
+}
+
 /** Why `run` returned. */
 export type StopReason = End | { kind: "halted" } | { kind: "stopped" } | Stuck;
 
@@ -239,7 +248,7 @@ export class Machine extends Inspector {
     const board = new VirtMachine({
       cpu: options.cpu ?? (realm && !options.realm?.normal ? "max,rme=on" : "max"),
       smp: options.smp ?? 1,
-      memory: overFirmware ? firmwareMemoryFor(memory) : realm ? hostMemoryFor(memory, rmm !== undefined) : memory,
+      memory: realm ? memoryForGuest(memory, overFirmware ? firmwareMemoryFor(memory) : hostMemoryFor(memory, rmm !== undefined)) : memory,
       time: options.time ?? "deterministic",
       engine: options.engine ?? defaultEngine(),
       seed: options.seed ?? 1n,

@@ -70,9 +70,11 @@ function loadKvmtool(o: BootOptions): { entry: number; dtbAddress: number; piece
   const sorted = [...pieces].sort((a, b) => a.address - b.address);
   const bad = sorted.find((p, i) => p.address < ram.base || p.address + p.size > (sorted[i + 1]?.address ?? ram.base + ram.size));
   if (bad) {
+    const room = `memory is ${hex(ram.base)} to ${hex(ram.base + ram.size)}, of which kvmtool uses the first 256 MiB`;
+    const more = ram.size < 256 * MiB ? "; give the realm more with --memory" : "";
     throw new EmuError(
       "kernel-too-large",
-      `the ${bad.name} at ${hex(bad.address)} does not fit into the first 256 MiB; give the realm more with --memory`,
+      `the ${bad.name} would occupy ${hex(bad.address)} to ${hex(bad.address + bad.size)} beside what else has to be there: ${room}${more}`,
     );
   }
   return { entry, dtbAddress, pieces };

@@ -52,15 +52,17 @@ const FAULT_AROUND = 16;
 /** State of a page of the realm's RAM. */
 const Page = { ABSENT: 0, PRESENT: 1, EMPTY: 2 } as const;
 
+const range = (low: number, high: number): string => (low === high ? `${low}` : `${low} to ${high}`);
+
 /** Refuses what this RMM cannot do, before anything is made. */
 function checkFeatures(c: RealmConfig, f: RmmFeatures): void {
   const refuse = (code: string, what: string): EmuError => usageError(code, `this RMM offers ${what}`);
   if (c.ipaBits > f.S2SZ)
     throw refuse("realm-ipa-width", `IPAs of ${f.S2SZ} bits, not ${c.ipaBits}; give the CPU more with --cpu NAME,pa=BITS`);
   if (c.breakpoints - 1 > f.NUM_BPS || c.breakpoints < 2)
-    throw refuse("realm-breakpoints", `2 to ${f.NUM_BPS + 1} breakpoints, not ${c.breakpoints}`);
+    throw refuse("realm-breakpoints", `${range(2, f.NUM_BPS + 1)} breakpoints, not ${c.breakpoints}`);
   if (c.watchpoints - 1 > f.NUM_WPS || c.watchpoints < 2)
-    throw refuse("realm-watchpoints", `2 to ${f.NUM_WPS + 1} watchpoints, not ${c.watchpoints}`);
+    throw refuse("realm-watchpoints", `${range(2, f.NUM_WPS + 1)} watchpoints, not ${c.watchpoints}`);
   if (c.pes > 2 ** f.MAX_RECS_ORDER - 1) throw refuse("realm-recs", `realms of up to ${2 ** f.MAX_RECS_ORDER - 1} RECs, not ${c.pes}`);
   if (c.pmuCounters !== undefined && (f.PMU_EN === 0 || c.pmuCounters < 1 || c.pmuCounters > f.PMU_NUM_CTRS)) {
     throw refuse("realm-pmu", f.PMU_EN === 0 ? "no performance monitors" : `1 to ${f.PMU_NUM_CTRS} event counters, not ${c.pmuCounters}`);
