@@ -65,7 +65,7 @@ interface Node {
   readonly children: number[];
 }
 
-/** The samples in V8's format for CPU profiles (JSON), with host time. */
+/** The samples in V8's format for CPU profiles (JSON; Profiler.Profile of the DevTools protocol), with host time in microseconds. */
 export function cpuProfile(p: Profile): string {
   const nodes: Node[] = [];
   const byPath = new Map<string, Node>();
@@ -87,8 +87,17 @@ export function cpuProfile(p: Profile): string {
     return n.id;
   };
   const samples = p.samples.map(leaf);
-  const timeDeltas = p.samples.map((s) => Math.round(s.ms * 1000));
-  const endTime = timeDeltas.reduce((a, b) => a + b, 0);
-  return JSON.stringify({ nodes, startTime: 0, endTime, samples, timeDeltas });
+  // Readers take a sample to last from its own time to that of the next one: ours are taken at the end of what they stand for, so
+  // they move to its start, and one more sample, outside of everything, ends the last.
+  const timeDeltas = [0];
+  let [measured, written] = [0, 0];
+  for (const s of p.samples) {
+    measured += s.ms * 1000;
+    const delta = Math.round(measured) - written;
+    timeDeltas.push(delta);
+    written += delta;
+  }
+  samples.push(1);
+  return JSON.stringify({ nodes, startTime: 0, endTime: written, samples, timeDeltas });
 }
 const frameOf = (functionName: string): Node["callFrame"] => ({ functionName, scriptId: "0", url: "", lineNumber: -1, columnNumber: -1 });
