@@ -52,7 +52,8 @@ export type HashAlgorithm = (typeof HashAlgorithm)[keyof typeof HashAlgorithm];
 /** RmiRecExitReason. */
 export const ExitReason = { SYNC: 0, IRQ: 1, FIQ: 2, PSCI: 3, RIPAS_CHANGE: 4, HOST_CALL: 5, SERROR: 6 } as const;
 export type ExitReason = (typeof ExitReason)[keyof typeof ExitReason];
-export const exitReasonName = (reason: number): string => Object.entries(ExitReason).find(([, v]) => v === reason)?.[0] ?? `${reason}`;
+const exitReasonNames = Object.entries(ExitReason).reduce<string[]>((names, [name, v]) => Object.assign(names, { [v]: name }), []);
+export const exitReasonName = (reason: number): string => exitReasonNames[reason] ?? `${reason}`;
 
 /** Bits of RmiRecEnter.flags. */
 export const EnterFlag = { EMUL_MMIO: 1, INJECT_SEA: 2, TRAP_WFI: 4, TRAP_WFE: 8, RIPAS_RESPONSE: 16 } as const;

@@ -7,15 +7,19 @@ import { bootToShell, linuxMachine, shell } from "../support/linux.ts";
 
 const COMPLAINTS = /Unable to handle|WARNING|\bBUG\b|undefined instruction|Oops|Call trace|soft lockup|SError/i;
 
+const MiB = 2 ** 20;
+
 test.each([
-  ["virt", "ttyAMA0", 1],
-  ["kvmtool", "ttyS0", 2],
+  ["virt", "ttyAMA0", 1, 512],
+  ["kvmtool", "ttyS0", 2, 512],
+  ["virt", "ttyAMA0", 4, 2048],
 ] as const)(
-  "%s with console %s and %i REC(s)",
-  async (board, console, smp) => {
+  "%s with console %s, %i REC(s) and %i MiB",
+  async (board, console, smp, mib) => {
     const disk = Uint8Array.from({ length: 2 ** 20 }, (_, i) => (i * 7 + (i >> 8)) & 0xff);
     const machine = await linuxMachine("7.2", {
       smp,
+      memory: mib * MiB,
       append: `console=${console}`,
       drives: [{ backend: MemoryBlockBackend.from(disk) }],
       realm: { board, personalizationValue: Uint8Array.of(1, 2, 3) },
@@ -23,6 +27,10 @@ test.each([
     await bootToShell(machine);
     expect(machine.console.text).toContain("RME: Using RSI version 1.0");
     expect(await shell(machine, "nproc")).toBe(`${smp}\n`);
+    // The kernel keeps some 120 MiB for itself and for bounce buffers.
+    const total = Number(/^MemTotal: +(\d+) kB$/m.exec(await shell(machine, "cat /proc/meminfo"))?.[1]) / 1024;
+    expect(total).toBeGreaterThan(mib - 200);
+    expect(total).toBeLessThan(mib);
     // virtio: source of entropy, console and disk bounce through memory that is shared with the host.
     expect(await shell(machine, "cat /sys/class/misc/hw_random/rng_current")).toMatch(/^virtio_rng/);
     expect(await shell(machine, "echo across > /dev/hvc0; echo done")).toBe("done\n");
