@@ -20,7 +20,12 @@ export type Endpoint =
 /** What --serial and --consoles ask for. */
 export type ConsolePlan =
   /** The first and the second serial port. */
-  | { readonly kind: "serial"; readonly ports: readonly Endpoint[] }
+  | {
+      readonly kind: "serial";
+      readonly ports: readonly Endpoint[];
+      /** The virtio consoles hvc0 and hvc1, where they are connected by themselves. */
+      readonly virtio?: readonly Endpoint[];
+    }
   | { readonly kind: "named"; readonly endpoints: Readonly<Partial<Record<ConsoleName, Endpoint>>> }
   /** All in one stream, each line marked; or each in a part of the terminal. */
   | { readonly kind: "marked" | "split" };
@@ -32,12 +37,16 @@ const INSTEAD: readonly (readonly [RegExp, string])[] = [
   [/^telnet:/, "type tcp:HOST:PORT,server=on and connect with a raw client (nc, socat)"],
   [/^unix:/, "type tcp:127.0.0.1:PORT,server=on"],
   [/^(udp|websocket|con|msmouse|braille|ringbuf|pipe):?/, `type one of ${SPELLINGS}`],
-  [/^chardev:/, "type the place itself, as in --serial tcp:127.0.0.1:5000,server=on"],
   [/^\/dev\//, "type pty, or file:NAME"],
 ];
 
 /** A console's place, in QEMU's spelling. Throws EmuError("bad-serial"). */
-export function parseEndpoint(text: string, option: string): Endpoint {
+export function parseEndpoint(text: string, option: string, chardevs: ReadonlyMap<string, Endpoint> = new Map()): Endpoint {
+  if (text.startsWith("chardev:")) {
+    const place = chardevs.get(text.slice(8));
+    if (place !== undefined) return place;
+    throw usageError("bad-serial", `${option}: no --chardev has id=${text.slice(8)}`);
+  }
   if (text === "stdio" || text === "mon:stdio") return { kind: "stdio" };
   if (text === "none" || text === "null") return { kind: "none" };
   if (text === "pty") return { kind: "pty" };
@@ -66,13 +75,28 @@ function parseTcp(text: string, option: string): Endpoint {
   return { kind: "tcp", host: host === "" ? "127.0.0.1" : host, port, server, wait: server && wait };
 }
 
-/** --serial, once for each port, or --consoles. `secure`: the machine has the second port. */
+/**
+ * --serial, once for each port, or --consoles. `secure`: the machine has the second port and the second virtio console. `virtio`: where
+ * --device virtconsole connects these; if that is the terminal, the first port is not there as well unless --serial says so.
+ */
 export function parseConsoles(
   serial: readonly string[] | undefined,
   consoles: readonly string[] | undefined,
   secure: boolean,
+  { chardevs, virtio = [] }: { chardevs?: ReadonlyMap<string, Endpoint>; virtio?: readonly Endpoint[] } = {},
 ): ConsolePlan {
-  if (consoles === undefined) return { kind: "serial", ports: parsePorts(serial ?? ["stdio"], secure) };
+  const limit = secure ? 2 : 1;
+  if (virtio.length > limit)
+    throw usageError(
+      "too-many-consoles",
+      `--device virtconsole: the machine has ${secure ? "two" : "one; virt,secure=on has a second one"}`,
+    );
+  if (consoles === undefined) {
+    const first = virtio.some((e) => e.kind === "stdio") ? "none" : "stdio";
+    return { kind: "serial", ports: parsePorts(serial ?? [first], secure, chardevs), ...(virtio.length > 0 ? { virtio } : {}) };
+  }
+  if (virtio.length > 0)
+    throw usageError("consoles-twice", "--consoles and --device virtconsole say where consoles go in two ways; give one of them");
   if (serial !== undefined) throw usageError("consoles-twice", "--consoles and --serial say the same in two ways; give one of them");
   const [view] = consoles;
   if (consoles.length === 1 && (view === "split" || view === "marked")) return { kind: view };
@@ -86,7 +110,7 @@ export function parseConsoles(
         `--consoles: "${item}" is neither split, marked nor NAME=WHERE with a name of ${consoleNames.join(", ")}`,
       );
     if (endpoints[name] !== undefined) throw usageError("bad-consoles", `--consoles: ${name} is given twice`);
-    endpoints[name] = parseEndpoint(item.slice(at + 1), `--consoles ${name}`);
+    endpoints[name] = parseEndpoint(item.slice(at + 1), `--consoles ${name}`, chardevs);
   }
   return { kind: "named", endpoints };
 }
@@ -94,8 +118,8 @@ export function parseConsoles(
 /** Commas also belong to the places: an item begins with the name of a console. */
 const splitList = (text: string): string[] => text.split(new RegExp(`,(?=(?:${consoleNames.join("|")})=)`));
 
-function parsePorts(serial: readonly string[], secure: boolean): Endpoint[] {
-  const ports = serial.map((text) => parseEndpoint(text, "--serial"));
+function parsePorts(serial: readonly string[], secure: boolean, chardevs: ReadonlyMap<string, Endpoint> | undefined): Endpoint[] {
+  const ports = serial.map((text) => parseEndpoint(text, "--serial", chardevs));
   const limit = secure ? 2 : 1;
   const extra = ports.slice(limit).find((port) => port.kind !== "none");
   if (extra !== undefined) {

@@ -23,7 +23,7 @@ interface NamedDrive extends Drive {
 }
 
 /** Devices that `--device` can name. The machine always has an entropy device and a virtio console: naming them changes nothing. */
-const DEVICES: readonly string[] = ["virtio-blk-device", "virtio-rng-device", "virtio-serial-device"];
+const DEVICES: readonly string[] = ["virtio-blk-device", "virtio-rng-device", "virtio-serial-device", "virtio-serial"];
 const PCI_DEVICES: Readonly<Record<string, PciKind>> = {
   "virtio-blk-pci": "block",
   "virtio-rng-pci": "rng",
@@ -81,10 +81,10 @@ function parseDevice(option: string, pci: boolean): { drive: string; pci: boolea
   const { head, values } = parseKeyValues(option, "--device");
   const names = pci ? [...DEVICES, ...Object.keys(PCI_DEVICES)] : DEVICES;
   const name = names.find((known) => known === head);
-  if (head === "virtconsole") throw usageError("unknown-device", "--device virtconsole: type --console hvc0");
   if (!name) throw usageError("unknown-device", `--device: unknown device "${head ?? ""}" (known: ${names.join(", ")})`);
   const onPci = Object.hasOwn(PCI_DEVICES, name);
   const common = onPci ? ["id", "disable-legacy"] : ["id"];
+  if (name.startsWith("virtio-serial")) common.push("max_ports");
   if (onPci && !parseSwitch(values.get("disable-legacy") ?? "on", `--device ${name} disable-legacy`))
     throw usageError("bad-device", `--device ${name}: the interface from before virtio 1.0 is not offered (disable-legacy=off)`);
   if (name !== "virtio-blk-device" && name !== "virtio-blk-pci") {

@@ -8,6 +8,7 @@ import { addExplainCommands, type ExplainCommand, type GptCommand } from "../exp
 import { addFipCommand, type FipCommand } from "../fip-command.ts";
 import { addLabCommand, type LabCommand } from "../lab-command.ts";
 import { addVerifyTokenCommand, type VerifyTokenCommand } from "../verify-token-command.ts";
+import { parseChardevs, separateVirtconsoles } from "./chardevs.ts";
 import {
   addRunOptions,
   type CommonCommand,
@@ -101,6 +102,7 @@ function createProgram(version: string, choose: (command: AnyCommand) => void): 
     .option("--drive <spec>", "disk: file=NAME[,format=raw][,readonly=on]; flash: if=pflash,file=NAME[,unit=0|1]; may be repeated", collect)
     .option("--device <spec>", "virtio-blk-device,drive=ID; virtio-rng-device; loader,file=NAME[,addr=A]; may be repeated", collect)
     .option("--fw-cfg <spec>", "file for firmware: name=opt/NAME,string=TEXT or name=opt/NAME,file=FILE; may be repeated", collect)
+    .option("--chardev <spec>", "place for --serial chardev:ID and --device virtconsole,chardev=ID: KIND,id=ID[,...] as on QEMU", collect)
     .option("--console <name>", "which of the guest's consoles to show: ttyAMA0 (serial) or hvc0 (virtio)", "ttyAMA0");
   addRunOptions(program, {
     serial: "; again: the second port",
@@ -152,10 +154,13 @@ interface RawOptions extends CommonOptions {
   readonly machine: string;
   readonly dtb?: string;
   readonly fwCfg?: string[];
+  readonly chardev?: string[];
 }
 
 function runCommand(raw: RawOptions): RunCommand {
-  const { firmware, drives, devices } = separateFirmware(raw, raw.drive ?? [], raw.device ?? []);
+  const chardevs = parseChardevs(raw.chardev ?? []);
+  const { virtio, devices: others } = separateVirtconsoles(raw.device ?? [], chardevs);
+  const { firmware, drives, devices } = separateFirmware(raw, raw.drive ?? [], others);
   const inFlash = firmware?.bios !== undefined || firmware?.pflash[0] !== undefined;
   if (raw.kernel === undefined && !inFlash) {
     const needsKernel = (["initrd", "append", "dtb"] as const).find((option) => raw[option] !== undefined);
@@ -174,7 +179,7 @@ function runCommand(raw: RawOptions): RunCommand {
     drives: parseDrives(drives, devices, true),
     pci: parsePciDevices(devices),
     firmware,
-    consoles: parseConsoles(raw.serial, raw.consoles, machine === "virt,secure=on"),
+    consoles: parseConsoles(raw.serial, raw.consoles, machine === "virt,secure=on", { chardevs, virtio }),
     console: parseConsole(raw.console),
   };
 }

@@ -11,7 +11,7 @@ import { LineMarker } from "./line-marker.ts";
 import { SplitView } from "./split-view.ts";
 
 /** A console of the machine: a serial port as a whole, or by the part that it plays. */
-type Source = "serial0" | "serial1" | ConsoleName;
+type Source = "serial0" | "serial1" | "hvc0" | "hvc1" | ConsoleName;
 
 /** The consoles, once for all lives of the machine. */
 export interface Consoles {
@@ -165,13 +165,18 @@ const SPLIT_KEYS = [
   ["[ ]", "scroll back and forth"],
 ] as const;
 
-const label = (source: Source, writer: Writer | undefined): string =>
-  source === "serial0" ? "Serial 0" : source === "serial1" ? "Serial 1" : labelOf(source, writer);
+const PORTS = { serial0: "Serial 0", serial1: "Serial 1", hvc0: "hvc0", hvc1: "hvc1" } as const;
+const isPort = (source: Source): source is keyof typeof PORTS => Object.hasOwn(PORTS, source);
+const label = (source: Source, writer: Writer | undefined): string => (isPort(source) ? PORTS[source] : labelOf(source, writer));
 
 /** Which consoles go where, with those of which a person would type into first in front. */
 function placesOf(command: RunCommand): (readonly [Source, Endpoint])[] {
   const plan = command.consoles;
-  if (plan.kind === "serial") return plan.ports.map((port, n) => [n === 0 ? "serial0" : "serial1", port] as const);
+  if (plan.kind === "serial") {
+    const virtio = (plan.virtio ?? []).map((place, n) => [n === 0 ? "hvc0" : "hvc1", place] as const);
+    // A person who connects a virtio console by hand types into that.
+    return [...virtio, ...plan.ports.map((port, n) => [n === 0 ? "serial0" : "serial1", port] as const)];
+  }
   const stdio: Endpoint = { kind: "stdio" };
   const order: readonly ConsoleName[] =
     command.realm === undefined ? ["host", "realm", "firmware", "secure"] : ["realm", "host", "firmware", "secure"];
@@ -204,6 +209,8 @@ function consoleOf(machine: Machine, command: RunCommand, source: Source): Conso
   const virtio = command.console === "hvc0";
   if (source === "serial0") return virtio ? machine.virtioConsole : machine.console;
   if (source === "serial1") return machine.secureConsole;
+  if (source === "hvc0") return machine.virtioConsole;
+  if (source === "hvc1") return machine.virtioConsole1;
   if (!virtio) return machine.consoles[source];
   if (command.realm !== undefined) return source === "realm" ? machine.virtioConsole : machine.consoles[source];
   // Linux has hvc0: all of UART 0 is firmware's.

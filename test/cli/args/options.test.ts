@@ -183,7 +183,7 @@ describe("what cannot be meant", () => {
     ["too much memory", ["--memory", "16G"], "out of range"],
     ["an event that is not traced", ["-d", "in_asm"], 'unknown event "in_asm"'],
     ["a console that does not exist", ["--console", "tty1"], "--console"],
-    ["the virtio console in QEMU's spelling", ["-device", "virtconsole"], "type --console hvc0"],
+    ["the virtio console in QEMU's spelling", ["-device", "virtconsole"], "chardev=ID is missing (or type --console hvc0)"],
     ["a serial port elsewhere", ["--serial", "unix:/s"], "--serial"],
     ["an unknown time", ["--time", "slow"], "--time"],
     ["an initrd without a kernel", ["--initrd", "x"], "--initrd needs --kernel"],

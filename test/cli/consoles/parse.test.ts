@@ -19,7 +19,7 @@ describe("places, in QEMU's spelling", () => {
     ["vc", /--consoles split/],
     ["telnet:localhost:1,server", /tcp:HOST:PORT,server=on/],
     ["unix:/tmp/s", /tcp:127\.0\.0\.1:PORT/],
-    ["chardev:c0", /the place itself/],
+    ["chardev:c0", /no --chardev has id=c0/],
     ["/dev/ttyS0", /pty/],
     ["tcp:5000", /HOST\]:PORT is expected/],
     ["tcp:h:70000", /HOST\]:PORT is expected/],
