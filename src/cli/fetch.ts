@@ -1,6 +1,6 @@
 // `rme-emu fetch`: gets a Debian kernel or boot firmware and says how to boot it.
 
-import { readFileSync } from "node:fs";
+import { readFileSync, statSync } from "node:fs";
 import { EmuError, usageError } from "../util/errors.ts";
 import { allowKeys, parseKeyValues } from "./args/keyval.ts";
 import type { FetchCommand } from "./args/options.ts";
@@ -41,6 +41,7 @@ async function runFirmware(text: string, refresh: boolean): Promise<number> {
     const firmware = await fetchFirmware(head, options);
     for (const [name, path] of Object.entries(firmware.files)) process.stdout.write(`${name}=${path}\n`);
     if (stackNames.includes(head)) await printFlash(head, values.get("bl33") ?? "debian", options);
+    else if (DIRECT[head] !== undefined) hint(["--bios", firmware.files[DIRECT[head]] ?? ""]);
     else if (values.has("bl33")) throw usageError("bl33", `fetch firmware: ${head} starts no BL33 (${stackNames.join(" and ")} do)`);
   } catch (error) {
     options.progress.fail();
@@ -55,6 +56,28 @@ async function printFlash(stack: string, bl33: string, o: FirmwareOptions & { re
   const flash = await stackFlash(stack, readBl33(kernel?.vmlinuz ?? bl33), { progress: o.progress });
   process.stdout.write(`bios=${flash}\n`);
   if (kernel) process.stdout.write(`kernel=${kernel.vmlinuz}\ninitrd=${kernel.initrd}\n`);
+  hint(stackCommand(stack, flash, kernel));
+}
+
+/** Firmware that a machine starts with by itself: the file that does. */
+const DIRECT: Readonly<Record<string, string>> = { edk2: "QEMU_EFI.fd", "u-boot": "u-boot.bin" };
+/** Where the initial file system is put: behind BL33, which TF-A has at 0x60000000. */
+const INITRD_AT = "0x70000000";
+
+/** The words behind `rme-emu` that start a flash image with TF-A; a kernel as BL33 gets its command line and initial file system. */
+export function stackCommand(stack: string, flash: string, kernel?: Pick<DebianKernel, "vmlinuz" | "initrd">): string[] {
+  const machine = ["-M", "virt,secure=on", "-cpu", stack.endsWith("-rme") ? "max,rme=on" : "max", "-bios", flash];
+  if (!kernel) return machine;
+  // TF-A hands on the command line, and takes no initial file system from the machine.
+  const append = `console=ttyAMA0 initrd=${INITRD_AT},${statSync(kernel.initrd).size}`;
+  const initrd = `loader,file=${kernel.initrd.replaceAll(",", ",,")},addr=${INITRD_AT}`;
+  return [...machine, "-kernel", kernel.vmlinuz, "-append", append, "-device", initrd];
+}
+
+/** Says how to go on, as it can be pasted into a shell. */
+function hint(words: readonly string[]): void {
+  const quoted = words.map((word) => (/^[-\w./=,:+]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`));
+  process.stderr.write(`Boot it with: rme-emu ${quoted.join(" ")}\n`);
 }
 
 /** `efi-disk=VERSION[,loader=grub|stub]`: a disk from which UEFI firmware starts a Debian kernel. */

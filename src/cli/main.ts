@@ -2,4 +2,7 @@
 
 import { runCommandLine } from "./command.ts";
 
+// Whoever reads standard output may have read enough (head, less).
+process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
+
 process.exitCode = await runCommandLine(process.argv.slice(2));
