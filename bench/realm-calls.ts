@@ -3,6 +3,7 @@
 
 import { readFileSync } from "node:fs";
 import { Security } from "../src/arch/security.ts";
+import type { Pe } from "../src/cpu/pe.ts";
 import { HostAgent, type HostTask } from "../src/host/agent.ts";
 import { planRealm } from "../src/host/plan.ts";
 import { hostMemoryFor, RealmSoftware } from "../src/machine/realms.ts";
@@ -57,11 +58,11 @@ export function measureCalls(count: number, rmm: string | undefined): CallCosts 
   };
   const machine = new VirtMachine(config);
   const software = machine.software as RealmSoftware;
-  function* program(): HostTask {
+  function* program(pe: Pe): HostTask {
     yield* software.realm.create();
     costs.pair = yield* timed(count, () => delegateOnce(software));
-    yield* enterOnce(software, 0); // up to the first load
-    costs.roundTrip = yield* timed(count, () => enterOnce(software, EnterFlag.EMUL_MMIO));
+    yield* enterOnce(software, pe, 0); // up to the first load
+    costs.roundTrip = yield* timed(count, () => enterOnce(software, pe, EnterFlag.EMUL_MMIO));
     done = true;
     while (true) yield "wait";
   }
@@ -89,10 +90,9 @@ function* delegateOnce({ rmi, memory }: RealmSoftware): HostTask {
   memory.give(pa);
 }
 
-function* enterOnce({ realm }: RealmSoftware, flags: number): HostTask {
+function* enterOnce({ realm }: RealmSoftware, pe: Pe, flags: number): HostTask {
   const enter = blank(RecEnter);
   enter.set("flags", flags);
-  const pe = undefined as never; // realms do not look at it
   const exit = yield* realm.enter(pe, 0, enter, false);
   if (exit === undefined) throw new Error("the realm is off");
 }
