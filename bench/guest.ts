@@ -77,6 +77,11 @@ export class Guest {
       memory: Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? Number.NaN) / 1024,
     };
   }
+  /** Resident memory now, MiB. */
+  resident(): number {
+    const status = readFileSync(`/proc/${this.child.pid}/status`, "utf8");
+    return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? Number.NaN) / 1024;
+  }
   kill(): Promise<void> {
     if (this.ended) return Promise.resolve();
     return new Promise((resolve) => {
