@@ -48,9 +48,13 @@ export class Guest {
     this.child.on("error", () => this.child.emit("close"));
   }
   /** Waits until the shell asks for the next command. */
-  async prompt(): Promise<void> {
-    while (!PROMPT.test(this.unread)) {
-      if (this.ended) throw new Error(`${this.child.spawnfile} ended before the prompt; last output: ${this.last}`);
+  prompt(): Promise<void> {
+    return this.until(PROMPT);
+  }
+  /** Waits until the console has printed something that matches; it and what was before it are consumed. */
+  async until(pattern: RegExp): Promise<void> {
+    while (!pattern.test(this.unread)) {
+      if (this.ended) throw new Error(`${this.child.spawnfile} ended before ${pattern}; last output: ${this.last}`);
       await new Promise<void>((resolve) => {
         this.wake = resolve;
       });
