@@ -212,8 +212,11 @@ export class Pe implements Stateful {
     this.controlsWritten();
     this.contextChanged();
   }
-  /** The same when an exception entry or return follows, which brings the context up to date anyway. */
-  controlsWritten(): void {
+  /**
+   * The same when an exception entry or return follows, which brings the context up to date anyway. `code`: instructions may execute
+   * before the next change; an agent needs no map of registers.
+   */
+  controlsWritten(code = true): void {
     const st = this.st;
     const oldHcr = this.hcrLo;
     const oldScr = this.scrLo;
@@ -225,7 +228,7 @@ export class Pe implements Stateful {
     this.hcrx = this.hasHcx && (!this.haveEl3 || st.bit(slot.SCR_EL3, 38) === 1);
     this.readHcr();
     this.derived.invalidate();
-    this.map.update();
+    if (code) this.map.update();
     if (oldHcr !== this.hcrLo || oldScr !== this.scrLo) this.gic?.update();
   }
 

@@ -42,11 +42,11 @@ export class World {
     block.save(pe.st, this.words, 0);
     for (const [i, r] of gicRegisters.entries()) this.values[block.length + i] = pe.gic?.read(r) ?? 0n;
   }
-  /** Gives it to the PE, at EL3. An exception return must follow: it enters the world. */
-  load(pe: Pe): void {
+  /** Gives it to the PE, at EL3. An exception return must follow: it enters the world. `code`: to instructions, not to an agent. */
+  load(pe: Pe, code: boolean): void {
     block.load(pe.st, this.words, 0);
     for (const [i, r] of gicRegisters.entries()) pe.gic?.write(r, this.values[block.length + i] as bigint);
-    pe.controlsWritten();
+    pe.controlsWritten(code);
   }
   x(n: number): bigint {
     return this.values[n] as bigint;

@@ -235,14 +235,14 @@ export class MonitorAgent implements Agent, Stateful, MonitorPort {
       if (this.rmm !== undefined) world.set("HCR_EL2", HCR_REALM);
     }
     world.set("SCR_EL3", this.world(this.ns, pe).get("SCR_EL3") | SCR_NSE | SCR_NS);
-    world.load(pe);
+    world.load(pe, this.rmm === undefined);
     pe.exceptionReturn();
   }
   /** Loads the Non-secure world with results in x0, x1, ... and returns to it. */
   private toNonSecure(pe: Pe, results: readonly bigint[] = []): void {
     const world = this.world(this.ns, pe);
     for (const [n, v] of results.entries()) world.setX(n, v);
-    world.load(pe);
+    world.load(pe, true);
     world.clear();
     pe.exceptionReturn();
   }

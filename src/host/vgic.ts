@@ -145,33 +145,43 @@ export class Vgic implements Stateful {
     const own = this.gicr[rec] as Redistributor;
     const groups = own.awake ? this.gicd.enabled : 0;
     const out: Candidate[] = [];
-    const look = (bank: IrqBank, w: number, mine: (bits: number) => number): void => {
-      const pending = bank.pending(w) & bank.enable[w]! & bank.inGroups(w, groups, true);
-      for (let left = mine((pending | bank.active[w]!) >>> 0); left !== 0; left &= left - 1) {
-        const n = 32 * w + 31 - Math.clz32(left & -left);
-        const bit = 1 << (n & 31);
-        out.push({ bank, n, pending: (pending & bit) !== 0, active: (bank.active[w]! & bit) !== 0, priority: bank.priority[n]! });
-      }
-    };
-    look(own.irqs, 0, (bits) => bits);
-    for (let w = 0; w < this.gicd.spis.words; w++) look(this.gicd.spis, w, (bits) => this.routedTo(rec, w, bits));
+    this.collect(out, own.irqs, 0, groups, undefined);
+    for (let w = 0; w < this.gicd.spis.words; w++) this.collect(out, this.gicd.spis, w, groups, rec);
+    if (out.length < 2) return out;
     return out.sort((a, b) => a.priority - b.priority || Number(b.active) - Number(a.active) || a.bank.base + a.n - b.bank.base - b.n);
+  }
+  /** Those of word `w` of a bank; `rec`: only what is routed to that REC. */
+  private collect(out: Candidate[], bank: IrqBank, w: number, groups: number, rec: number | undefined): void {
+    const pending = bank.pending(w) & bank.enable[w]! & bank.inGroups(w, groups, true);
+    const bits = (pending | bank.active[w]!) >>> 0;
+    if (bits === 0) return;
+    for (let left = rec === undefined ? bits : this.routedTo(rec, w, bits); left !== 0; left &= left - 1) {
+      const n = 32 * w + 31 - Math.clz32(left & -left);
+      const bit = 1 << (n & 31);
+      out.push({ bank, n, pending: (pending & bit) !== 0, active: (bank.active[w]! & bit) !== 0, priority: bank.priority[n]! });
+    }
   }
 
   /** Fills the list registers for the entry of REC `rec`. */
   enter(rec: number, enter: Enter): void {
     const all = this.candidates(rec);
-    const mine = all.slice(0, this.o.listRegisters);
-    const left = all.slice(this.o.listRegisters);
-    this.loaded[rec] = mine.map((c, i) => {
+    const loaded: Loaded[] = [];
+    for (let i = 0; i < this.o.listRegisters; i++) {
+      const c = all[i];
+      if (c === undefined) {
+        enter.set("gicv3_lrs", 0n, i);
+        continue;
+      }
       const { value, latched } = this.listRegister(c);
       enter.set("gicv3_lrs", value, i);
-      return { bank: c.bank, n: c.n, latched };
-    });
-    for (let i = mine.length; i < this.o.listRegisters; i++) enter.set("gicv3_lrs", 0n, i);
+      loaded.push({ bank: c.bank, n: c.n, latched });
+    }
+    this.loaded[rec] = loaded;
     let hcr = 0n;
-    if (left.some((c) => c.active)) hcr |= Hcr.LRENPIE;
-    if (left.some((c) => c.pending)) hcr |= Hcr.NPIE;
+    for (const c of all.slice(loaded.length)) {
+      if (c.active) hcr |= Hcr.LRENPIE;
+      if (c.pending) hcr |= Hcr.NPIE;
+    }
     enter.set("gicv3_hcr", hcr);
   }
 
@@ -203,16 +213,15 @@ export class Vgic implements Stateful {
       else bank.active[w]! &= ~bit;
       if (latched && (lr & Lr.PENDING) !== 0n) bank.latch[w]! |= bit;
     }
-    // Ends of interrupts that had no list register: the most urgent active ones.
-    const inRegisters = (c: Candidate): boolean => loaded.some((l) => l.bank === c.bank && l.n === c.n);
-    let ends = Number((exit.get("gicv3_hcr") >> EOI_COUNT) & 0x1fn);
-    for (const c of ends > 0 ? this.candidates(rec) : []) {
-      if (ends === 0) break;
-      if (!c.active || inRegisters(c)) continue;
-      c.bank.deactivate(c.n);
-      ends--;
-    }
+    const ends = Number((exit.get("gicv3_hcr") >> EOI_COUNT) & 0x1fn);
+    if (ends > 0) this.deactivate(rec, loaded, ends);
     this.loaded[rec] = [];
+  }
+
+  /** Ends of interrupts that had no list register: the most urgent active ones. */
+  private deactivate(rec: number, loaded: readonly Loaded[], count: number): void {
+    const active = this.candidates(rec).filter((c) => c.active && !loaded.some((l) => l.bank === c.bank && l.n === c.n));
+    for (const c of active.slice(0, count)) c.bank.deactivate(c.n);
   }
 
   /** Is there anything to signal to REC `rec`? */

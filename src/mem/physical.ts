@@ -214,6 +214,10 @@ export class PhysicalMemory {
 
   /** Copies guest memory out. Undefined when any byte is none. Not granule-checked: see gpt/ for requesters that must be. */
   readBytes(pa: number, length: number): Uint8Array | undefined {
+    if (length > 0 && (pa % CHUNK) + length <= CHUNK) {
+      const at = this.host(pa);
+      return at === 0 ? undefined : this.u8.slice(at, at + length);
+    }
     const out = new Uint8Array(length);
     return this.span(pa, length, (at, n, done) => out.set(this.u8.subarray(at, at + n), done)) ? out : undefined;
   }

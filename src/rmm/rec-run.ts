@@ -116,15 +116,15 @@ export function loadRec(cx: RmmContext, pe: Pe, rec: RecView, realm: Realm, host
   st.set(slot.ELR_EL2, rec.get("pc"));
   st.set(slot.SPSR_EL2, rec.get("pstate"));
   loadGic(cx, pe, rec);
+  pe.controlsWritten();
   settle(pe);
 }
 function mdcrOf(realm: Realm, cx: RmmContext): bigint {
   if (realm.view.flag("pmu")) return MDCR_REALM | realm.view.get("pmu_num_ctrs");
   return MDCR_REALM | MDCR_NO_PMU | BigInt(cx.features.PMU_NUM_CTRS);
 }
-/** Registers were written behind the PE's back. An exception return follows. */
+/** Timers and counters were written behind the PE's back. */
 function settle(pe: Pe): void {
-  pe.controlsWritten();
   pe.timers.refresh();
   pe.pmu.update();
 }
@@ -193,7 +193,7 @@ export function saveRec(cx: RmmContext, pe: Pe, rec: RecView, realm: Realm, host
   exit.set("gicv3_hcr", rec.get("gic_hcr") & (ICH_HCR_EOICOUNT | ICH_HCR_HOST));
   host.restore(st, hasPmu);
   host.clear();
-  settle(pe);
+  settle(pe); // controls are for EL3, which switches them too
 }
 
 /**

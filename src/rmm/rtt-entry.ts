@@ -38,10 +38,12 @@ const RIPAS_SHIFT = 5n;
 /** log2 of what an entry of a level maps. */
 export const levelShift = (level: number): number => 12 + 9 * (3 - level);
 /** Bytes that an entry of a level maps. */
-export const levelSize = (level: number): number => 2 ** levelShift(level);
+export const levelSize = (level: number): number => sizes[level] ?? 2 ** levelShift(level);
+const sizes = [0, 1, 2, 3].map((level) => 2 ** levelShift(level));
 
 /** Output address bits of an entry of `level`, 48-bit addresses. */
-const addressMask = (level: number): bigint => (1n << 48n) - (1n << BigInt(levelShift(level)));
+const addressMask = (level: number): bigint => masks[level] as bigint;
+const masks = [0, 1, 2, 3].map((level) => (1n << 48n) - (1n << BigInt(levelShift(level))));
 
 /** Bits of a host's descriptor for an unprotected mapping: MemAttr[2:0] and S2AP. */
 const HOST_ATTR = (7n << 2n) | (3n << 6n);
