@@ -48,10 +48,13 @@ export interface FwCfgFile {
   data: Uint8Array;
 }
 
+/** What is read when the guest asks for it: firmware leaves most kernels alone, and they are large. */
+export type FwCfgItem = Uint8Array | { readonly length: number; read(): Uint8Array };
+
 export interface FwCfgOptions {
   dma: Dma;
   /** Items by key, besides signature, ID and directory. */
-  items: ReadonlyMap<number, Uint8Array>;
+  items: ReadonlyMap<number, FwCfgItem>;
   files?: readonly FwCfgFile[];
 }
 
@@ -59,7 +62,7 @@ export class FwCfg implements MmioDevice, Stateful {
   readonly name = "fw_cfg";
   readonly size = WINDOW;
   private readonly dma: Dma;
-  private readonly items: Map<number, Uint8Array>;
+  private readonly items: Map<number, FwCfgItem>;
   private key = 0;
   private offset = 0;
   private dmaHigh = 0;
@@ -68,7 +71,7 @@ export class FwCfg implements MmioDevice, Stateful {
     this.dma = o.dma;
     const files = [...(o.files ?? [])].sort((a, b) => (a.name < b.name ? -1 : 1));
     checkFiles(files);
-    this.items = new Map<number, Uint8Array>([
+    this.items = new Map<number, FwCfgItem>([
       [FwCfgKey.SIGNATURE, ascii("QEMU")],
       [FwCfgKey.ID, le32(ID_FEATURES)],
       ...o.items,
@@ -95,10 +98,17 @@ export class FwCfg implements MmioDevice, Stateful {
     this.offset = 0;
   }
 
+  private selected(): Uint8Array | undefined {
+    const item = this.items.get(this.key);
+    if (item === undefined || item instanceof Uint8Array) return item;
+    const data = item.read();
+    this.items.set(this.key, data);
+    return data;
+  }
   /** The next bytes of the selected item; zeros behind its end. */
   private next(length: number): Uint8Array {
     const out = new Uint8Array(length);
-    const item = this.items.get(this.key);
+    const item = this.selected();
     if (item !== undefined) out.set(item.subarray(this.offset, this.offset + length));
     this.skip(length);
     return out;

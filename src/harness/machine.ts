@@ -34,6 +34,8 @@ import { type ConsoleName, NamedConsoles, writerOf } from "./named-consoles.ts";
 import { readSnapshot, writeSnapshot } from "./snapshot.ts";
 import { type Stuck, type StuckPe, stuckMessage, Watchdog, type WatchdogLimits, whereabouts } from "./watchdog.ts";
 
+/** Size of flash bank 0. */
+const MAX_FLASH = 64 * 2 ** 20;
 /** The largest file that is looked at as an RMM: a whole flash image, to tell what it is. */
 const MAX_RMM_FILE = 64 * 2 ** 20;
 
@@ -331,8 +333,11 @@ export class Machine extends Inspector {
     if (epoch !== undefined && !(epoch >= 0 && epoch < 2 ** 32)) {
       throw usageError("bad-epoch", `the epoch is a number of seconds in 32 bits, not ${String(epoch)}`);
     }
-    const warnings = fits(options);
-    const machine = new Machine(options);
+    // Looked at and loaded: large files are read once.
+    const { bios } = options;
+    const read = typeof bios === "string" ? { ...options, bios: readInput("bios", bios, MAX_FLASH) } : options;
+    const warnings = fits(read);
+    const machine = new Machine(read);
     machine.warnings = [...warnings, ...machine.warnings];
     return machine;
   }

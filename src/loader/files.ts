@@ -1,6 +1,6 @@
 // Reads input files. Everything that can be wrong with a path gets one clear line.
 
-import { readFileSync, statSync } from "node:fs";
+import { closeSync, openSync, readFileSync, readSync, statSync } from "node:fs";
 import { EmuError } from "../util/errors.ts";
 
 /** What a file is to the boot: the prefix of error codes ("kernel-missing", "initrd-empty", "dtb-unreadable", "kernel-too-large"). */
@@ -14,15 +14,34 @@ export function readInput(role: Role, source: string | Uint8Array, limit: number
   return data;
 }
 
+/** How many bytes `readInput` will answer, and the first few of them; the same errors. */
+export function inputHead(role: Role, source: string | Uint8Array, limit: number, count: number): { size: number; head: Uint8Array } {
+  if (typeof source !== "string") return { size: readInput(role, source, limit).length, head: source.subarray(0, count) };
+  const [size, head] = ofFile(role, source, limit, (size) => {
+    const head = new Uint8Array(count);
+    const file = openSync(source, "r");
+    try {
+      return [size, head.subarray(0, readSync(file, head))] as const;
+    } finally {
+      closeSync(file);
+    }
+  });
+  if (size === 0) throw new EmuError(`${role}-empty`, `the ${role} ${nameOf(source)} is empty`);
+  return { size, head };
+}
+
 /** How a message names an input. */
 export const nameOf = (source: string | Uint8Array): string => (typeof source === "string" ? `"${source}"` : "given as bytes");
 
-function readRegularFile(role: Role, path: string, limit: number): Uint8Array {
+const readRegularFile = (role: Role, path: string, limit: number): Uint8Array => ofFile(role, path, limit, () => readFileSync(path));
+
+/** `read` of a file that is a regular one within the limit. */
+function ofFile<T>(role: Role, path: string, limit: number, read: (size: number) => T): T {
   try {
     const stat = statSync(path);
     if (!stat.isFile()) throw new EmuError(`${role}-unreadable`, `the ${role} "${path}" is not a regular file`);
     if (stat.size > limit) throw tooLarge(role, path, stat.size, limit);
-    return readFileSync(path);
+    return read(stat.size);
   } catch (e) {
     if (e instanceof EmuError) throw e;
     const reason = (e as NodeJS.ErrnoException).code ?? String(e);

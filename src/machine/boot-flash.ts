@@ -2,10 +2,10 @@
 
 import { CfiFlash } from "../devices/cfi-flash.ts";
 import type { Dma } from "../devices/device.ts";
-import { FwCfg, type FwCfgFile, FwCfgKey, le32 } from "../devices/fw-cfg.ts";
+import { FwCfg, type FwCfgFile, type FwCfgItem, FwCfgKey, le32 } from "../devices/fw-cfg.ts";
 import { type BlockBackend, SECTOR } from "../devices/virtio/index.ts";
 import { compressionOf, decompress } from "../loader/decompress.ts";
-import { readInput } from "../loader/files.ts";
+import { inputHead, readInput } from "../loader/files.ts";
 import { type PhysicalMemory, RAM_CHUNK } from "../mem/physical.ts";
 import { EmuError } from "../util/errors.ts";
 import type { Window } from "./virt-map.ts";
@@ -13,6 +13,8 @@ import type { Window } from "./virt-map.ts";
 const MiB = 2 ** 20;
 /** Largest kernel or initrd that is handed on. */
 const MAX_ITEM = 2 ** 31;
+/** Bytes that tell how a kernel is compressed. */
+const HEAD = 16;
 
 /** What a bank holds at power-on: an image from the start of the bank on; or a drive of just the bank's size, which keeps changes. */
 export type FlashContents = { image: string | Uint8Array } | { drive: BlockBackend };
@@ -87,7 +89,7 @@ export interface FwCfgContents {
 /** The device with QEMU's items for this machine. */
 export function makeFwCfg(o: FwCfgContents): FwCfg {
   const { NB_CPUS, KERNEL_SIZE, KERNEL_DATA, INITRD_SIZE, INITRD_DATA, CMDLINE_SIZE, CMDLINE_DATA } = FwCfgKey;
-  const items = new Map<number, Uint8Array>([
+  const items = new Map<number, FwCfgItem>([
     [NB_CPUS, le32(o.pes).subarray(0, 2)],
     [FwCfgKey.MAX_CPUS, le32(o.pes).subarray(0, 2)],
   ]);
@@ -95,11 +97,15 @@ export function makeFwCfg(o: FwCfgContents): FwCfg {
     items.set(size, le32(data.length));
     items.set(key, data);
   };
-  if (o.kernel !== undefined) add(KERNEL_SIZE, KERNEL_DATA, unpacked(readInput("kernel", o.kernel, MAX_ITEM)));
-  if (o.initrd !== undefined) add(INITRD_SIZE, INITRD_DATA, readInput("initrd", o.initrd, MAX_ITEM));
+  const addFile = (role: "kernel" | "initrd", source: string | Uint8Array, sizeKey: number, key: number): void => {
+    const { size, head } = inputHead(role, source, MAX_ITEM, HEAD);
+    const read = (): Uint8Array => readInput(role, source, MAX_ITEM);
+    // QEMU unpacks a kernel in gzip here, and leaves everything else to the firmware.
+    if (role === "kernel" && compressionOf(head) === "gzip") add(sizeKey, key, decompress("gzip", read(), MAX_ITEM));
+    else items.set(sizeKey, le32(size)).set(key, { length: size, read });
+  };
+  if (o.kernel !== undefined) addFile("kernel", o.kernel, KERNEL_SIZE, KERNEL_DATA);
+  if (o.initrd !== undefined) addFile("initrd", o.initrd, INITRD_SIZE, INITRD_DATA);
   if (o.append !== undefined) add(CMDLINE_SIZE, CMDLINE_DATA, new TextEncoder().encode(`${o.append}\0`));
   return new FwCfg({ dma: o.dma, items, files: o.files ?? [] });
 }
-
-/** QEMU unpacks gzip here, and leaves everything else to the firmware. */
-const unpacked = (kernel: Uint8Array): Uint8Array => (compressionOf(kernel) === "gzip" ? decompress("gzip", kernel, MAX_ITEM) : kernel);

@@ -79,6 +79,26 @@ describe("the data register", () => {
     expect(byte()).toBe("Q".charCodeAt(0));
   });
 
+  it("reads a large item when it is asked for, once", () => {
+    let reads = 0;
+    const read = (): Uint8Array => {
+      reads++;
+      return kernel;
+    };
+    const make = (): FwCfg => new FwCfg({ dma, items: new Map([[Key.KERNEL_DATA, { length: kernel.length, read }]]) });
+    device = make();
+    const saved = device.save();
+    select(Key.SIGNATURE);
+    byte();
+    select(Key.KERNEL_DATA);
+    expect(reads).toBe(0);
+    expect(bytes(3)).toEqual([0, 1, 2]);
+    select(Key.KERNEL_DATA);
+    expect(bytes(1001).slice(998)).toEqual([998 & 0xff, 999 & 0xff, 0]);
+    expect(reads).toBe(1);
+    device.restore(saved);
+    make().restore(device.save());
+  });
   it("ignores writes to data and reads of the selector", () => {
     select(Key.SIGNATURE);
     expect(device.write(0, 4, 5)).toBe(true);
