@@ -70,6 +70,13 @@ export class HostMemory implements Stateful {
   read(pa: number, length: number): Uint8Array | undefined {
     return this.accessible(pa, length) ? this.port.phys.readBytes(pa, length) : undefined;
   }
+  /** Loads into `to`, within 64 KiB; false: a granule protection fault, or no memory. */
+  readInto(pa: number, to: Uint8Array): boolean {
+    const { phys } = this.port;
+    const at = this.accessible(pa, to.length) ? phys.host(pa) : 0;
+    if (at !== 0) to.set(phys.u8.subarray(at, at + to.length));
+    return at !== 0;
+  }
   /** Stores; false: a granule protection fault, or no memory. */
   write(pa: number, data: Uint8Array): boolean {
     if (!this.accessible(pa, data.length)) return false;

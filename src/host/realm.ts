@@ -8,7 +8,7 @@ import { EXIT_OFFSET, RealmParams, RecExit, RecParams } from "../rmm/layouts.ts"
 import { startTables } from "../rmm/rtt.ts";
 import { levelSize } from "../rmm/rtt-entry.ts";
 import { ABI_VERSION, DataFlag, GRANULE, type HashAlgorithm, Psci, RealmFlag, RecFlag, RmiStatus } from "../rmm/status.ts";
-import { blank, viewOf } from "../rmm/struct.ts";
+import { blank } from "../rmm/struct.ts";
 import { EmuError, hex, usageError } from "../util/errors.ts";
 import type { Saved } from "../util/stateful.ts";
 import type { HostTask } from "./agent.ts";
@@ -72,8 +72,6 @@ function checkFeatures(c: RealmConfig, f: RmmFeatures): void {
 /** Version as RMI encodes it: major in 30:16, minor in 15:0. */
 const versionName = (v: bigint | number): string => `${(Number(v) >> 16) & 0x7fff}.${Number(v) & 0xffff}`;
 
-const RUN_BYTES = 0x800;
-
 export class HostRealm implements Guest {
   readonly config: RealmConfig;
   /** PAs of the Realm Descriptor and of the RECs. */
@@ -94,8 +92,9 @@ export class HostRealm implements Guest {
   private readonly mapped = new Set<number>();
   /** A granule of the host for parameters and contents that the RMM reads. */
   private readonly staging: number;
-  /** PAs of the RmiRecRun pages. */
+  /** PAs of the RmiRecRun pages, and what was read of them last. */
   private readonly runs: number[] = [];
+  private readonly exits: RecExitView[] = [];
 
   constructor(rmi: RmiClient, memory: HostMemory, shared: SharedMemory, config: RealmConfig) {
     this.rmi = rmi;
@@ -105,7 +104,10 @@ export class HostRealm implements Guest {
     this.startLevel = startLevelOf(config.ipaBits);
     this.pages = new Uint8Array(config.memory / GRANULE);
     this.staging = memory.take();
-    for (let n = 0; n < config.pes; n++) this.runs.push(memory.take());
+    for (let n = 0; n < config.pes; n++) {
+      this.runs.push(memory.take());
+      this.exits.push(blank(RecExit));
+    }
   }
 
   get pes(): number {
@@ -257,9 +259,10 @@ export class HostRealm implements Guest {
       if (answer.status === RmiStatus.ERROR_REALM) return undefined;
       throw rmiFailed("REC_ENTER", args, answer);
     }
-    const page = this.memory.read(run + EXIT_OFFSET, RUN_BYTES);
-    if (page === undefined) throw new EmuError("host-memory-lost", `the host cannot read its run page ${hex(run)}`);
-    return viewOf(RecExit, page);
+    const exit = this.exits[n] as RecExitView;
+    if (!this.memory.readInto(run + EXIT_OFFSET, exit.raw))
+      throw new EmuError("host-memory-lost", `the host cannot read its run page ${hex(run)}`);
+    return exit;
   }
 
   *resolve(ipa: number): HostTask<Resolution> {

@@ -14,6 +14,7 @@ export class GuardedMemory {
   readonly phys: PhysicalMemory;
   /** All memory as words. */
   readonly u32: Uint32Array;
+  private readonly copy = new Uint8Array(GRANULE);
   private readonly checks: CheckSource;
   private readonly written: (pa: number, bytes: number) => void;
 
@@ -34,10 +35,12 @@ export class GuardedMemory {
     return check === undefined || check.check(pa, pas, Security.Realm) === 0;
   }
 
-  /** Copies `length` bytes out of one granule of Non-secure memory; undefined when the access faults. */
+  /** Copies `length` bytes out of one granule of Non-secure memory; undefined when the access faults. The copy is good until the next one. */
   readNonSecure(pa: number, length: number): Uint8Array | undefined {
     const at = this.host(pa, Security.NonSecure);
-    return at === 0 ? undefined : this.phys.u8.slice(at, at + length);
+    if (at === 0) return undefined;
+    this.copy.set(this.phys.u8.subarray(at, at + length));
+    return this.copy.subarray(0, length);
   }
   /** Copies into one granule of Non-secure memory, from `offset` on; false when the access faults. */
   writeNonSecure(pa: number, offset: number, data: Uint8Array): boolean {

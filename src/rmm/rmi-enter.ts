@@ -17,13 +17,12 @@ import { type StructView, viewOf } from "./struct.ts";
 
 export type EnterView = StructView<keyof typeof RecEnter.fields>;
 
-/** A REC that may run now, with the run page and what the host gave. */
+/** A REC that may run now, with the run page. */
 export interface Admitted {
   readonly rec: RecView;
   readonly recPa: number;
   readonly realm: Realm;
   readonly run: number;
-  readonly enter: EnterView;
   /** A pending host call cannot be completed: its buffer is not mapped. The level of the missing entry. */
   readonly unmapped: number | undefined;
 }
@@ -61,7 +60,7 @@ export function admit(cx: RmmContext, pe: Pe, recAddress: bigint, runAddress: bi
     rec.set("last_esr", 0n);
     rec.set("hcr", HCR_REALM | ((flags & EnterFlag.TRAP_WFI) !== 0 ? HCR_TWI : 0n) | ((flags & EnterFlag.TRAP_WFE) !== 0 ? HCR_TWE : 0n));
   }
-  return { rec, recPa, realm, run, enter, unmapped };
+  return { rec, recPa, realm, run, unmapped };
 }
 
 // ---- GIC ------------------------------------------------------------------------------------------------------------------------
