@@ -11,7 +11,7 @@ export async function runMeasure(command: MeasureCommand, output: Output): Promi
   const { run } = command;
   const options = await machineOptions(run, []);
   const setup = { ...realmSetup(options), memory: run.memory, drives: run.drives.length };
-  const rim = expectedRim(planRealm(setup));
+  const rim = expectedRim(planRealm(setup), command.rmi);
   output.stdout.write(`${Array.from(rim, (b) => b.toString(16).padStart(2, "0")).join("")}\n`);
   return 0;
 }

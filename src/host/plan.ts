@@ -70,8 +70,11 @@ export function planRealm(s: RealmSetup): RealmConfig {
   };
 }
 
-/** The Realm Initial Measurement that a realm of this plan reports: 32 or 64 bytes. */
-export function expectedRim(c: RealmConfig): Uint8Array {
+/** Generation of the interface by which a realm is made. */
+export type RmiVersion = "1.0" | "2.0";
+
+/** The Realm Initial Measurement that a realm of this plan reports: 32 or 64 bytes. RMI 2.0 does not measure RTT_INIT_RIPAS. */
+export function expectedRim(c: RealmConfig, rmi: RmiVersion = "1.0"): Uint8Array {
   const { map, memory, image, pes } = c;
   return computeRim({
     hash: c.hash,
@@ -81,6 +84,8 @@ export function expectedRim(c: RealmConfig): Uint8Array {
     numBps: c.breakpoints - 1,
     numWps: c.watchpoints - 1,
     pmuCounters: c.pmuCounters ?? 0,
-    events: rimEvents({ map, memory, image, pes, startLevel: startLevelOf(c.ipaBits) }),
+    events: [...rimEvents({ map, memory, image, pes, startLevel: startLevelOf(c.ipaBits) })].filter(
+      (e) => rmi === "1.0" || e.kind !== "ripas",
+    ),
   });
 }

@@ -1,13 +1,14 @@
 // Builds a realm by RMI, gives it memory while it runs, and takes everything back.
 
 import type { Pe } from "../cpu/pe.ts";
+import { LIST_REGISTERS } from "../devices/gic/constants.ts";
 import { SavedFields } from "../devices/saved.ts";
 import type { RmiName } from "../rmm/commands.ts";
 import { decodeFeatures, type RmmFeatures } from "../rmm/features.ts";
 import { EXIT_OFFSET, RealmParams, RecExit, RecParams } from "../rmm/layouts.ts";
 import { startTables } from "../rmm/rtt.ts";
 import { levelSize } from "../rmm/rtt-entry.ts";
-import { ABI_VERSION, DataFlag, GRANULE, type HashAlgorithm, Psci, RealmFlag, RecFlag, RmiStatus } from "../rmm/status.ts";
+import { DataFlag, GRANULE, type HashAlgorithm, Psci, RealmFlag, RecFlag, RmiStatus } from "../rmm/status.ts";
 import { blank } from "../rmm/struct.ts";
 import { EmuError, hex, usageError } from "../util/errors.ts";
 import type { Saved } from "../util/stateful.ts";
@@ -16,8 +17,11 @@ import { affinityOf, type BoardMap } from "./board-maps.ts";
 import type { RecExitView } from "./exits.ts";
 import type { Guest, RecEnterView, Resolution } from "./guest.ts";
 import type { RealmImage } from "./image.ts";
+import { loadListRegisters, saveListRegisters } from "./list-registers.ts";
 import type { HostMemory } from "./memory.ts";
 import { type RmiArgument, type RmiClient, type RmiReply, rmiFailed } from "./rmi.ts";
+import { agreeOnVersion } from "./rmi-version.ts";
+import { Rmi2 } from "./rmi2.ts";
 import type { SharedMemory } from "./shared-memory.ts";
 
 export interface RealmConfig {
@@ -69,9 +73,6 @@ function checkFeatures(c: RealmConfig, f: RmmFeatures): void {
   }
 }
 
-/** Version as RMI encodes it: major in 30:16, minor in 15:0. */
-const versionName = (v: bigint | number): string => `${(Number(v) >> 16) & 0x7fff}.${Number(v) & 0xffff}`;
-
 export class HostRealm implements Guest {
   readonly config: RealmConfig;
   /** PAs of the Realm Descriptor and of the RECs. */
@@ -90,6 +91,8 @@ export class HostRealm implements Guest {
   private readonly rtts: { level: number; ipa: number }[] = [];
   private readonly pages: Uint8Array;
   private readonly mapped = new Set<number>();
+  /** RECs that have been entered. */
+  private readonly entered = new Set<number>();
   /** A granule of the host for parameters and contents that the RMM reads. */
   private readonly staging: number;
   /** PAs of the RmiRecRun pages, and what was read of them last. */
@@ -137,7 +140,7 @@ export class HostRealm implements Guest {
   /** From nothing to an ACTIVE realm. */
   *create(): HostTask {
     const { config } = this;
-    yield* this.agreeOnVersion();
+    yield* agreeOnVersion(this.rmi, this.memory);
     this.features = decodeFeatures((yield* this.rmi.must("FEATURES", 0)).results[0] ?? 0n);
     checkFeatures(config, this.features);
     yield* this.createRd();
@@ -145,18 +148,6 @@ export class HostRealm implements Guest {
     for (const region of config.image.regions) yield* this.populate(region.ipa, region.content);
     for (let n = 0; n < config.pes; n++) yield* this.createRec(n);
     yield* this.rmi.must("REALM_ACTIVATE", this.rd);
-  }
-
-  /** This host speaks RMI 1.0. */
-  private *agreeOnVersion(): HostTask {
-    const answer = yield* this.rmi.call("VERSION", ABI_VERSION);
-    const [lower = 0n, higher = 0n] = answer.results;
-    if (answer.status === RmiStatus.ERROR_INPUT)
-      throw new EmuError(
-        "rmi-version",
-        `the RMM speaks RMI ${versionName(lower)} to ${versionName(higher)}, the built-in host ${versionName(ABI_VERSION)}`,
-      );
-    if (!answer.ok) throw rmiFailed("VERSION", [ABI_VERSION], answer);
   }
 
   private *createRd(): HostTask {
@@ -249,11 +240,13 @@ export class HostRealm implements Guest {
 
   // ---- running -------------------------------------------------------------------------------------------------------
 
-  *enter(_pe: Pe, n: number, enter: RecEnterView, resumed: boolean): HostTask<RecExitView | undefined> {
+  *enter(pe: Pe, n: number, enter: RecEnterView, resumed: boolean): HostTask<RecExitView | undefined> {
     const args = [this.recs[n] ?? 0, this.runs[n] ?? 0] as const;
     const run = args[1];
     if (!resumed && !this.memory.write(run, enter.raw))
       throw new EmuError("host-memory-lost", `the host cannot write its run page ${hex(run)}`);
+    const live = this.rmi.later !== undefined; // RMI 2.0: interrupts are in the PE, not in the page
+    if (live && !resumed) this.loadInterrupts(pe, n, enter);
     const answer = yield* resumed ? this.rmi.resume("REC_ENTER", ...args) : this.rmi.call("REC_ENTER", ...args);
     if (!answer.ok) {
       if (answer.status === RmiStatus.ERROR_REALM) return undefined;
@@ -262,7 +255,13 @@ export class HostRealm implements Guest {
     const exit = this.exits[n] as RecExitView;
     if (!this.memory.readInto(run + EXIT_OFFSET, exit.raw))
       throw new EmuError("host-memory-lost", `the host cannot read its run page ${hex(run)}`);
+    if (live) saveListRegisters(pe, exit, LIST_REGISTERS);
     return exit;
+  }
+  private loadInterrupts(pe: Pe, n: number, enter: RecEnterView): void {
+    if (!this.entered.has(n)) pe.gic?.write("ICH_VMCR_EL2", 0n);
+    this.entered.add(n);
+    loadListRegisters(pe, enter, LIST_REGISTERS);
   }
 
   *resolve(ipa: number): HostTask<Resolution> {
@@ -371,8 +370,9 @@ export class HostRealm implements Guest {
       aux: this.aux.map((a) => [...a]),
       rtts: this.rtts.map((r) => ({ ...r })),
       mapped: [...this.mapped],
+      entered: [...this.entered],
     };
-    return { rd, startTable, tables, pages: pages.slice(), shared: this.shared.save(), ...lists };
+    return { rmi2: this.rmi.later?.list ?? 0, rd, startTable, tables, pages: pages.slice(), shared: this.shared.save(), ...lists };
   }
   restore(state: Saved): void {
     const s = new SavedFields(state, "host realm");
@@ -387,5 +387,9 @@ export class HostRealm implements Guest {
     this.rtts.splice(0, Number.POSITIVE_INFINITY, ...(s.list("rtts") as { level: number; ipa: number }[]).map((r) => ({ ...r })));
     this.mapped.clear();
     for (const page of s.uints("mapped", most, most)) this.mapped.add(page);
+    this.entered.clear();
+    for (const n of s.uints("entered", this.pes, this.pes)) this.entered.add(n);
+    const list = s.number("rmi2");
+    this.rmi.later = list === 0 ? undefined : new Rmi2(this.memory, list);
   }
 }

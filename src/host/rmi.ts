@@ -4,6 +4,7 @@ import { type Command, type RmiName, rmiCommands } from "../rmm/commands.ts";
 import { RmiStatus, rmiCodeName, SMC_UNKNOWN, unpackRmiCode } from "../rmm/status.ts";
 import { EmuError, hex } from "../util/errors.ts";
 import type { HostTask } from "./agent.ts";
+import type { Rmi2 } from "./rmi2.ts";
 
 const byName = new Map<RmiName, Command<RmiName>>(rmiCommands.map((c) => [c.name, c]));
 
@@ -47,9 +48,11 @@ export function rmiReply(command: Command<RmiName>, regs: readonly bigint[]): Rm
   return new RmiReply(regs[0] ?? SMC_UNKNOWN, results);
 }
 
-/** The client. One for all PEs of a host: it holds nothing but the observers. */
+/** The client. One for all PEs of a host. */
 export class RmiClient {
   private readonly observers: RmiObserver[] = [];
+  /** Set when the RMM speaks RMI 2.0: commands are then those of 2.0 that do the same. */
+  later: Rmi2 | undefined;
 
   /** Calls `observer` after each command. */
   onCommand(observer: RmiObserver): void {
@@ -57,12 +60,12 @@ export class RmiClient {
   }
 
   /** Issues a command and answers what it returned. Throws EmuError("rmi-arguments") for a wrong number of arguments. */
-  *call(name: RmiName, ...args: RmiArgument[]): HostTask<RmiReply> {
-    return yield* this.perform(name, args, false);
+  call(name: RmiName, ...args: RmiArgument[]): HostTask<RmiReply> {
+    return this.perform(name, args, false);
   }
   /** The same for a command that was issued before the machine was saved. */
-  *resume(name: RmiName, ...args: RmiArgument[]): HostTask<RmiReply> {
-    return yield* this.perform(name, args, true);
+  resume(name: RmiName, ...args: RmiArgument[]): HostTask<RmiReply> {
+    return this.perform(name, args, true);
   }
   private *perform(name: RmiName, args: readonly RmiArgument[], resumed: boolean): HostTask<RmiReply> {
     const command = byName.get(name) as Command<RmiName>;
@@ -74,14 +77,14 @@ export class RmiClient {
     }
     const values = [BigInt(command.fid)];
     for (const a of args) values.push(BigInt.asUintN(64, BigInt(a)));
-    const answer = rmiReply(command, yield resumed ? "resume" : values);
+    const answer = rmiReply(command, resumed ? yield "resume" : this.later ? yield* this.later.perform(name, values) : yield values);
     if (this.observers.length > 0) for (const observer of this.observers) observer(name, values.slice(1), answer);
     return answer;
   }
 
   /** The same for a command that must succeed. Throws EmuError("rmi-failed"), which names the command, its arguments and the status. */
   *must(name: RmiName, ...args: RmiArgument[]): HostTask<RmiReply> {
-    const answer = yield* this.call(name, ...args);
+    const answer = yield* this.perform(name, args, false);
     if (!answer.ok) throw rmiFailed(name, args, answer);
     return answer;
   }

@@ -24,6 +24,7 @@ import { affinityOf } from "./board-maps.ts";
 import type { RecExitView } from "./exits.ts";
 import type { Guest, RecEnterView, Resolution } from "./guest.ts";
 import type { HostGic } from "./host-gic.ts";
+import { loadListRegisters, saveListRegisters } from "./list-registers.ts";
 import type { HostMemory } from "./memory.ts";
 import type { RealmConfig } from "./realm.ts";
 import { BLOCK, Stage2Tables } from "./stage2-tables.ts";
@@ -40,7 +41,6 @@ const MDCR_HPMD = 1n << 17n;
 /** PMCR_EL0: LC, DP. OSLSR_EL1: the lock is there, and locked. */
 const PMCR_START = 0x60n;
 const OSLSR_START = 0xan;
-const ICH_HCR_EN = 1n;
 /** Timers of EL1: number in cpu/timers.ts, INTID, fields of the exit. */
 const TIMERS = [
   { n: 0, intid: 30, cval: slot.CNTP_CVAL_EL0, ctl: "cntp_ctl", value: "cntp_cval" },
@@ -127,7 +127,7 @@ export class HostVm implements Guest {
       if (v.start) this.reset(pe, v, v.start);
       else complete(pe.st, v, enter);
       v.start = undefined;
-      this.loadGic(pe, enter);
+      loadListRegisters(pe, enter, this.listRegisters);
     }
     v.exit.raw.fill(0);
     let next: Next = "guest";
@@ -164,18 +164,11 @@ export class HostVm implements Guest {
     pe.pmu.update();
   }
 
-  private loadGic(pe: Pe, enter: RecEnterView): void {
-    for (let i = 0; i < this.listRegisters; i++) pe.gic?.write(`ICH_LR${i}_EL2` as "ICH_LR0_EL2", enter.get("gicv3_lrs", i));
-    pe.gic?.write("ICH_HCR_EL2", enter.get("gicv3_hcr") | ICH_HCR_EN);
-  }
-
   /** What the guest was left with; its timers and interrupts become the host's to deal with. */
   private report(pe: Pe, v: Vcpu): void {
-    const { st, gic } = pe;
+    const { st } = pe;
     const { exit } = v;
-    for (let i = 0; i < this.listRegisters; i++) exit.set("gicv3_lrs", gic?.read(`ICH_LR${i}_EL2` as "ICH_LR0_EL2") ?? 0n, i);
-    exit.set("gicv3_hcr", gic?.read("ICH_HCR_EL2") ?? 0n);
-    gic?.write("ICH_HCR_EL2", 0n); // no maintenance for the host itself
+    saveListRegisters(pe, exit, this.listRegisters);
     for (const t of TIMERS) {
       const ctl = pe.timers.read(t.n, TimerPart.CTL);
       exit.set(t.ctl, ctl);

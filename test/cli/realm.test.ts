@@ -64,6 +64,12 @@ test("the words of realm do for measure", () => {
   expect(help.text).toMatch(/--measurement-algorithm/);
 });
 
+test("a measurement is that of a version of RMI", () => {
+  expect(parseRealmCommandLine("measure", [])).toMatchObject({ rmi: "1.0" });
+  expect(parseRealmCommandLine("measure", ["--rmi", "2.0"])).toMatchObject({ rmi: "2.0" });
+  expect(() => parseRealmCommandLine("measure", ["--rmi", "1.1"])).toThrow(expect.objectContaining({ code: "bad-choice", exitCode: 2 }));
+});
+
 test.each([
   ["--normal --personalization-value 12", "realm-normal"],
   ["--sve-vector-length 256", "realm-sve"],

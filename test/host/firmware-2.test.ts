@@ -1,17 +1,23 @@
 // The 2.0 generation of RMM, in a flash image that whoever runs the tests brings: TF-A for PLAT=qemu (ENABLE_RME=1, RMM_V1_COMPAT=0) with
-// TF-RMM v0.9 or later. A host at Non-secure EL2 asks what it is, activates it, and moves granules.
+// TF-RMM v0.9 or later. A host at Non-secure EL2 asks what it is, activates it, and moves
+// granules; the built-in host runs realms by it.
 
 import { expect, test } from "vitest";
 import { Security } from "../../src/arch/security.ts";
 import { dmaPermitted } from "../../src/gpt/dma.ts";
 import { Machine } from "../../src/harness/index.ts";
+import { realmSetup } from "../../src/harness/machine.ts";
 import { HostAgent, type HostTask } from "../../src/host/agent.ts";
+import { expectedRim, planRealm } from "../../src/host/index.ts";
+import { firmwareHostRange } from "../../src/machine/host-side.ts";
+import { bootToShell, linuxMachine, shell } from "../support/linux.ts";
 import { broughtImage } from "../support/rmm-image.ts";
 
 const flash = broughtImage("RME_TF_FLASH_2", "a flash image of TF-A for qemu with RME and a TF-RMM of v0.9 or later");
 
 const HELLO = new URL("../../firmware/realm-hello/realm-hello.img", import.meta.url).pathname;
 const GRANULE = 4096;
+const hex = (b: Uint8Array): string => Buffer.from(b).toString("hex");
 /** Non-secure memory, far from what firmware uses. */
 const FIRST = 0x5000_0000;
 const COUNT = 3;
@@ -84,10 +90,35 @@ test.skipIf(flash === undefined)("TF-RMM, RMI 2.0: version, features, granules",
   expect(Number(register0 & 0xffn)).toBeGreaterThanOrEqual(40); // S2SZ
 });
 
-test.skipIf(flash === undefined)("our host, which speaks RMI 1.0, says that it does not fit", async () => {
-  const machine = await Machine.create({ bios: flash as string, kernel: HELLO, memory: 32 << 20, realm: {} });
-  await expect(machine.run()).rejects.toMatchObject({
-    code: "rmi-version",
-    message: expect.stringMatching(/RMI 2\.0 to 2\.\d, the built-in host 1\.0$/),
-  });
+test.skipIf(flash === undefined).each([1, 2])(
+  "realm-hello over TF-A and TF-RMM by RMI 2.0, with %i REC(s), and everything taken back",
+  async (smp) => {
+    const options = { bios: flash as string, kernel: HELLO, memory: 32 << 20, smp, realm: { teardown: true } };
+    const machine = await Machine.create(options);
+    const { board } = machine;
+    const delegated = new Set<number>();
+    board.host?.rmi.onCommand((name, [pa = 0n], { ok }) => ok && name === "GRANULE_DELEGATE" && delegated.add(Number(pa)));
+    expect(await machine.run()).toEqual({ kind: "poweroff" });
+    const { text } = machine.console;
+    expect(text).toContain("RMI ABI revision v2.0");
+    expect(text).toContain("RSI version: 0x0000000000010000\n");
+    expect(text).toContain(`RIM ${hex(expectedRim(planRealm({ ...realmSetup(options), memory: options.memory }), "2.0"))}\n`);
+    expect(text).toContain("shared page: 0x1234\n");
+    expect(text).toContain("page taken back: 0x0\n");
+    expect(text).toContain("host says SMCCC 0x0000000000010001\n");
+    expect(delegated.size).toBeGreaterThan(20);
+    const { base, size } = firmwareHostRange(board);
+    expect(dmaPermitted(board.phys, board.pes[0]?.mmu.granuleCheck, base, size)).toBe(true);
+    expect([...delegated].filter((pa) => board.phys.readBytes(pa, GRANULE)?.some((b) => b !== 0) ?? true)).toEqual([]);
+  },
+);
+
+test.skipIf(flash === undefined)("Debian 7.2 in a realm by RMI 2.0", { timeout: 300_000 }, async () => {
+  const machine = await linuxMachine("7.2", { realm: {}, bios: flash as string });
+  await bootToShell(machine);
+  expect(machine.console.text).toContain("RMI ABI revision v2.0");
+  expect(machine.console.text).toContain("RME: Using RSI version 1.0");
+  expect(await shell(machine, "nproc")).toBe("1\n");
+  machine.console.send("poweroff\n");
+  expect(await machine.run()).toEqual({ kind: "poweroff" });
 });

@@ -4,6 +4,7 @@ import { Command } from "commander";
 import { BREAKPOINTS, WATCHPOINTS } from "../../arch/features.ts";
 import { EVENT_COUNTERS } from "../../cpu/pmu.ts";
 import type { RealmOptions } from "../../harness/index.ts";
+import type { RmiVersion } from "../../host/index.ts";
 import { EmuError, usageError } from "../../util/errors.ts";
 import { addRunOptions, type CommonOptions, collect, commonCommand, parseWords, takesValue } from "./common.ts";
 import { parseConsoles } from "./consoles.ts";
@@ -18,6 +19,8 @@ import { parseCount, parseMemory } from "./sizes.ts";
 export interface MeasureCommand {
   readonly kind: "measure";
   readonly run: RunCommand;
+  /** Version of RMI by which the realm will be made. */
+  readonly rmi: RmiVersion;
 }
 
 const DEFAULT_MEMORY = "512M";
@@ -25,6 +28,7 @@ const MAX_RECS = 8;
 const RPV_BYTES = 64;
 const BOARDS = ["virt", "kvmtool"] as const;
 const ALGORITHMS = ["sha256", "sha512"] as const;
+const RMI_VERSIONS = ["1.0", "2.0"] as const satisfies readonly RmiVersion[];
 
 interface RawOptions extends CommonOptions {
   readonly board: string;
@@ -32,6 +36,7 @@ interface RawOptions extends CommonOptions {
   readonly teardown?: true;
   readonly normal?: true;
   readonly rmm?: string;
+  readonly rmi?: string;
   readonly measurementAlgorithm?: string;
   readonly personalizationValue?: string;
   readonly realmPv?: string;
@@ -56,7 +61,7 @@ export function parseRealmCommandLine(name: "realm" | "measure", argv: readonly 
   if (!raw) throw new EmuError("internal", "the command line led to no command");
   if (name === "measure" && raw.normal) throw usageError("realm-normal", "--normal: an ordinary virtual machine has no measurement");
   const run = realmCommand(raw);
-  return name === "measure" ? { kind: "measure", run } : run;
+  return name === "measure" ? { kind: "measure", run, rmi: oneOf("--rmi", raw.rmi ?? "1.0", RMI_VERSIONS) } : run;
 }
 
 function createProgram(name: string, choose: (options: RawOptions) => void): Command {
@@ -87,6 +92,8 @@ function createProgram(name: string, choose: (options: RawOptions) => void): Com
     .option("--drive <spec>", "disk: file=NAME[,format=raw][,readonly=on]; may be repeated", collect)
     .option("--device <spec>", "device: virtio-blk-device,drive=ID; may be repeated", collect)
     .option("--console <name>", "which of the guest's consoles to show: serial (ttyAMA0, ttyS0) or virtio (hvc0)", "serial");
+  if (name === "measure")
+    program.option("--rmi <version>", "version of RMI by which host and RMM make the realm: 1.0 or 2.0 (default: 1.0)");
   const ofRealm = program.options.length;
   addRunOptions(program, {
     serial: "",
