@@ -238,5 +238,9 @@ export const registersOf = (mask: Registers): number[] =>
 function mentions(e: string, target: string): boolean {
   // Elements of V registers are reached by words, bytes and numbers: any of another kind may be the same place.
   if (target.includes("[")) return target.startsWith("I[") ? e.includes(target) || /[UF]\d+\[/.test(e) : /[IUF]\d*\[/.test(e);
-  return e.includes(target) && new RegExp(`\\b${target}\\b`).test(e);
+  for (let at = e.indexOf(target); at >= 0; at = e.indexOf(target, at + 1))
+    if (!isWord(e.charCodeAt(at - 1)) && !isWord(e.charCodeAt(at + target.length))) return true;
+  return false;
 }
+/** A character of a name: letter, digit or underscore (NaN, outside of the text, is none). */
+const isWord = (c: number): boolean => (c >= 48 && c <= 57) || (c >= 65 && c <= 90) || c === 95 || (c >= 97 && c <= 122);

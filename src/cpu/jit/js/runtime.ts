@@ -147,12 +147,12 @@ function nearest(x: number): number {
   const even = up - x === 0.5 && up % 2 !== 0 ? up - 1 : up;
   return even === 0 && (x < 0 || Object.is(x, -0)) ? -0 : even;
 }
-/** High half of the product of unsigned 32-bit numbers. */
+/**
+ * High half of the product of unsigned 32-bit numbers. The product as a double is wrong by less than 2^11; without its low half, which
+ * is known exactly, it is a multiple of 2^32 up to that error.
+ */
 function umulh(a: number, b: number): number {
-  const [al, ah, bl, bh] = [a & 0xffff, a >>> 16, b & 0xffff, b >>> 16];
-  const middle = ah * bl + ((al * bl) >>> 16);
-  const low = (middle & 0xffff) + al * bh;
-  return (ah * bh + (middle >>> 16) + (low >>> 16)) | 0;
+  return (((a >>> 0) * (b >>> 0) - (Math.imul(a, b) >>> 0)) / 4294967296 + 0.5) | 0;
 }
 function shifts() {
   const shl = (l: number, _h: number, n: number) => ((n & 32) === 0 ? l << n : 0);
