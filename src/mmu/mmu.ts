@@ -387,10 +387,12 @@ export class Mmu {
   /** The work of one operation on one PE's L2 (the L1 follows), with the operand decoded once. */
   private invalidation(t: Tlbi, c: Context, value: bigint): ((l2: L2Tlb, m: Mmu) => void) | undefined {
     const tag = tagOf(0, c.number, c.vmid);
-    const asid = Number(value >> 48n) & c.config.asidMask;
+    const asid = (): number => Number(value >> 48n) & c.config.asidMask;
     switch (t.op) {
-      case TlbiOp.Asid:
-        return (l2) => l2.removeAsid(tag, asid);
+      case TlbiOp.Asid: {
+        const which = asid();
+        return (l2) => l2.removeAsid(tag, which);
+      }
       case TlbiOp.Vmall:
         return (l2, m) => {
           m.walker.forget();
@@ -404,7 +406,7 @@ export class Mmu {
       case TlbiOp.Va:
       case TlbiOp.Vaa:
         // One-range regimes have no ASID.
-        return this.byVa(t, c, tag, t.op === TlbiOp.Vaa || c.regime >= Regime.EL2 ? -1 : asid, value);
+        return this.byVa(t, c, tag, t.op === TlbiOp.Vaa || c.regime >= Regime.EL2 ? -1 : asid(), value);
       case TlbiOp.Ipa:
         return this.byIpa(t, c, tag, value);
       case TlbiOp.PaAll:

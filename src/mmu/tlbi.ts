@@ -114,10 +114,11 @@ const paSizes = [12, 14, 16, 21, 25, 29, 30, 34, 36, 39] as const;
  * means the granule. Undefined: reserved SIZE, or an address that is not aligned to it; nothing has to be invalidated then.
  */
 export function paOperand(x: bigint, granule: number): ByteRange | undefined {
-  const named = paSizes[Number((x >> 44n) & 15n)];
+  const fields = Number(BigInt.asUintN(48, x)); // exact in a double
+  const named = paSizes[Math.floor(fields / 2 ** 44)];
   if (named === undefined) return undefined;
   const size = 2 ** Math.max(named, granule);
-  const pa = Number(x & 0xff_ffff_ffffn) * 4096;
+  const pa = (fields % 2 ** 40) * 4096;
   const start = pa - (pa % 2 ** granule);
   return start % size === 0 ? { start, end: start + size } : undefined;
 }
