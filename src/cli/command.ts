@@ -38,8 +38,7 @@ async function parse(argv: readonly string[]) {
   const command = parseWords(argv);
   if (command.kind !== "run" || command.restore === undefined) return command;
   const { withNote } = await import("./restore.ts");
-  const realm = command.realm !== undefined;
-  return parseWords(withNote(command.restore, realm ? argv.slice(1) : argv, realm));
+  return parseWords(withNote(command.restore, command.realm ? argv.slice(1) : argv, command));
 }
 
 function parseWords(argv: readonly string[]) {

@@ -24,19 +24,41 @@ export function noteOf(c: RunCommand): Saved {
     console: c.console,
     time: c.time,
   };
-  return { command: realm ? "realm" : "run", options };
+  return { command: realm ? "realm" : "run", options, files: filesOf(c) };
+}
+
+/** Options of a command that name files without which its machine cannot go on. */
+const filesOf = (c: RunCommand): string[] => [
+  ...(c.realm?.rmm === undefined ? [] : ["--rmm"]),
+  ...(c.firmware === undefined ? [] : ["--bios"]),
+  ...(c.drives.length === 0 ? [] : ["--drive"]),
+];
+
+interface Note {
+  command?: Saved;
+  options?: { [key: string]: Saved };
+  files?: Saved;
 }
 
 /**
- * The words typed behind those that the snapshot stands for, so that what is typed wins. `realm`: they were typed after `rme-emu realm`.
- * The first word of the answer is "realm" when the snapshot is of a machine with a guest of the built-in host.
+ * The words typed behind those that the snapshot stands for, so that what is typed wins. `command`: what they mean by themselves; the
+ * word "realm" is not among them. The first word of the answer is "realm" when the snapshot is of a machine with a guest of the built-in
+ * host.
  */
-export function withNote(path: string, typed: readonly string[], realm: boolean): string[] {
-  const note = told(path, () => snapshotNote(readSnapshotFile(path))) as { command?: Saved; options?: { [key: string]: Saved } } | null;
+export function withNote(path: string, typed: readonly string[], command: RunCommand): string[] {
+  const note = told(path, () => snapshotNote(readSnapshotFile(path))) as Note | null;
+  const realm = command.realm !== undefined;
   const words = Object.entries(note?.options ?? {}).map(([key, value]) => wordOf(path, key, value));
   const saved = note === null ? realm : note.command === "realm";
   if (realm && !saved)
     throw usageError("restore-realm", `"${path}" is of a machine without a realm: rme-emu --restore FILE goes on with it`);
+  const given = filesOf(command);
+  const missing = ["--rmm", "--bios", "--drive"].filter((f) => Array.isArray(note?.files) && note.files.includes(f) && !given.includes(f));
+  if (missing.length > 0)
+    throw usageError(
+      "restore-files",
+      `"${path}" was saved from a machine with ${missing.join(" and ")}: rme-emu${saved ? " realm" : ""} --restore FILE needs them again`,
+    );
   return [...(saved ? ["realm"] : []), ...words, ...typed];
 }
 

@@ -82,7 +82,7 @@ describe("what cannot be restored is told", () => {
   let snapshot: Uint8Array;
   beforeAll(async () => {
     const machine = await Machine.create({ kernel: realmEchoProgram, memory: 64 * MiB, realm: {} });
-    await machine.waitFor(/ready/);
+    await machine.runInstructions(100);
     snapshot = machine.save({ note: { command: "realm", options: { memory: "64M", smp: "1", board: "virt" } } });
   });
   async function refused(words: readonly string[], code: 1 | 2, message: RegExp): Promise<void> {
@@ -127,6 +127,14 @@ describe("what cannot be restored is told", () => {
     });
     const note = { command: "realm", options: { memory: "64M" } };
     await refused(restore("drive", machine.save({ note })), 1, /1 drives there, .*0 drives here/);
+  });
+  it("without the files that it was saved with", async () => {
+    const machine = await Machine.create({ kernel: realmEchoProgram, memory: 64 * MiB, realm: {} });
+    const note = { command: "realm", options: { memory: "64M" }, files: ["--rmm", "--drive"] };
+    const path = file("files", machine.save({ note }));
+    await refused(["--restore", path], 2, /saved from a machine with --rmm and --drive: rme-emu realm --restore FILE needs them again/);
+    const drive = file("disk", new Uint8Array(512));
+    await refused(["--restore", path, "--drive", `file=${drive},format=raw`], 2, /saved from a machine with --rmm: /);
   });
   it("an ordinary machine as a realm", async () => {
     const machine = await Machine.create({ kernel: echoProgram, memory: 64 * MiB });
