@@ -15,21 +15,21 @@ export const HCR_TWI = 1n << 13n;
 export const HCR_TWE = 1n << 14n;
 export const HCR_VSE = 1n << 8n;
 
-const SL0 = [2n, 1n, 0n, 3n] as const;
+const SL0 = [2, 1, 0, 3] as const;
 const psOf = new Map([
-  [32, 0n],
-  [36, 1n],
-  [40, 2n],
-  [42, 3n],
-  [44, 4n],
+  [32, 0],
+  [36, 1],
+  [40, 2],
+  [42, 3],
+  [44, 4],
 ]);
 
 /** VTCR_EL2: 4 KiB granule, Inner Shareable Write-Back walks, NSA, RES1; output size at most 48 bits (no LPA2). */
 export function vtcrOf(s2: Stage2, f: Features): bigint {
-  const walk = (1n << 8n) | (1n << 10n) | (3n << 12n);
-  const ps = psOf.get(f.paBits) ?? 5n;
-  const vs = f.has("VMID16") ? 1n << 19n : 0n;
-  return BigInt(64 - s2.ipaBits) | ((SL0[s2.startLevel] as bigint) << 6n) | walk | (ps << 16n) | vs | (1n << 30n) | (1n << 31n);
+  const walk = (1 << 8) | (1 << 10) | (3 << 12);
+  const ps = psOf.get(f.paBits) ?? 5;
+  const vs = f.has("VMID16") ? 1 << 19 : 0;
+  return BigInt(((64 - s2.ipaBits) | ((SL0[s2.startLevel] as number) << 6) | walk | (ps << 16) | vs | (3 << 30)) >>> 0);
 }
 export const vttbrOf = (s2: Stage2): bigint => BigInt(s2.base) | (BigInt(s2.vmid) << 48n);
 
