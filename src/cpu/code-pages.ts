@@ -66,6 +66,11 @@ export class CodePages {
     return this.phys.view.getInt32(this.phys.host(this.paOf(ip)), true);
   }
 
+  /** The instruction words of a page, as they stand in memory. */
+  words(page: CodePage): Int32Array {
+    return new Int32Array(this.phys.memory.buffer, this.phys.host(page.pa), 1024);
+  }
+
   /** The predecoded page for the RAM page at `pa`, made if needed. */
   get(pa: number): CodePage {
     const key = Math.floor(pa / 4096);

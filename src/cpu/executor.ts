@@ -29,6 +29,7 @@ interface Exports {
   step(pe: number): number;
   plain(pe: number, ip: number): number;
   visit(pe: number, ip: number): void;
+  jump(pe: number): number;
   pac(pe: number, pointer: bigint, modifier: bigint, key: number): bigint;
   table: WebAssembly.Table;
 }
@@ -120,7 +121,7 @@ export class Executor {
       },
     });
     this.exports = instance.exports as unknown as Exports;
-    if (engine === "check" || engine === "check-js") this.checker = new Checker(this.exports.plain);
+    if (engine === "check" || engine === "check-js") this.checker = new Checker(this.exports.plain, this.exports.jump);
     if (engine === "wasm" || engine === "check") {
       const pages = phys.memory.buffer.byteLength / 65536;
       const { code, checker } = this;
@@ -155,7 +156,7 @@ export class Executor {
   private hot(pe: Pe, ip: number): void {
     // Entries that share the counter start over with it: otherwise only the first of them would ever be noticed.
     this.visits[((ip >>> 1) & VISITS_MASK) >> 2] = 0;
-    this.engine?.hot(ip);
+    this.engine?.hot(pe.st, ip);
     this.blocks?.hot(ip, pe.st.get(Off.PCBASE) + BigInt(ip >>> 1));
   }
 
@@ -204,6 +205,7 @@ export class Executor {
   slice(pe: Pe, count: number, fresh = true): number {
     const { st } = pe;
     this.code.quiesce();
+    this.engine?.sample(st);
     this.engine?.work();
     this.blocks?.work();
     this.stopRequested = false;

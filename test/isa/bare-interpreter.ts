@@ -204,15 +204,17 @@ export class BareInterpreter {
   }
   /** Words of zeros around the code: UDF, which is nobody's to translate. */
   private translate(words: readonly number[], first: number): (() => number) | RegionFunction | undefined {
-    const read = (index: number): Instruction => instructionAt(index, words[index - first] ?? 0, bareContext);
+    const word = (index: number): number => words[index - first] ?? 0;
+    const read = (index: number): Instruction => instructionAt(index, word(index), bareContext);
     if (this.engine === "js") {
       const block = translateRegion(first, { at: read, describe: () => "" });
       return block && instantiate(this.runtime, [block.source])[0];
     }
-    const region = discover(first, read);
+    const page = (index: number) => (index >> 10 === 0 ? PREDECODE_BASE : undefined);
+    const region = discover(first, { at: read, word, page, warm: () => true }, true);
     if (!region) return undefined;
     const pages = this.memory.buffer.byteLength / 65536;
-    const bytes = regionModule([compileRegion(region, PREDECODE_BASE)], { min: pages, max: pages, shared: false });
+    const bytes = regionModule([compileRegion(region, false)], { min: pages, max: pages, shared: false });
     const e: Record<string, WebAssembly.ImportValue> = { m: this.memory };
     for (const [name] of jitImports) e[name] = this.exports[name] as WebAssembly.ImportValue;
     return new WebAssembly.Instance(new WebAssembly.Module(bytes as BufferSource), { e }).exports["0"] as () => number;

@@ -20,27 +20,36 @@ export class Lowering extends Emitter {
   protected tableAddress(off: number): void {
     this.loadState(off);
   }
-  /** Leaves the tag of the L1 TLB entry for an aligned access, and the tag that it must have; the entry's address in local `entry`. */
-  protected tlbTags(va: number, kind: number, entry: number): void {
+  /** Adds to the table address on the stack what leads to the entry of the virtual address in local `va`. */
+  protected tlbIndex(va: number): void {
+    this.get(va);
+    this.i64(8);
+    this.op(W.i64ShrU, W.wrap);
+    this.i32((TLB_ENTRIES - 1) << 4);
+    this.op(W.i32And, W.i32Add);
+  }
+  /**
+   * Leaves the tag of the L1 TLB entry for an access, and the tag that it must have; the entry's address in local `entry`. Only
+   * aligned accesses have that tag; with `anywhere`, all that stay in one page.
+   */
+  protected tlbTags(va: number, kind: number, entry: number, anywhere = false): void {
     const unprivileged = (kind & Kind.UNPRIVILEGED) !== 0;
     const write = (kind & (Kind.STORE | Kind.ATOMIC | Kind.ZVA)) !== 0;
     // Exclusive and atomic pairs are one access of twice the element size; other pairs are two accesses.
     const single = kind & (Kind.EXCLUSIVE | Kind.ATOMIC);
     const element = kind & Kind.ZVA ? 64 : (1 << (kind & Kind.LG)) << (kind & Kind.PAIR && single ? 1 : 0);
     this.tableAddress(write ? (unprivileged ? Off.TLB_UW : Off.TLB_W) : unprivileged ? Off.TLB_UR : Off.TLB_R);
-    this.get(va);
-    this.i64(8);
-    this.op(W.i64ShrU, W.wrap);
-    this.i32((TLB_ENTRIES - 1) << 4);
-    this.op(W.i32And, W.i32Add);
+    this.tlbIndex(va);
     this.tee(entry);
     this.mem(W.i64Load, 0);
     this.get(va);
-    if (kind & Kind.PAIR && !single) {
-      this.i64(element);
+    const pair = kind & Kind.PAIR && !single;
+    const further = (pair ? element : 0) + (anywhere ? element - 1 : 0);
+    if (further > 0) {
+      this.i64(further);
       this.op(W.i64Add);
     }
-    this.i64(-4096 | (element - 1));
+    this.i64(-4096 | (anywhere ? 0 : element - 1));
     this.op(W.i64And);
   }
   /**

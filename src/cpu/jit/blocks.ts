@@ -1,13 +1,38 @@
-// Region discovery: the basic blocks that direct branches reach from an entry within one page, ordered for structured code.
+// Region discovery: the basic blocks that direct branches and calls reach from an entry, ordered for structured code.
+//
+// Code is found by its distance from the entry's page in virtual addresses: index 0 is the first word of that page, index 1024 the
+// first of the page behind. A short function that is called stands in the region once per call (a Frame), so that its return leads
+// straight to the instruction behind the call.
 
 import type { Instruction } from "./instruction.ts";
 
+/** The code that discovery looks at. */
+export interface CodeSource {
+  /** Decodes the instruction at an index; a new object each time. */
+  at(index: number): Instruction;
+  /** Address of the predecoded entries of the page that holds `index`; undefined when that page is not known. */
+  page(index: number): number | undefined;
+  /** The instruction word at an index of a known page. */
+  word(index: number): number;
+  /** Has this place in a known page been reached by branches before? Others are not worth following into another page. */
+  warm(index: number): boolean;
+}
+
+/** One activation of a function in a region. */
+export interface Frame {
+  readonly caller: Frame | undefined;
+  /** Index behind the call. */
+  readonly back: number;
+  readonly entry: number;
+  readonly depth: number;
+}
+
 /** Where control goes at the end of a block. */
 export interface Edge {
-  /** Index of the target in the page; 1024 is the page behind; others are outside. */
   readonly index: number;
-  /** By a taken branch: costs the change of page form (see interp/page.ts). */
-  readonly taken: boolean;
+  readonly kind: "taken" | "fall" | "return";
+  /** Leads to another page. */
+  readonly crosses: boolean;
   /** The block, when the edge stays in the region. */
   to: Block | undefined;
 }
@@ -18,6 +43,8 @@ export interface Block {
   /** Of a conditional branch: taken and fall-through; otherwise one. None after a jump. */
   readonly taken: Edge | undefined;
   readonly fall: Edge | undefined;
+  /** Where a return leads when it goes back to the call that the region knows. */
+  back: Edge | undefined;
   /** The instruction that ends the region here because the interpreter must execute it. */
   readonly stop: boolean;
   preds: Block[];
@@ -36,59 +63,176 @@ export interface Region {
   /** In reverse post-order. */
   readonly blocks: readonly Block[];
   readonly size: number;
+  /** Leaves its page or follows calls. */
+  readonly wide: boolean;
+  /** Addresses of the predecoded entries of its pages, by index >> 10. */
+  readonly pages: ReadonlyMap<number, number>;
 }
 
 /** Instructions of a region at most. */
 export const REGION_LIMIT = 300;
+/** Pages of a region at most. */
+const PAGE_LIMIT = 8;
+/** Calls within calls that a region follows. */
+const DEPTH_LIMIT = 3;
+/** A function is followed when a return stands within this many words of its entry. */
+const CALLEE_LIMIT = 64;
 
+export const pageOf = (index: number): number => index >> 10;
+const isCall = (i: Instruction): boolean => i.row?.name === "BL";
+/** RET X30, RETAA, RETAB. */
+const isReturn = (word: number): boolean => word === (0xd65f03c0 | 0) || (word & ~0x400) === (0xd65f0bff | 0);
+
+interface Target {
+  readonly index: number;
+  readonly frame: Frame;
+}
 interface Run {
-  code: Instruction[];
-  taken: number | undefined;
-  fall: number | undefined;
+  readonly code: Instruction[];
+  taken: Target | undefined;
+  fall: Target | undefined;
+  back: Target | undefined;
   stop: boolean;
 }
 
-const isLink = (i: Instruction): boolean => i.row?.name === "BL";
+/** Follows direct branches, short calls and their returns, breadth first. */
+class Collector {
+  readonly runs = new Map<Frame, Map<number, Run>>();
+  readonly pages = new Map<number, number>();
+  private readonly source: CodeSource;
+  private readonly work: Target[] = [];
+  private readonly wide: boolean;
+  private readonly limit: number;
+  private total = 0;
 
-/** Follows direct branches breadth first; `at` decodes the instruction at an index of the page. */
-function collect(entry: number, at: (index: number) => Instruction, limit: number): Map<number, Run> {
-  const runs = new Map<number, Run>();
-  const work = [entry];
-  let total = 0;
-  for (let next = work.shift(); next !== undefined; next = work.shift()) {
-    if (runs.has(next)) continue;
-    const run: Run = { code: [], taken: undefined, fall: undefined, stop: false };
-    runs.set(next, run);
-    for (let index = next; ; index++) {
-      if (index >= 1024 || total >= limit || (index !== next && runs.has(index))) {
-        run.fall = index;
-        break;
+  constructor(source: CodeSource, wide: boolean, limit: number) {
+    this.source = source;
+    this.wide = wide;
+    this.limit = limit;
+  }
+
+  get isWide(): boolean {
+    return this.pages.size > 1 || this.runs.size > 1;
+  }
+  collect(entry: number): Frame {
+    const root: Frame = { caller: undefined, back: -1, entry, depth: 0 };
+    this.pages.set(pageOf(entry), this.source.page(entry) as number);
+    this.work.push({ index: entry, frame: root });
+    for (let next = this.work.shift(); next; next = this.work.shift()) this.run(next);
+    return root;
+  }
+  private runsOf(frame: Frame): Map<number, Run> {
+    let runs = this.runs.get(frame);
+    if (!runs) {
+      runs = new Map();
+      this.runs.set(frame, runs);
+    }
+    return runs;
+  }
+  /** Puts the target on the list; in another page, when that page is known and the way there is used. */
+  private follow(t: Target, from: number): void {
+    if (pageOf(t.index) === pageOf(from) || this.leadsOn(t.index)) this.work.push(t);
+  }
+  private leadsOn(index: number): boolean {
+    return this.wide && this.reaches(index) && this.source.warm(index);
+  }
+  private reaches(index: number): boolean {
+    const page = pageOf(index);
+    if (this.pages.has(page)) return true;
+    const address = this.pages.size < PAGE_LIMIT ? this.source.page(index) : undefined;
+    if (address === undefined) return false;
+    this.pages.set(page, address);
+    return true;
+  }
+
+  private run({ index: start, frame }: Target): void {
+    const runs = this.runsOf(frame);
+    if (runs.has(start)) return;
+    const run: Run = { code: [], taken: undefined, fall: undefined, back: undefined, stop: false };
+    runs.set(start, run);
+    for (let index = start; ; index++) {
+      const crosses = index !== start && (index & 1023) === 0;
+      if (crosses || this.total >= this.limit || (index !== start && runs.has(index))) {
+        run.fall = { index, frame };
+        if (crosses) this.follow(run.fall, index - 1);
+        return;
       }
-      const i = at(index);
+      const i = this.source.at(index);
       if (i.end === "stop") {
-        run.fall = index;
+        run.fall = { index, frame };
         run.stop = true;
-        break;
+        return;
       }
       run.code.push(i);
-      total++;
-      if (i.end === "next") continue;
-      if (i.end === "branch") {
-        run.taken = i.target;
-        if (i.conditional) run.fall = index + 1;
-        // A call continues in another function: its code is a region of its own.
-        if (!isLink(i)) for (const t of [run.taken, run.fall]) if (t !== undefined && t >= 0 && t < 1024) work.push(t);
-      }
-      break;
+      this.total++;
+      if (i.end === "branch") this.branch(run, i, frame);
+      if (i.end === "jump") this.jump(run, i, frame);
+      if (i.end !== "next") return;
     }
   }
-  return runs;
+  private branch(run: Run, i: Instruction, frame: Frame): void {
+    if (isCall(i)) {
+      const callee: Frame = { caller: frame, back: i.index + 1, entry: i.target, depth: frame.depth + 1 };
+      run.taken = { index: i.target, frame: callee };
+      if (this.isShort(callee)) this.work.push(run.taken);
+      return;
+    }
+    run.taken = { index: i.target, frame };
+    this.follow(run.taken, i.index);
+    if (!i.conditional) return;
+    run.fall = { index: i.index + 1, frame };
+    this.follow(run.fall, i.index);
+  }
+  private jump(run: Run, i: Instruction, frame: Frame): void {
+    if (!frame.caller || !isReturn(i.word)) return;
+    run.back = { index: frame.back, frame: frame.caller };
+    this.work.push(run.back);
+  }
+  /** The function ends soon, does not call itself, and there is room for it. */
+  private isShort(callee: Frame): boolean {
+    const { entry, depth } = callee;
+    if (depth > DEPTH_LIMIT || !this.leadsOn(entry)) return false;
+    for (let f = callee.caller; f; f = f.caller) if (f.entry === entry) return false;
+    const end = Math.min(entry + CALLEE_LIMIT, (pageOf(entry) + 1) * 1024, entry + this.limit - this.total);
+    for (let index = entry; index < end; index++) if (isReturn(this.source.word(index))) return true;
+    return false;
+  }
 }
 
-const newBlock = (index: number, code: readonly Instruction[], rest: Pick<Block, "taken" | "fall" | "stop">): Block => ({
+/** Runs that lead into the middle of another are cut there. */
+function cut(runs: ReadonlyMap<Frame, ReadonlyMap<number, Run>>): Map<Frame, Map<number, Block>> {
+  const blocks = new Map<Frame, Map<number, Block>>();
+  const targets = new Map<Edge, Target>();
+  for (const [frame, list] of runs) {
+    const own = new Map<number, Block>();
+    blocks.set(frame, own);
+    const leaders = [...list.keys()].sort((a, b) => a - b);
+    for (const [index, run] of list) {
+      const inner = leaders.find((l) => l > index && l < index + run.code.length);
+      const code = inner === undefined ? run.code : run.code.slice(0, inner - index);
+      const last = code.at(-1);
+      if (!last) continue;
+      const edge = (target: Target | undefined, kind: Edge["kind"]): Edge | undefined => {
+        if (!target) return undefined;
+        const e: Edge = { index: target.index, kind, crosses: pageOf(target.index) !== pageOf(last.index), to: undefined };
+        targets.set(e, target);
+        return e;
+      };
+      const ends =
+        inner === undefined
+          ? { taken: edge(run.taken, "taken"), fall: edge(run.fall, "fall"), back: edge(run.back, "return"), stop: run.stop }
+          : { taken: undefined, fall: edge({ index: inner, frame }, "fall"), back: undefined, stop: false };
+      own.set(index, newBlock(index, code, ends));
+    }
+  }
+  for (const [e, { frame, index }] of targets) e.to = blocks.get(frame)?.get(index);
+  return blocks;
+}
+
+const newBlock = (index: number, code: readonly Instruction[], ends: Pick<Block, "taken" | "fall" | "back" | "stop">): Block => ({
   index,
   code,
-  ...rest,
+  ...ends,
   preds: [],
   order: -1,
   dominator: undefined,
@@ -96,25 +240,8 @@ const newBlock = (index: number, code: readonly Instruction[], rest: Pick<Block,
   loop: false,
   merge: false,
 });
-const edge = (index: number | undefined, taken: boolean): Edge | undefined =>
-  index === undefined ? undefined : { index, taken, to: undefined };
 
-/** Runs that lead into the middle of another are cut there. */
-function cut(runs: Map<number, Run>): Map<number, Block> {
-  const leaders = [...runs.keys()].sort((a, b) => a - b);
-  const blocks = new Map<number, Block>();
-  for (const [index, run] of runs) {
-    const inner = leaders.find((l) => l > index && l < index + run.code.length);
-    const block =
-      inner === undefined
-        ? newBlock(index, run.code, { taken: edge(run.taken, true), fall: edge(run.fall, false), stop: run.stop })
-        : newBlock(index, run.code.slice(0, inner - index), { taken: undefined, fall: edge(inner, false), stop: false });
-    if (block.code.length > 0) blocks.set(index, block);
-  }
-  return blocks;
-}
-
-export const edgesOf = (b: Block): Edge[] => [b.taken, b.fall].filter((e) => e !== undefined);
+export const edgesOf = (b: Block): Edge[] => [b.taken, b.fall, b.back].filter((e) => e !== undefined);
 
 function postOrder(entry: Block): Block[] {
   const order: Block[] = [];
@@ -175,15 +302,15 @@ function dominates(a: Block, b: Block): boolean {
   }
 }
 
-/** The region of the entry at `index`, of at most `limit` instructions; undefined when its first instruction cannot be translated. */
-export function discover(index: number, at: (index: number) => Instruction, limit = REGION_LIMIT): Region | undefined {
-  const blocks = cut(collect(index, at, limit));
-  const entry = blocks.get(index);
+/**
+ * The region of the entry at `index`, of at most `limit` instructions; undefined when its first instruction cannot be translated.
+ * `wide`: with the pages and short functions around it.
+ */
+export function discover(index: number, source: CodeSource, wide: boolean, limit = REGION_LIMIT): Region | undefined {
+  const collector = new Collector(source, wide, limit);
+  const root = collector.collect(index);
+  const entry = cut(collector.runs).get(root)?.get(index);
   if (!entry) return undefined;
-  for (const b of blocks.values()) {
-    const last = b.code.at(-1) as Instruction;
-    for (const e of edgesOf(b)) e.to = isLink(last) ? undefined : blocks.get(e.index);
-  }
   const order = postOrder(entry);
   order.forEach((b, i) => {
     b.order = i;
@@ -211,5 +338,5 @@ export function discover(index: number, at: (index: number) => Instruction, limi
     b.loop = b.preds.some((p) => p.order >= b.order);
     b.merge = b.preds.filter((p) => p.order < b.order).length > 1;
   }
-  return { entry, blocks: live, size: live.reduce((n, b) => n + b.code.length, 0) };
+  return { entry, blocks: live, size: live.reduce((n, b) => n + b.code.length, 0), wide: collector.isWide, pages: collector.pages };
 }

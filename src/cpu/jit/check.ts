@@ -49,14 +49,16 @@ export class Checker {
   runs = 0;
   instructions = 0;
   private readonly plain: (pe: number, ip: number) => number;
+  private readonly jump: (pe: number) => number;
   private readonly pieces = new Map<number, Piece>();
   private readonly before = new Uint8Array(STATE_BYTES);
   private readonly translated = new Uint8Array(STATE_BYTES);
   private readonly interpreted = new Uint8Array(STATE_BYTES);
   private active = false;
 
-  constructor(plain: (pe: number, ip: number) => number) {
+  constructor(plain: (pe: number, ip: number) => number, jump: (pe: number) => number) {
     this.plain = plain;
+    this.jump = jump;
   }
 
   /** An access of `kind` is about to be made at `host`: told by the slow path, -1 meaning that it is not made there. */
@@ -115,7 +117,11 @@ export class Checker {
   /** Executes until the budget is used up, or an exception is taken. */
   private interpret(st: PeState, ip: number): void {
     let at = ip;
-    while (at >= 0 && (st.lo(Off.BUDGET) | 0) - (at >>> 3) > 0) at = this.plain(st.base, at);
+    while (at >= 0 && (st.lo(Off.BUDGET) | 0) - (at >>> 3) > 0) {
+      at = this.plain(st.base, at);
+      // A region goes on in other pages.
+      if (at === REDIRECT && (st.lo(Off.BUDGET) | 0) > 0) at = this.jump(st.base);
+    }
     settle(st, at);
   }
   private rollBack(st: PeState, before: Uint8Array, bytes: number): void {

@@ -3,10 +3,10 @@
 
 import { Off } from "../../arch/layout.ts";
 import type { Effect } from "../../ir/builder.ts";
-import { I32 } from "../../ir/value.ts";
+import { I32, I64 } from "../../ir/value.ts";
 import { Bytes } from "../../wasm/bytes.ts";
 import { assemble, type Func, type ModuleSpec } from "../../wasm/module.ts";
-import { flagSlots, PE } from "../emit/emitter.ts";
+import { flagSlots, IP, PE } from "../emit/emitter.ts";
 import { W } from "../emit/opcodes.ts";
 import { type RuntimeFn, Sig, signatures } from "../emit/runtime-abi.ts";
 import { REDIRECT } from "../interp/page.ts";
@@ -57,10 +57,11 @@ class Compiler {
   /** Checks that were made on every path to the end of a block. */
   private readonly checked = new Map<Block, RegionLowering["checked"]>();
 
-  constructor(region: Region, page: number) {
+  constructor(region: Region, aligned: boolean) {
     this.region = region;
     this.flow = analyse(region);
-    this.l = new RegionLowering(importIndex, page);
+    this.l = new RegionLowering(importIndex, region.pages);
+    if (!aligned) this.l.unaligned = false;
     this.budget = this.l.permanent(I32);
     this.at = this.l.permanent(I32);
     this.warm = this.l.permanent(I32);
@@ -136,96 +137,164 @@ class Compiler {
     const { l } = this;
     const i = b.code.at(-1) as Instruction;
     if (last?.e === "jump") {
-      l.get(PE);
-      l.value(last.pc);
-      l.mem(W.i64Store, Off.PC);
-      if (last.btype) {
-        l.get(PE);
-        l.value(last.btype);
-        l.mem(W.i32Store, Off.BTYPE);
-      }
-      l.freeTemporaries();
-      this.redirect(i);
+      this.jump(b, i, last);
       return;
     }
     if (last?.e === "branch" && last.cond) {
       l.value(last.cond);
       l.freeTemporaries();
-      l.block(W.if);
-      const { form } = l;
-      const { dirty } = this;
-      this.edge(b, i, b.taken as Edge);
-      l.op(W.end);
-      l.form = form;
-      this.dirty = dirty;
+      this.when(b, i, b.taken as Edge);
       this.edge(b, i, b.fall as Edge);
       return;
     }
     l.freeTemporaries();
     this.edge(b, i, (b.taken ?? b.fall) as Edge);
   }
+  private jump(b: Block, i: Instruction, to: Extract<Effect, { e: "jump" }>): void {
+    const { l } = this;
+    // The operands are in locals, which nothing overwrites on the way to where they are needed.
+    l.freeTemporaries();
+    if (b.back?.to) {
+      l.value(to.pc);
+      l.pcOf(b.back.index, i.index);
+      l.op(W.i64Eq);
+      this.when(b, i, b.back);
+    }
+    l.get(PE);
+    l.value(to.pc);
+    l.mem(W.i64Store, Off.PC);
+    if (to.btype) {
+      l.get(PE);
+      l.value(to.btype);
+      l.mem(W.i32Store, Off.BTYPE);
+    }
+    this.redirect(i);
+  }
+  /** Takes the edge when the condition on the stack holds. */
+  private when(b: Block, i: Instruction, e: Edge): void {
+    const { l } = this;
+    l.block(W.if);
+    const { form } = l;
+    const { dirty } = this;
+    this.edge(b, i, e);
+    l.op(W.end);
+    l.form = form;
+    this.dirty = dirty;
+  }
 
   // ---- edges -------------------------------------------------------------------------------------------------------
   private edge(from: Block, last: Instruction, e: Edge): void {
     const { l } = this;
     const { to } = e;
-    const inPage = e.index >= 0 && e.index < 1024;
-    if (e.taken && inPage) this.spend(e.index - last.index - 1);
     if (!to) {
       this.exit(from, last, e);
       return;
     }
-    if (to.order <= from.order) this.backEdge(from, to);
+    if (e.crosses) this.cross(last, e);
+    this.spend(e.index, last);
+    if (to.order <= from.order) this.backEdge(to);
     l.convertFlags(this.flow.formIn.get(to) as FlagForm);
     const label = this.labels.find((x) => x.block === to && x.kind === (to.order <= from.order ? "loop" : "follow"));
     if (label) l.branchTo(label.depth);
     else this.tree(to);
   }
-  /** Off.BUDGET changes by `delta` when an edge is taken: page form minus the branch itself. */
-  private spend(delta: number): void {
+  /** Off.BUDGET follows the entry: page form minus the instruction that retires. */
+  private spend(index: number, last: Instruction): void {
     const { l } = this;
+    const delta = ((l.ip(index) - l.ip(last.index)) >> 3) - 1;
     if (delta === 0) return;
     l.get(this.budget);
     l.i32(delta);
     l.op(W.i32Add);
     l.set(this.budget);
   }
+  /**
+   * Another page becomes the current one, if it is still mapped as it was when the region was made: the fetch TLB knows. A return
+   * goes to a page that the region came through; nothing in a region changes the TLB.
+   */
+  private cross(last: Instruction, e: Edge): void {
+    const { l } = this;
+    const page = l.pageAddress(e.index);
+    const first = e.index & ~1023;
+    if (e.kind !== "return") this.mapped(last, e, first, page);
+    l.get(PE);
+    l.pcOf(first, last.index);
+    l.i64(page >>> 1);
+    l.op(W.i64Sub);
+    l.mem(W.i64Store, Off.PCBASE);
+    l.get(PE);
+    l.i32(page);
+    l.mem(W.i32Store, Off.CURPRE);
+  }
+  private mapped(last: Instruction, e: Edge, first: number, page: number): void {
+    const { l } = this;
+    const va = l.local(I64);
+    const entry = l.local(I32);
+    l.pcOf(first, last.index);
+    l.set(va);
+    l.fetchEntry(va);
+    l.tee(entry);
+    l.mem(W.i64Load, 0);
+    l.get(va);
+    l.op(W.i64Ne);
+    l.get(entry);
+    l.mem(W.i32Load, 8);
+    l.i32(page);
+    l.op(W.i32Ne, W.i32Or);
+    // BTI: pages of a region are alike.
+    l.get(entry);
+    l.mem(W.i32Load, 12);
+    l.i32(1);
+    l.op(W.i32And);
+    l.loadState(Off.GUARDED);
+    l.op(W.i32Ne, W.i32Or);
+    l.freeTemporaries();
+    l.block(W.if);
+    this.leaveTo(last, e.index);
+    l.op(W.end);
+  }
   /** A loop goes on while there is budget: interrupts are taken between slices. */
-  private backEdge(_from: Block, to: Block): void {
+  private backEdge(to: Block): void {
     const { l } = this;
     l.get(this.budget);
     l.i32(l.ip(to.index) >>> 3);
     l.op(W.i32LeS);
     l.block(W.if);
-    this.leaveAt(to.index, 0);
+    this.leaveAt(l.ip(to.index), 0);
     l.op(W.end);
   }
   private exit(from: Block, last: Instruction, e: Edge): void {
     const { l } = this;
-    // Straight-line code may run into the entry behind the page, which leads to the next one.
-    if ((e.index >= 0 && e.index < 1024) || (e.index === 1024 && !e.taken)) {
-      // Behind an instruction that only the interpreter executes, code may become a region of its own.
-      const warm = from.stop && !e.taken ? e.index + 1 : e.index;
-      this.leaveAt(e.index, warm < 1024 ? warm : 0);
-      return;
+    if (e.kind === "fall") {
+      // Behind an instruction that only the interpreter executes, code may become a region of its own. Straight-line code may run
+      // into the entry behind the page, which leads to the next one.
+      const at = l.ip(last.index) + 8;
+      const warm = from.stop ? at + 8 : at;
+      this.leaveAt(at, warm < l.pageAddress(last.index) + 8192 ? warm : 0);
+    } else if (e.crosses) this.leaveTo(last, e.index);
+    else {
+      this.spend(e.index, last);
+      this.leaveAt(l.ip(e.index), l.ip(e.index));
     }
-    l.get(PE);
-    l.pc(last);
-    l.i64((e.index - last.index) * 4);
-    l.op(W.i64Add);
-    l.mem(W.i64Store, Off.PC);
-    this.redirect(last);
   }
-  /** Continues at an entry of this page. `warm`: index of the entry to count, 0 for none. */
-  private leaveAt(index: number, warm: number): void {
+  /** Continues at an entry of this page. `warm`: the entry to count, 0 for none. */
+  private leaveAt(ip: number, warm: number): void {
     const { l } = this;
     l.storeFlags(l.form);
     l.storeRegisters(this.dirty);
-    l.i32(l.ip(index));
+    l.i32(ip);
     l.set(this.at);
-    l.i32(warm === 0 ? 0 : l.ip(warm));
+    l.i32(warm);
     l.set(this.warm);
     l.branchTo(this.exitLabel);
+  }
+  /** Continues at the instruction with this index, in another page. */
+  private leaveTo(last: Instruction, index: number): void {
+    const { l } = this;
+    l.get(PE);
+    l.pcOf(index, last.index);
+    l.mem(W.i64Store, Off.PC);
+    this.redirect(last);
   }
   /** Off.PC is set: `last` retires, and the loop goes on there. */
   private redirect(last: Instruction): void {
@@ -306,15 +375,25 @@ class Compiler {
   }
   private prologue(code: Bytes): void {
     const { l } = this;
-    const load = (off: number, op: number, local: number) => {
+    const get = (off: number, op: number) => {
       code.u8(0x20);
       code.uleb(PE);
       code.u8(op);
       code.uleb(0);
       code.uleb(off);
+    };
+    const load = (off: number, op: number, local: number) => {
+      get(off, op);
       code.u8(0x21);
       code.uleb(local);
     };
+    if (l.unaligned) {
+      // if (ALIGN) return plain(pe, ip)
+      get(Off.ALIGN, W.i32Load);
+      code.bytes(new Uint8Array([W.if, 0x40, 0x20, PE, 0x20, IP, 0x10]));
+      code.uleb(importIndex("plain"));
+      code.bytes(new Uint8Array([W.return, W.end]));
+    }
     load(Off.BUDGET, W.i32Load, this.budget);
     for (const [off, local] of l.tables) load(off, W.i32Load, local);
     for (let bit = 0; bit < 32; bit++) {
@@ -330,8 +409,11 @@ class Compiler {
   }
 }
 
-/** The function of a region. `page`: address of the predecoded entries. A region can be compiled once: its effects are used up. */
-export const compileRegion = (region: Region, page: number): Func => new Compiler(region, page).compile();
+/**
+ * The function of a region. `aligned`: it is run where accesses must be aligned (SCTLR_ELx.A, or a disabled MMU); otherwise it runs
+ * in the interpreter there. A region can be compiled once: its effects are used up.
+ */
+export const compileRegion = (region: Region, aligned: boolean): Func => new Compiler(region, aligned).compile();
 
 /** A module of functions of regions; its exports are "0", "1", ... in order. */
 export const regionModule = (funcs: readonly Func[], memory: ModuleSpec["memory"]): Uint8Array =>

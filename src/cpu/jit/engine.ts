@@ -2,6 +2,9 @@
 //
 // A translated region replaces the handler index of its entry; PLAIN_HANDLERS keeps the one it had. Entries change only between
 // slices, or when memory of the page is about to be written: then all regions of the page go.
+//
+// A first translation stays in its page and ends at calls: most code deserves no more. Where the PE is at the start of a slice tells
+// which regions take the time: these are made again, with the pages and short functions around them ("wide").
 
 import { Off, VISITS_LIMIT } from "../../arch/layout.ts";
 import type { PeState } from "../../arch/state.ts";
@@ -10,30 +13,37 @@ import type { Func, ModuleSpec } from "../../wasm/module.ts";
 import type { CodePage, CodePages } from "../code-pages.ts";
 import { Special } from "../interp/handlers.ts";
 import type { DecodeContext } from "../interp/predecode.ts";
-import { discover, type Region } from "./blocks.ts";
+import { discover, pageOf, type Region } from "./blocks.ts";
 import type { Checker, Translated } from "./check.ts";
 import { compileRegion, jitImports, regionModule } from "./compile.ts";
 import { TranslatedEntries, type Translation } from "./entries.ts";
-import { type Instruction, instructionAt } from "./instruction.ts";
+import { NearbyCode, type Place, pageInTlb, placeOf } from "./nearby.ts";
 
 /** Ways to an entry that make it worth translating, regions per module, and how long hot entries wait for others (slices). */
 export interface Tuning {
   readonly threshold: number;
+  /** A region is worth a wide translation when so many of the slices looked at in a window (a number of slices) begin in it. */
+  readonly wide: number;
+  readonly window: number;
   readonly batch: number;
   readonly patience: number;
   /** Bytes of WebAssembly code kept; more drops all translations. */
   readonly bound: number;
 }
-export const defaultTuning: Tuning = { threshold: 4000, batch: 64, patience: 60, bound: 48 << 20 };
+/** One in so many slices is looked at. */
+const SAMPLED = 4;
+export const defaultTuning: Tuning = { threshold: 4000, wide: 3, window: 400, batch: 64, patience: 60, bound: 48 << 20 };
 
 /** A region that was compiled. Its effects, which are many objects, are not kept. */
 interface Found {
   readonly func: Func;
-  readonly ip: number;
-  readonly owner: CodePage;
+  readonly place: Place;
+  /** Pages that hold its code. */
+  readonly pages: readonly CodePage[];
   readonly size: number;
   /** First entry and number of instructions of its blocks. */
   readonly runs: readonly (readonly [first: number, count: number])[];
+  readonly wide: boolean;
   /** Writes system registers. */
   readonly system: boolean;
 }
@@ -42,6 +52,10 @@ interface Checked {
   readonly run: Translated;
 }
 interface RegionTranslation extends Translation {
+  readonly place: Place;
+  /** Slices of its last window that began here; undefined once it is wide. */
+  heat: number | undefined;
+  window: number;
   /** Entries of its instructions: first and number. */
   readonly runs: readonly (readonly [ip: number, count: number])[];
   readonly bytes: number;
@@ -59,8 +73,9 @@ export interface JitStatistics {
 }
 
 export class RegionEngine {
-  readonly statistics: JitStatistics = {
+  readonly statistics: JitStatistics & { wide: number } = {
     regions: 0,
+    wide: 0,
     modules: 0,
     instructions: 0,
     bytes: 0,
@@ -69,13 +84,16 @@ export class RegionEngine {
     compileMs: 0,
   };
   private readonly code: CodePages;
+  private readonly i32: Int32Array;
   private readonly context: DecodeContext;
   private readonly memory: WebAssembly.Memory;
   /** The memory as modules import it. */
   private readonly memorySpec: ModuleSpec["memory"];
   private readonly exports: WebAssembly.Exports;
   private readonly tuning: Tuning;
-  private hotEntries: number[] = [];
+  private hotEntries: Place[] = [];
+  private hotRegions: RegionTranslation[] = [];
+  private slices = 0;
   private waited = 0;
   private readonly entries: TranslatedEntries<RegionTranslation>;
   private kept = 0;
@@ -100,31 +118,51 @@ export class RegionEngine {
     this.memorySpec = { min: o.pages.initial, max: o.pages.maximum, shared: false };
     this.exports = o.exports;
     this.tuning = o.tuning ?? defaultTuning;
-    const i32 = new Int32Array(o.memory.buffer);
-    i32[VISITS_LIMIT >> 2] = this.tuning.threshold;
-    this.entries = new TranslatedEntries(o.code, i32, o.exports.table as WebAssembly.Table);
+    this.i32 = new Int32Array(o.memory.buffer);
+    this.i32[VISITS_LIMIT >> 2] = this.tuning.threshold;
+    this.entries = new TranslatedEntries(o.code, this.i32, o.exports.table as WebAssembly.Table);
     this.code.beforeChange = (page) => this.drop(page);
   }
 
-  /** The entry at `ip` was reached often. Called from generated code. */
-  hot(ip: number): void {
-    this.hotEntries.push(ip);
+  /** The PE reached the entry at `ip` often. Called from generated code. */
+  hot(st: PeState, ip: number): void {
+    this.hotEntries.push(placeOf(st, this.code, ip));
+  }
+  /** The PE begins a slice: the code that it is in, and the code that called it, may be where the time goes. */
+  sample(st: PeState): void {
+    if (++this.slices % SAMPLED !== 0) return;
+    this.heat(st, st.lo(Off.PC), st.hi(Off.PC));
+    const lo = st.lo(Off.X + 30 * 8);
+    if (lo >= 4) this.heat(st, lo - 4, st.hi(Off.X + 30 * 8));
+  }
+  private heat(st: PeState, lo: number, hi: number): void {
+    const page = pageInTlb(this.i32, st.lo(Off.TLB_X), lo, hi);
+    if (page === undefined) return;
+    const ip = page + 2 * (lo & 0xffc);
+    let found: RegionTranslation | undefined;
+    // Of the regions that have the instruction, the one whose entry comes last before it.
+    for (const t of this.entries.around(ip)) if (hasEntry(t, ip) && !(found && found.ip > t.ip && found.ip <= ip)) found = t;
+    if (found?.heat === undefined) return;
+    const window = Math.floor(this.slices / this.tuning.window);
+    if (found.window !== window) found.heat = 0;
+    found.window = window;
+    if (++found.heat === this.tuning.wide) this.hotRegions.push(found);
   }
 
   /** Is the instruction at this entry part of a region? */
   covers(ip: number): boolean {
-    return this.entries.around(ip).some((t) => t.runs.some(([first, count]) => ip >= first && ip < first + 8 * count));
+    for (const t of this.entries.around(ip)) if (hasEntry(t, ip)) return true;
+    return false;
   }
 
   /** Runs the region at `ip` under check. */
   run(st: PeState, ip: number): number {
     const { found, run } = this.checked.get(ip) as Checked;
-    const { owner } = found;
     const text = (entry: number) => {
       const at = BigInt.asUintN(64, st.get(Off.PCBASE) + BigInt(entry >>> 1));
       return `${at.toString(16)}: ${disassemble(this.code.word(entry), at)}`;
     };
-    const name = `${(owner.pa + ((ip - owner.offset) >> 1)).toString(16)}.wasm`;
+    const name = `${this.code.paOf(ip).toString(16)}.wasm`;
     return (this.checker as Checker).run(st, ip, run, {
       system: found.system,
       listing: () => found.runs.flatMap(([first, count]) => Array.from({ length: count }, (_, n) => text(first + 8 * n))),
@@ -135,21 +173,26 @@ export class RegionEngine {
   /** Between slices: translates what has become hot, once enough came together or waited long enough. */
   work(): void {
     this.entries.quiesce();
-    if (this.hotEntries.length === 0) return;
-    if (this.hotEntries.length < this.tuning.batch && ++this.waited < this.tuning.patience) return;
+    const waiting = this.hotEntries.length + this.hotRegions.length;
+    if (waiting === 0 || (waiting < this.tuning.batch && ++this.waited < this.tuning.patience)) return;
     this.waited = 0;
-    const entries = this.hotEntries;
+    const found = new Map<number, Found>();
+    const start = performance.now();
+    for (const place of this.hotEntries) {
+      const f = this.entries.has(place.ip) || found.has(place.ip) ? undefined : this.compile(place, false);
+      if (f) found.set(place.ip, f);
+    }
+    for (const t of this.hotRegions) {
+      t.heat = undefined;
+      const f = this.entries.has(t.ip) ? this.compile(t.place, true) : undefined;
+      if (f) found.set(t.ip, f);
+    }
     this.hotEntries = [];
-    this.translate(entries);
+    this.hotRegions = [];
+    this.translate([...found.values()], start);
   }
 
-  private translate(entries: readonly number[]): void {
-    const start = performance.now();
-    const found: Found[] = [];
-    for (const ip of new Set(entries)) {
-      const f = this.compile(ip);
-      if (f) found.push(f);
-    }
+  private translate(found: readonly Found[], start: number): void {
     if (found.length === 0) return;
     const bytes = regionModule(
       found.map((f) => f.func),
@@ -164,50 +207,50 @@ export class RegionEngine {
     const each = bytes.length / found.length;
     found.forEach((f, i) => {
       const run = instance.exports[String(i)] as Translated;
-      if (this.checker) this.checked.set(f.ip, { found: f, run });
+      if (this.checker) this.checked.set(f.place.ip, { found: f, run });
       this.install(f, this.checker ? (this.exports.enterBlock as Translated) : run, each);
     });
     const s = this.statistics;
     s.modules++;
     s.regions += found.length;
     s.bytes += bytes.length;
-    for (const { size } of found) s.instructions += size;
+    for (const { size, wide } of found) {
+      s.instructions += size;
+      if (wide) s.wide++;
+    }
     s.translateMs += translated - start;
     s.compileMs += performance.now() - translated;
     if (this.kept > this.tuning.bound) this.dropAll();
   }
-  private compile(ip: number): Found | undefined {
-    const owner = this.code.at(ip);
-    if (!owner || owner.dead || this.entries.has(ip)) return undefined;
-    const index = (ip - owner.offset) >> 3;
+  private compile(place: Place, wide: boolean): Found | undefined {
+    const owner = this.code.at(place.ip);
+    if (!owner || owner.dead) return undefined;
+    const index = (place.ip - owner.offset) >> 3;
     if (index > 1023) return undefined;
-    const region = discover(index, this.reader(owner));
-    if (!region || !this.pays(region)) return undefined;
-    const runs = region.blocks.map((b) => [owner.offset + 8 * b.index, b.code.length] as const);
+    const region = discover(index, new NearbyCode(this.code, this.context, this.i32, place, owner), wide);
+    if (!region || !this.pays(region) || (wide && !region.wide)) return undefined;
+    const entry = (i: number) => (region.pages.get(pageOf(i)) as number) + 8 * (i & 1023);
+    const runs = region.blocks.map((b) => [entry(b.index), b.code.length] as const);
+    const pages = [...new Set([owner, ...runs.map(([first]) => this.code.at(first))])];
     const system = region.blocks.some((b) => b.code.some((x) => x.handler === Special.MSR_FAST));
-    return { func: compileRegion(region, owner.offset), ip, owner, size: region.size, runs, system };
+    return { func: compileRegion(region, place.aligned), place, pages, size: region.size, runs, wide, system };
   }
   /** A few instructions without a loop run as fast in the interpreter. */
   private pays(region: Region): boolean {
-    return region.size >= 3 || region.blocks.some((b) => b.loop);
+    return region.size >= 2 || region.blocks.some((b) => b.loop);
   }
-  private reader(page: CodePage): (index: number) => Instruction {
-    const decoded = new Map<number, Instruction>();
-    return (index) => {
-      let i = decoded.get(index);
-      if (!i) {
-        i = instructionAt(index, this.code.word(page.offset + 8 * index), this.context);
-        decoded.set(index, i);
-      }
-      return i;
-    };
-  }
-
-  private install({ owner: page, ip, runs }: Found, run: Translated, bytes: number): void {
-    const slot = this.entries.takeSlot(run);
-    if (slot === undefined) return;
-    this.entries.install(page, { ip, runs, slot, bytes });
+  private install({ place, pages, runs, wide }: Found, run: Translated, bytes: number): void {
+    const { ip } = place;
     this.kept += bytes;
+    const t = { ip, place, pages, runs, bytes, heat: wide ? undefined : 0, window: 0 };
+    const narrow = wide ? this.entries.find(ip) : undefined;
+    if (narrow) {
+      this.kept -= narrow.bytes;
+      this.entries.replace(narrow, { ...t, slot: narrow.slot }, run);
+      return;
+    }
+    const slot = this.entries.takeSlot(run);
+    if (slot !== undefined) this.entries.install({ ...t, slot });
   }
 
   /** The page is about to change or to be forgotten. */
@@ -221,3 +264,5 @@ export class RegionEngine {
     for (const page of this.entries.pages()) this.drop(page);
   }
 }
+
+const hasEntry = (t: RegionTranslation, ip: number): boolean => t.runs.some(([first, count]) => ip >= first && ip < first + 8 * count);

@@ -89,8 +89,9 @@ function liveAtEntry(region: Region, bail: Registers, dirtyOut: ReadonlyMap<Bloc
       const b = region.blocks[k] as Block;
       let live = 0;
       const edges = edgesOf(b);
-      // Budget ends at back edges, and every edge out of the region, store what is dirty.
-      if (edges.length === 0 || edges.some((e) => !e.to || e.to.order <= b.order)) live |= dirtyOut.get(b) ?? 0;
+      // Jumps, back edges (the budget may be spent), edges to other pages and edges out of the region may store what is dirty.
+      const jumps = b.code.at(-1)?.end === "jump";
+      if (jumps || edges.some((e) => !e.to || e.crosses || e.to.order <= b.order)) live |= dirtyOut.get(b) ?? 0;
       for (const e of edges) if (e.to) live |= liveIn.get(e.to) ?? 0;
       for (let n = b.code.length - 1; n >= 0; n--) {
         const i = b.code[n] as Instruction;

@@ -6,10 +6,12 @@ import { canonical, type Flags } from "../../ir/flags.ts";
 import { I32, I64, Op, type ValType, Value } from "../../ir/value.ts";
 import { bitmaskImmediate } from "../../isa/bitmask.ts";
 import { SysOp } from "../../isa/sysops.ts";
+import { Kind } from "../emit/access.ts";
 import { flagSlots, flagsInMemory, PE } from "../emit/emitter.ts";
 import { Lowering } from "../emit/lower.ts";
 import { W } from "../emit/opcodes.ts";
 import type { RuntimeFn } from "../emit/runtime-abi.ts";
+import { pageOf } from "./blocks.ts";
 import { type FlagForm, formOf } from "./flow.ts";
 import { bitOf, type Instruction, indexOf, type Registers } from "./instruction.ts";
 import { translateSpecial } from "./special.ts";
@@ -31,12 +33,14 @@ export class RegionLowering extends Lowering {
   form: FlagForm = "memory";
   /** The instruction that is being lowered. */
   private current: Instruction | undefined;
-  /** Absolute address of the page's predecoded entries. */
-  protected readonly page: number;
+  /** Absolute addresses of the predecoded entries of the region's pages. */
+  private readonly pages: ReadonlyMap<number, number>;
   /** Index of the instruction that is being lowered. */
   get index(): number {
     return (this.current as Instruction).index;
   }
+  /** Has an access that may be misaligned; undefined: each is checked, as SCTLR_ELx.A or a disabled MMU demands. */
+  unaligned: boolean | undefined;
   /** Leaves for the interpreter at the current instruction. */
   bail: () => void = () => undefined;
   private readonly registers = new Map<number, number>();
@@ -45,9 +49,9 @@ export class RegionLowering extends Lowering {
   private used: [ValType, number][] = [];
   private readonly tlb = new Map<number, number>();
 
-  constructor(runtime: (fn: RuntimeFn) => number, page: number) {
+  constructor(runtime: (fn: RuntimeFn) => number, pages: ReadonlyMap<number, number>) {
     super(runtime, 3);
-    this.page = page;
+    this.pages = pages;
   }
 
   // ---- locals and labels -------------------------------------------------------------------------------------------
@@ -101,6 +105,12 @@ export class RegionLowering extends Lowering {
     this.get(local);
   }
 
+  /** Address of the fetch TLB's entry for the virtual address in local `va`, on the stack. */
+  fetchEntry(va: number): void {
+    this.tableAddress(Off.TLB_X);
+    this.tlbIndex(va);
+  }
+
   // ---- registers ---------------------------------------------------------------------------------------------------
   storeRegisters(set: Registers): void {
     this.eachRegister(set, (index, local) => {
@@ -137,13 +147,21 @@ export class RegionLowering extends Lowering {
   }
   /** Virtual address of an instruction, on the stack. */
   pc(i: Pick<Instruction, "index">): void {
-    this.loadState(Off.PCBASE, W.i64Load);
-    this.i64(this.ip(i.index) >>> 1, 0);
-    this.op(W.i64Add);
+    this.pcOf(i.index, i.index);
+  }
+  /** Address of the predecoded entries of the page that holds `index`. */
+  pageAddress(index: number): number {
+    return this.pages.get(pageOf(index)) as number;
   }
   /** Address of the predecoded entry with this index. */
   ip(index: number): number {
-    return this.page + 8 * index;
+    return this.pageAddress(index) + 8 * (index & 1023);
+  }
+  /** PCBASE + `offset` on the stack; the page of `from` is the current one, `to` is an index. */
+  pcOf(to: number, from: number): void {
+    this.loadState(Off.PCBASE, W.i64Load);
+    this.i64((this.pageAddress(from) >>> 1) + 4 * (to - (from & ~1023)));
+    this.op(W.i64Add);
   }
   protected override write(e: Effect, ready: number): void {
     if (e.e !== "setX") {
@@ -215,7 +233,10 @@ export class RegionLowering extends Lowering {
   /** As in the interpreter, but what does not hit the L1 TLB even after a refill is left to the interpreter. */
   protected override address(va: number, kind: number): number {
     const host = this.local(I32);
-    this.tlbTags(va, kind, host);
+    const strict = kind & (Kind.EXCLUSIVE | Kind.ATOMIC | Kind.ORDERED | Kind.ZVA);
+    const anywhere = !strict && (kind & Kind.LG) > 0 && this.unaligned !== undefined;
+    if (anywhere) this.unaligned = true;
+    this.tlbTags(va, kind, host, anywhere);
     this.op(W.i64Ne);
     this.block(W.if);
     this.get(PE);

@@ -126,14 +126,17 @@ export class JsEngine {
   /** Is the instruction at this entry part of a translation? */
   covers(ip: number): boolean {
     const index = (ip - this.code.at(ip).offset) >> 3;
-    return this.entries.around(ip).some((t) => t.region.runs.some(([first, count]) => index >= first && index < first + count));
+    for (const { region } of this.entries.around(ip)) {
+      if (region.runs.some(([first, count]) => index >= first && index < first + count)) return true;
+    }
+    return false;
   }
   private checked(pe: number, ip: number, region: RegionFunction): number {
     const index = (pe - PE_BASE) / PE_STRIDE;
     const st = this.states[index] ?? new PeState(this.memory, index);
     this.states[index] = st;
     const page = this.code.at(ip);
-    const translation = () => this.entries.around(ip).find((t) => t.ip === ip);
+    const translation = () => this.entries.find(ip);
     const evidence: Evidence = {
       system: this.writesSystem.has(region),
       listing: () => {
@@ -211,7 +214,7 @@ export class JsEngine {
     if (slot === undefined) return;
     this.functions[slot - handlerCount] = run;
     if (region.system) this.writesSystem.add(run);
-    this.entries.install(page, { ip, slot, region });
+    this.entries.install({ ip, slot, pages: [page], region });
     this.kept += region.source.length;
     this.statistics.regions++;
     this.statistics.instructions += region.size;

@@ -8,7 +8,7 @@
 
 import { Off } from "../../../arch/layout.ts";
 import { Special } from "../../interp/handlers.ts";
-import { type Block, discover, type Edge, type Region } from "../blocks.ts";
+import { type Block, type CodeSource, discover, type Edge, pageOf, type Region } from "../blocks.ts";
 import { analyse, dirtyAfter, type FlagForm, type Flow, flagsAfter } from "../flow.ts";
 import { bitOf, type Instruction } from "../instruction.ts";
 import { definesSp, keepsSpAligned } from "../region-lowering.ts";
@@ -40,7 +40,12 @@ export interface RegionContext {
 
 /** Translates what direct branches reach from the instruction at `first`; undefined when the interpreter has to execute that one. */
 export function translateRegion(first: number, context: RegionContext): JsRegion | undefined {
-  const region = discover(first, (index) => withEnd(context.at(index)), SIZE_LIMIT);
+  const region = discover(
+    first,
+    onePage((index) => withEnd(context.at(index))),
+    false,
+    SIZE_LIMIT,
+  );
   if (!region) return undefined;
   const { blocks, size } = region;
   return {
@@ -51,6 +56,13 @@ export function translateRegion(first: number, context: RegionContext): JsRegion
     system: blocks.some((b) => b.code.some((i) => i.handler === Special.MSR_FAST)),
   };
 }
+/** Discovery that stays in the page. */
+const onePage = (at: (index: number) => Instruction): CodeSource => ({
+  at,
+  page: (index) => (pageOf(index) === 0 ? 0 : undefined),
+  word: (index) => at(index).word,
+  warm: () => false,
+});
 /** What has no form here ends a region. */
 const withEnd = (i: Instruction): Instruction =>
   i.end !== "stop" && wayOf(i) === "stop" ? Object.assign(Object.create(i), { end: "stop" }) : i;
@@ -156,7 +168,7 @@ class RegionWriter extends Lowering {
     const { to } = e;
     const inPage = e.index >= 0 && e.index < 1024;
     const spent = e.index - last.index - 1;
-    if (e.taken && inPage && spent !== 0) this.emit(`left = left ${spent < 0 ? "-" : "+"} ${Math.abs(spent)} | 0;`);
+    if (e.kind === "taken" && inPage && spent !== 0) this.emit(`left = left ${spent < 0 ? "-" : "+"} ${Math.abs(spent)} | 0;`);
     if (!to) {
       this.exit(from, last, e);
       return;
@@ -173,11 +185,11 @@ class RegionWriter extends Lowering {
   private exit(from: Block, last: Instruction, e: Edge): void {
     this.emit(...this.stores());
     const k = this.relative(e.index);
-    if (from.stop && !e.taken) {
+    if (from.stop && e.kind === "fall") {
       this.emit(`// ${this.context.describe(this.context.at(e.index))}`, `return stop(pe, ip, left, ${k});`);
     } else if (e.index >= 0 && e.index < 1024) this.emit(`return leave(p, ip, left, ${k});`);
     // Running into the next page is like a branch there.
-    else if (!e.taken) this.emit(`return away(p, ip, left, ${k - 1}, 4);`);
+    else if (e.kind === "fall") this.emit(`return away(p, ip, left, ${k - 1}, 4);`);
     else this.emit(`return away(p, ip, left, ${this.relative(last.index)}, ${4 * (e.index - last.index)});`);
   }
   /** Statements that put back flags and registers that have changed on this way. */
