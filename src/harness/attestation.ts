@@ -5,7 +5,10 @@ import { createHash, createPublicKey, type KeyObject, verify } from "node:crypto
 import { Decoder, Encoder } from "cbor-x";
 import { EmuError } from "../util/errors.ts";
 
+/** The collection of both tokens as RMM 1.0 has it, each a byte string; and of the 2.0 generation, each with its CoAP content format. */
 const TAG_CCA_TOKEN = 399;
+const TAG_CCA_TOKEN_2 = 907;
+const EAT_CWT = 263;
 const TAG_COSE_SIGN1 = 18;
 const ALG_ES384 = -35;
 const PLATFORM_TOKEN = 44234;
@@ -173,6 +176,20 @@ function platformClaims(payload: Uint8Array): PlatformTokenClaims {
   };
 }
 
+/** The tokens of platform and realm. */
+function partsOf(token: Uint8Array): { platform: Sign1; realm: Sign1 } {
+  const collection = decode(token, "it") as { tag?: unknown; value?: unknown } | null;
+  const later = collection?.tag === TAG_CCA_TOKEN_2;
+  const outer = new Claims(later ? collection.value : tagged(collection, TAG_CCA_TOKEN, "it"), "the token");
+  const part = (key: number): Uint8Array => {
+    if (!later) return outer.bytes(key);
+    const [format, bytes] = outer.list(key);
+    if (format !== EAT_CWT || !isBytes(bytes)) throw malformed(`claim ${key} of the token is not an EAT`);
+    return new Uint8Array(bytes);
+  };
+  return { platform: sign1Of(part(PLATFORM_TOKEN), "the platform token"), realm: sign1Of(part(REALM_TOKEN), "the realm token") };
+}
+
 // ---- keys and signatures ------------------------------------------------------------------------------------------------------
 
 /** A COSE_Key on P-384 as a key of node:crypto. */
@@ -226,9 +243,7 @@ const holds = (name: string, ok: boolean, detail: string): TokenCheck => (ok ? {
  */
 export function verifyToken(token: Uint8Array, expected: TokenExpectations = {}): TokenReport {
   if (token.length > MAX_BYTES) throw malformed(`it has ${token.length} bytes`);
-  const outer = new Claims(tagged(decode(token, "it"), TAG_CCA_TOKEN, "it"), "the token");
-  const platformToken = sign1Of(outer.bytes(PLATFORM_TOKEN), "the platform token");
-  const realmToken = sign1Of(outer.bytes(REALM_TOKEN), "the realm token");
+  const { platform: platformToken, realm: realmToken } = partsOf(token);
   const realm = realmClaims(realmToken.payload);
   const platform = platformClaims(platformToken.payload);
 

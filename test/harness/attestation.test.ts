@@ -16,8 +16,10 @@ import { ccaToken, platformChallenge } from "../../src/rmm/token.ts";
 const platform = new PlatformAttestation(1n, [{ type: "RMM", version: "1.0", measured: Uint8Array.of(1) }]);
 const bytes = (n: number, value: number): Uint8Array => new Uint8Array(n).fill(value);
 
-/** A token as the RMM makes it. */
-function token(o: { size?: number; algorithm?: string; realmKey?: Uint8Array; platformChallenge?: Uint8Array } = {}): Uint8Array {
+/** A token as the RMM makes it; `later`: as one of the 2.0 generation does. */
+function token(
+  o: { size?: number; algorithm?: string; realmKey?: Uint8Array; platformChallenge?: Uint8Array; later?: { format: number } } = {},
+): Uint8Array {
   const { size = 32, algorithm = "sha-256", realmKey = platform.realmKey } = o;
   const publicKey = coseKey(realmKey);
   const claims = encodeCbor({
@@ -32,7 +34,19 @@ function token(o: { size?: number; algorithm?: string; realmKey?: Uint8Array; pl
       [44239, { array: [4, 5, 6, 7].map((v) => bytes(size, v)) }],
     ],
   });
-  return ccaToken(platform.token(o.platformChallenge ?? platformChallenge(publicKey)), sign1(realmKey, claims));
+  const ofPlatform = platform.token(o.platformChallenge ?? platformChallenge(publicKey));
+  const ofRealm = sign1(realmKey, claims);
+  if (o.later === undefined) return ccaToken(ofPlatform, ofRealm);
+  const part = (bytes: Uint8Array) => ({ array: [o.later?.format ?? 0, bytes] });
+  return encodeCbor({
+    tag: 907,
+    value: {
+      map: [
+        [44234, part(ofPlatform)],
+        [44241, part(ofRealm)],
+      ],
+    },
+  });
 }
 const failed = (t: Uint8Array, e: Parameters<typeof verifyToken>[1] = {}): string[] =>
   verifyToken(t, { platformKey: platform.platformPublicKey, ...e })
@@ -43,6 +57,12 @@ test("a good token", () => {
   const expected = { challenge: bytes(64, 1), rim: bytes(32, 3), personalizationValue: bytes(64, 2) };
   expect(failed(token(), expected)).toEqual([]);
   expect(failed(token({ size: 64, algorithm: "sha-512" }))).toEqual([]);
+});
+
+test("a good token of the 2.0 generation", () => {
+  const expected = { challenge: bytes(64, 1), rim: bytes(32, 3) };
+  expect(failed(token({ later: { format: 263 } }), expected)).toEqual([]);
+  expect(() => verifyToken(token({ later: { format: 60 } }))).toThrow(/claim 44234 of the token is not an EAT/);
 });
 
 test("a token is not valid without a platform key, with another one, or with another realm key than the platform vouches for", () => {
