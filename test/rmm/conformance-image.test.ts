@@ -3,6 +3,8 @@
 
 import { readFileSync } from "node:fs";
 import { afterEach, describe, expect, it } from "vitest";
+import { type RmiName, rmiCommands } from "../../src/rmm/commands.ts";
+import { GranuleState } from "../../src/rmm/granules.ts";
 import { broughtImage } from "../support/rmm-image.ts";
 import { casesOf } from "./conformance/cases.ts";
 import { rsiCases } from "./conformance/rsi.ts";
@@ -54,6 +56,25 @@ describe.each(sources)("RMI over %s", (_source, path, make) => {
       const known = decided.find(([versions, which]) => versions.test(version) && which === `${spec.command} ${name}`);
       expect(c.check(b)).toBe(known?.[2] ?? "");
     });
+  });
+
+  it("garbage for every argument of every command: a status that exists, and the realm stays out of reach", () => {
+    const r = b.active();
+    const own = [r.rd, ...r.rtts, ...r.tables.map((t) => t.rtt), ...r.recs];
+    const values = [0n, 1n, 0xfffn, 0x1000n, ...own.map(BigInt), BigInt(r.run), 1n << 47n, 1n << 52n, (1n << 63n) - 1n, (1n << 64n) - 1n];
+    let seed = 12345;
+    const pick = (): bigint => {
+      seed = (Math.imul(seed, 1103515245) + 12345) >>> 0;
+      return values[(seed >>> 16) % values.length] as bigint;
+    };
+    for (let i = 0; i < 1500; i++) {
+      const { name } = rmiCommands[i % rmiCommands.length] as { name: RmiName };
+      const x = b.call(name, [pick(), pick(), pick(), pick(), pick()]);
+      if (x === undefined) b.home();
+      else expect(Number((x[0] as bigint) & 0xffn), name).toBeLessThanOrEqual(4);
+      for (const pa of own) expect(b.hostAccess(pa) === "ok", name).toBe(b.isState(pa, GranuleState.UNDELEGATED));
+    }
+    expect(b.call("VERSION", [0x1_0000])?.[0]).toBe(0n);
   });
 
   describe.each(rsiCases)("%s", (call, cases) => {
