@@ -2,12 +2,23 @@
 
 import { createHash } from "node:crypto";
 import { expect, test } from "vitest";
-import { MemoryBlockBackend } from "../../src/harness/index.ts";
-import { bootToShell, linuxMachine, shell } from "../support/linux.ts";
+import { type Machine, MemoryBlockBackend } from "../../src/harness/index.ts";
+import { bootToShell, linuxMachine, shell, toPrompt } from "../support/linux.ts";
 
 const COMPLAINTS = /Unable to handle|WARNING|\bBUG\b|undefined instruction|Oops|Call trace|soft lockup|SError/i;
 
 const MiB = 2 ** 20;
+
+/** The input event that the guest reads when the power key is pressed: type EV_KEY, code KEY_POWER, value 1, in hexadecimal. */
+async function powerKey(machine: Machine): Promise<string | undefined> {
+  expect(await shell(machine, "modprobe evdev; modprobe gpio_keys; cat /sys/class/input/event0/device/name")).toContain("gpio-keys\n");
+  machine.console.send("head -c 24 /dev/input/event0 | tail -c 8 | hexdump -C\n");
+  await machine.waitFor(/hexdump -C\r\n/);
+  await machine.runInstructions(20_000_000);
+  machine.pressPowerKey();
+  await toPrompt(machine);
+  return /^00000000 {2}((?:[0-9a-f]{2} +){8})/m.exec(machine.console.text.slice(-400))?.[1]?.replace(/ +/g, " ").trim();
+}
 
 test.each([
   ["virt", "ttyAMA0", 1, 512],
@@ -37,6 +48,7 @@ test.each([
     expect(machine.virtioConsole.text).toContain("across");
     const sum = createHash("sha256").update(disk).digest("hex");
     expect(await shell(machine, "modprobe virtio_blk; sha256sum /dev/vda")).toContain(sum);
+    if (board === "virt" && smp === 1) expect(await powerKey(machine)).toBe("01 00 74 00 01 00 00 00");
     machine.console.send("poweroff\n");
     expect(await machine.run()).toEqual({ kind: "poweroff" });
     expect(machine.console.text.split("\n").filter((line) => COMPLAINTS.test(line))).toEqual([]);
