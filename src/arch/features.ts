@@ -189,13 +189,29 @@ export class Features {
   readonly midr: bigint;
   /** With FEAT_RME: log2 of the memory that a level 0 entry of the granule protection table covers (30, 34, 36 or 39). */
   readonly l0gptsz: number;
+  /** Features that the PE has and its ID registers do not announce. */
+  readonly hidden: ReadonlySet<string>;
 
-  constructor(profile: string, names: ReadonlySet<string>, paBits: number, midr: bigint, l0gptsz = 30) {
+  constructor(
+    profile: string,
+    names: ReadonlySet<string>,
+    paBits: number,
+    midr: bigint,
+    l0gptsz = 30,
+    hidden: ReadonlySet<string> = new Set(),
+  ) {
     this.profile = profile;
     this.names = names;
     this.paBits = paBits;
     this.midr = midr;
     this.l0gptsz = l0gptsz;
+    this.hidden = hidden;
+  }
+
+  /** The same with an EL3 that is the emulator's own: software below it is not told, and its SMCs are answered all the same, as on QEMU. */
+  withHiddenEl3(): Features {
+    if (this.has("EL3")) return this;
+    return new Features(this.profile, new Set([...this.names, "EL3"]), this.paBits, this.midr, this.l0gptsz, new Set(["EL3"]));
   }
 
   /** Is the feature implemented? The name is without FEAT_, as in the instruction rows. */
@@ -307,7 +323,7 @@ export function idRegisters(f: Features): Partial<Record<RegName, bigint>> {
   for (const [reg, value] of baseId) id[reg] = value;
   setField(id, "ID_AA64MMFR0_EL1", 3, 0, BigInt(paRanges.indexOf(f.paBits as 52)));
   for (const [name, fields] of table) {
-    if (!f.has(name)) continue;
+    if (!f.has(name) || f.hidden.has(name)) continue;
     for (const [, reg, hi, lo, value] of fields.matchAll(/(\w+)\[(\d+):(\d+)\]=(\d+)/g)) {
       const full = idNames[reg as keyof typeof idNames];
       const old = ((id[full] ?? 0n) >> BigInt(lo as string)) & 0xfn;

@@ -171,7 +171,9 @@ export class VirtMachine {
   constructor(config: VirtConfig) {
     checkConfig(config);
     this.config = config;
-    this.features = parseCpu(config.cpu);
+    this.features = parseCpu(config.cpu).withHiddenEl3();
+    if (config.secure && this.features.hidden.has("EL3"))
+      throw usageError("cpu-el3", "virt,secure=on starts at EL3: leave el3=off out of --cpu");
     this.clock = new MachineClock(config.time, this.features.has("ECV") ? 1_000_000_000 : 62_500_000);
     const secureRam = config.secure || config.software !== undefined;
     this.phys = new PhysicalMemory(allocateMemory(config.memory + FLASH_SIZE + (secureRam ? virtMap.secureRam.size : 0)));
