@@ -217,6 +217,14 @@ describe("stage 2 permissions", () => {
     rig.mmu.tlbi(...op, operand ? BigInt(Math.floor(page / 4096)) : 0n);
     expect(rig.fails(VA)).toBe("s2ptw 0x06");
   });
+  it("where stage 1 tables are is asked again for another VMID", () => {
+    const { rig, s1, s2 } = two();
+    s1.map(VA, 0x7700_0000, LEAF);
+    expect(rig.fails(VA)).toBe("s2 0x06");
+    s2.put(s2.slot(BigInt(s1.slot(VA, 3)), 2), 0n);
+    rig.set({ VTTBR_EL2: s2.ttbr() | (1n << 48n) });
+    expect(rig.fails(VA)).toBe("s2ptw 0x06");
+  });
   it("reports the IPA for HPFAR: of the access, of the descriptor, not for permission faults of the access", () => {
     const { rig, s1, s2 } = two();
     s1.map(VA, 0x7700_0000, LEAF);
