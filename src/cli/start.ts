@@ -110,6 +110,8 @@ const bootsAgain = (c: RunCommand): boolean => c.restore === undefined || c.kern
 function restoreFrom(path: string, machine: Machine): void {
   told(path, () => machine.restore(readSnapshotFile(path)));
   if (machine.ended) throw new EmuError("snapshot-ended", `cannot go on with "${path}": when it was saved the guest had powered off`);
+  // What was on the screen then is not part of a machine.
+  if (process.stdout.isTTY) process.stderr.write(`rme-emu: going on with "${path}"; press Enter for a prompt\n`);
 }
 
 function saveTo(path: string, machine: Machine, command: RunCommand): void {
