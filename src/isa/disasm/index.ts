@@ -1,6 +1,6 @@
 // Disassembler over the instruction table: formats are data (formats.ts, formats-simd.ts), preferred aliases as GNU objdump prints them.
 
-import { decode, type Row, rows } from "../table.ts";
+import { decode, type Row } from "../table.ts";
 import { type Condition, parseCondition } from "./conditions.ts";
 import { Decoded, type SymbolLookup } from "./decoded.ts";
 import { type Format, integerFormats } from "./formats.ts";
@@ -32,20 +32,34 @@ function compile(format: string): Printer {
 const compileFormat = (f: Format): Compiled =>
   f.length === 2 ? { condition: undefined, print: compile(f[1]) } : { condition: parseCondition(f[1]), print: compile(f[2]) };
 
-/** Formats by row, in order; a row without any prints its own name. */
-function formatsOf(): Map<Row, Compiled[]> {
-  const out = new Map<Row, Compiled[]>(rows.map((r) => [r, []]));
-  for (const format of [...integerFormats, ...simdFormats]) {
-    const compiled = compileFormat(format);
-    const names = format[0].split(/\s+/).map((n) => new RegExp(`^${n.replace(/\*/g, ".*")}$`));
-    for (const [row, list] of out) {
-      const done = list.at(-1)?.condition === undefined && list.length > 0;
-      if (!done && names.some((n) => n.test(row.name))) list.push(compiled);
-    }
-  }
-  return out;
+interface Pattern {
+  readonly names: readonly RegExp[];
+  readonly format: Format;
 }
-const formats = formatsOf();
+let patterns: readonly Pattern[] | undefined;
+const allPatterns = (): readonly Pattern[] => {
+  patterns ??= [...integerFormats, ...simdFormats].map((format) => ({
+    names: format[0].split(/\s+/).map((n) => new RegExp(`^${n.replace(/\*/g, ".*")}$`)),
+    format,
+  }));
+  return patterns;
+};
+
+const compiled = new Map<Row, readonly Compiled[]>();
+/** Formats of a row, in order, up to the first without a condition; a row without any prints its own name. Made when asked for. */
+function formatsOf(row: Row): readonly Compiled[] {
+  const known = compiled.get(row);
+  if (known) return known;
+  const list: Compiled[] = [];
+  for (const { names, format } of allPatterns()) {
+    if (!names.some((n) => n.test(row.name))) continue;
+    const c = compileFormat(format);
+    list.push(c);
+    if (!c.condition) break;
+  }
+  compiled.set(row, list);
+  return list;
+}
 
 /**
  * Assembly text of an instruction word at address `pc`, mnemonic and operands separated by one space. Addresses print as
@@ -55,6 +69,6 @@ export function disassemble(insn: number, pc: bigint, symbol?: SymbolLookup): st
   const row = decode(insn | 0);
   if (!row) return insn >>> 16 === 0 ? `udf #${insn}` : `.inst 0x${(insn >>> 0).toString(16).padStart(8, "0")} // undefined`;
   const d = new Decoded(insn | 0, row, pc, symbol);
-  const format = formats.get(row)?.find((f) => f.condition === undefined || f.condition(d));
+  const format = formatsOf(row).find((f) => f.condition === undefined || f.condition(d));
   return format ? format.print(d) : d.mnemonic;
 }
