@@ -6,6 +6,7 @@ import { EVENT_COUNTERS } from "../../cpu/pmu.ts";
 import type { RealmOptions } from "../../harness/index.ts";
 import type { RmiVersion } from "../../host/index.ts";
 import { EmuError, usageError } from "../../util/errors.ts";
+import { parseChardevs } from "./chardevs.ts";
 import { addRunOptions, type CommonOptions, collect, commonCommand, parseWords, takesValue } from "./common.ts";
 import { parseConsoles } from "./consoles.ts";
 import { parseDrives } from "./drives.ts";
@@ -45,6 +46,7 @@ interface RawOptions extends CommonOptions {
   readonly numWatchpoints?: string;
   readonly numPmuCounters?: string;
   readonly object?: string[];
+  readonly chardev?: string[];
 }
 
 /** Parses the words after `realm` or `measure`. Throws EmuError with exit code 2 for what cannot be meant. */
@@ -91,6 +93,7 @@ function createProgram(name: string, choose: (options: RawOptions) => void): Com
     .option("--cpu <name>", "processor of the machine below; it needs FEAT_RME")
     .option("--drive <spec>", "disk: file=NAME[,format=raw][,readonly=on]; may be repeated", collect)
     .option("--device <spec>", "device: virtio-blk-device,drive=ID; may be repeated", collect)
+    .option("--chardev <spec>", "place for --serial chardev:ID: KIND,id=ID[,...] as on QEMU", collect)
     .option("--console <name>", "which of the guest's consoles to show: serial (ttyAMA0, ttyS0) or virtio (hvc0)", "serial");
   if (name === "measure")
     program.option("--rmi <version>", "version of RMI by which host and RMM make the realm: 1.0 or 2.0 (default: 1.0)");
@@ -147,7 +150,7 @@ function realmCommand(typed: RawOptions): RunCommand {
     dtb: undefined,
     firmware: raw.bios === undefined ? undefined : { bios: raw.bios, pflash: [undefined, undefined], loaders: [], fwCfg: [] },
     drives: parseDrives(raw.drive ?? [], raw.device ?? []),
-    consoles: parseConsoles(raw.serial, raw.consoles, false),
+    consoles: parseConsoles(raw.serial, raw.consoles, false, { chardevs: parseChardevs(raw.chardev ?? []) }),
     console: virtio ? "hvc0" : serial ? "ttyAMA0" : parseConsole(raw.console),
   };
 }

@@ -3,6 +3,7 @@
 import { describe, expect, it } from "vitest";
 import { parseChardevs } from "../../../src/cli/args/chardevs.ts";
 import { parseCommandLine, type RunCommand } from "../../../src/cli/args/options.ts";
+import { parseRealmCommandLine } from "../../../src/cli/args/realm.ts";
 
 const consoles = (...argv: string[]) => (parseCommandLine(argv, "0") as RunCommand).consoles;
 const SECURE = ["-M", "virt,secure=on", "-bios", "flash.bin"];
@@ -37,6 +38,10 @@ describe("what names one", () => {
     expect(consoles(...words)).toEqual({ kind: "serial", ports: [{ kind: "stdio" }] });
     const two = ["-chardev", "file,id=a,path=x", "-chardev", "null,id=b", "-serial", "chardev:a", "-serial", "chardev:b"];
     expect(consoles(...SECURE, ...two)).toEqual({ kind: "serial", ports: [{ kind: "file", path: "x" }, { kind: "none" }] });
+  });
+  it("the same for a realm", () => {
+    const run = parseRealmCommandLine("realm", ["-chardev", "file,id=a,path=x", "-serial", "chardev:a"]) as RunCommand;
+    expect(run.consoles).toEqual({ kind: "serial", ports: [{ kind: "file", path: "x" }] });
   });
   it("--consoles", () => {
     expect(consoles("--chardev", "file,id=a,path=x", "--consoles", "host=chardev:a")).toEqual({
