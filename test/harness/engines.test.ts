@@ -24,7 +24,7 @@ async function agree(engines: readonly Engine[], smp: number, run: (engine: Engi
     const machine = await run(engine);
     outcomes.push(outcome(machine, smp));
     expect(outcomes.at(-1), engine).toEqual(outcomes[0]);
-    if (engine !== "interp") expect(machine.board.executor.translations?.regions, engine).toBeGreaterThan(20);
+    if (engine !== "interp") expect(machine.board.executor.translations?.regions, engine).toBeGreaterThan(0);
   }
   return outcomes[0]?.console ?? "";
 }
