@@ -15,7 +15,7 @@ import type { ExitCounters } from "./counters.ts";
 import { DebugMode } from "./debug.ts";
 import { bitmaskTable, crcTables } from "./emit/tables.ts";
 import { branchAddress } from "./exceptions.ts";
-import { generateInterpreter } from "./interp/generate.ts";
+import { interpreterModule } from "./interp/prebuilt.ts";
 import type { DecodeContext } from "./interp/predecode.ts";
 import { REGION_LIMIT } from "./jit/blocks.ts";
 import { Checker } from "./jit/check.ts";
@@ -39,12 +39,6 @@ const DATA_TABLES = [Off.TLB_R, Off.TLB_W, Off.TLB_UR, Off.TLB_UW] as const;
 
 /** Between two budget checks a translated region runs forward, and then straight-line code to the end of its page. */
 const SLACK = 1100 + REGION_LIMIT;
-
-let compiled: WebAssembly.Module | undefined;
-const interpreterModule = (): WebAssembly.Module => {
-  compiled ??= new WebAssembly.Module(generateInterpreter({ min: 1, max: 65536, shared: false }) as BufferSource);
-  return compiled;
-};
 
 /** What executes hot code. The last two compare each run of translated code with the interpreter (jit/check.ts). */
 export type Engine = "interp" | "wasm" | "js" | "check" | "check-js";

@@ -32,7 +32,7 @@ export interface Tuning {
 }
 /** One in so many slices is looked at. */
 const SAMPLED = 4;
-export const defaultTuning: Tuning = { threshold: 4000, wide: 3, window: 400, batch: 64, patience: 60, bound: 48 << 20 };
+export const defaultTuning: Tuning = { threshold: 4000, wide: 12, window: 2000, batch: 64, patience: 60, bound: 48 << 20 };
 
 /** A region that was compiled. Its effects, which are many objects, are not kept. */
 interface Found {

@@ -4,8 +4,8 @@ import { describe, expect, it } from "vitest";
 import { type Engine, Machine } from "../../../src/harness/index.ts";
 import * as a64 from "../../support/a64.ts";
 
-const CALLS = 200_000;
-const ROUNDS = 4;
+const CALLS = 800_000;
+const ROUNDS = 2;
 const F = 0x1000;
 const G = 0x2000;
 const RET = 0xd65f_03c0;
