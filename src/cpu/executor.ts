@@ -21,6 +21,7 @@ import { REGION_LIMIT } from "./jit/blocks.ts";
 import { Checker } from "./jit/check.ts";
 import { type JitStatistics, RegionEngine } from "./jit/engine.ts";
 import { JsEngine } from "./jit/js/engine.ts";
+import { entryInTlb } from "./jit/nearby.ts";
 import type { Pe } from "./pe.ts";
 import { SlowPath } from "./slow-path.ts";
 
@@ -157,10 +158,7 @@ export class Executor {
   /** The predecoded entry of the instruction that the PE executes next; undefined when its page is not in the first-level TLB. */
   entryOf(pe: Pe): number | undefined {
     const { st } = pe;
-    const lo = st.lo(Off.PC);
-    const at = st.lo(Off.TLB_X) + ((lo >>> 8) & ((TLB_ENTRIES - 1) << 4)) - st.base;
-    const hit = st.lo(at) === (lo & ~0xfff) >>> 0 && st.hi(at) === st.hi(Off.PC);
-    return hit ? st.lo(at + 8) + (lo & 0xffc) * 2 : undefined;
+    return entryInTlb(st.u32, st.lo(Off.TLB_X), st.lo(Off.PC), st.hi(Off.PC));
   }
   /** Is the instruction at this entry part of a translation? */
   isTranslated(ip: number): boolean {

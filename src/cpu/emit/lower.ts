@@ -385,6 +385,16 @@ export class Lowering extends Emitter {
     if (writes.length > 0) this.writes(writes);
     return last;
   }
+  /** Stores where a jump leads, and PSTATE.BTYPE when it changes that. */
+  jumpTarget(e: Extract<Effect, { e: "jump" }>): void {
+    this.get(PE);
+    this.value(e.pc);
+    this.mem(W.i64Store, Off.PC);
+    if (!e.btype) return;
+    this.get(PE);
+    this.value(e.btype);
+    this.mem(W.i32Store, Off.BTYPE);
+  }
   private pinned(n: Value): Value {
     const l = this.toLocal(n);
     const v = new Value(Op.Local, n.type, undefined, undefined, undefined, l);

@@ -70,14 +70,7 @@ function finish(l: Lowering, last: Effect | undefined): void {
     l.op(W.return, W.end);
     nextEntry(l);
   } else if (last?.e === "jump") {
-    l.get(PE);
-    l.value(last.pc);
-    l.mem(W.i64Store, Off.PC);
-    if (last.btype) {
-      l.get(PE);
-      l.value(last.btype);
-      l.mem(W.i32Store, Off.BTYPE);
-    }
+    l.jumpTarget(last);
     const left = retire(l);
     l.get(PE);
     l.get(left);

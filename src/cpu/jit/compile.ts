@@ -160,14 +160,7 @@ class Compiler {
       l.op(W.i64Eq);
       this.when(b, i, b.back);
     }
-    l.get(PE);
-    l.value(to.pc);
-    l.mem(W.i64Store, Off.PC);
-    if (to.btype) {
-      l.get(PE);
-      l.value(to.btype);
-      l.mem(W.i32Store, Off.BTYPE);
-    }
+    l.jumpTarget(to);
     this.redirect(i);
   }
   /** Takes the edge when the condition on the stack holds. */

@@ -17,7 +17,7 @@ import { discover, pageOf, type Region } from "./blocks.ts";
 import type { Checker, Translated } from "./check.ts";
 import { compileRegion, jitImports, regionModule } from "./compile.ts";
 import { TranslatedEntries, type Translation } from "./entries.ts";
-import { NearbyCode, type Place, pageInTlb, placeOf } from "./nearby.ts";
+import { entryInTlb, NearbyCode, type Place, placeOf } from "./nearby.ts";
 
 /** Ways to an entry that make it worth translating, regions per module, and how long hot entries wait for others (slices). */
 export interface Tuning {
@@ -84,7 +84,7 @@ export class RegionEngine {
     compileMs: 0,
   };
   private readonly code: CodePages;
-  private readonly i32: Int32Array;
+  private readonly u32: Uint32Array;
   private readonly context: DecodeContext;
   private readonly memory: WebAssembly.Memory;
   /** The memory as modules import it. */
@@ -118,9 +118,9 @@ export class RegionEngine {
     this.memorySpec = { min: o.pages.initial, max: o.pages.maximum, shared: false };
     this.exports = o.exports;
     this.tuning = o.tuning ?? defaultTuning;
-    this.i32 = new Int32Array(o.memory.buffer);
-    this.i32[VISITS_LIMIT >> 2] = this.tuning.threshold;
-    this.entries = new TranslatedEntries(o.code, this.i32, o.exports.table as WebAssembly.Table);
+    this.u32 = new Uint32Array(o.memory.buffer);
+    this.u32[VISITS_LIMIT >> 2] = this.tuning.threshold;
+    this.entries = new TranslatedEntries(o.code, new Int32Array(o.memory.buffer), o.exports.table as WebAssembly.Table);
     this.code.beforeChange = (page) => this.drop(page);
   }
 
@@ -136,9 +136,8 @@ export class RegionEngine {
     if (lo >= 4) this.heat(st, lo - 4, st.hi(Off.X + 30 * 8));
   }
   private heat(st: PeState, lo: number, hi: number): void {
-    const page = pageInTlb(this.i32, st.lo(Off.TLB_X), lo, hi);
-    if (page === undefined) return;
-    const ip = page + 2 * (lo & 0xffc);
+    const ip = entryInTlb(this.u32, st.lo(Off.TLB_X), lo, hi);
+    if (ip === undefined) return;
     let found: RegionTranslation | undefined;
     // Of the regions that have the instruction, the one whose entry comes last before it.
     for (const t of this.entries.around(ip)) if (hasEntry(t, ip) && !(found && found.ip > t.ip && found.ip <= ip)) found = t;
@@ -227,7 +226,7 @@ export class RegionEngine {
     if (!owner || owner.dead) return undefined;
     const index = (place.ip - owner.offset) >> 3;
     if (index > 1023) return undefined;
-    const region = discover(index, new NearbyCode(this.code, this.context, this.i32, place, owner), wide);
+    const region = discover(index, new NearbyCode(this.code, this.context, this.u32, place, owner), wide);
     if (!region || !this.pays(region) || (wide && !region.wide)) return undefined;
     const entry = (i: number) => (region.pages.get(pageOf(i)) as number) + 8 * (i & 1023);
     const runs = region.blocks.map((b) => [entry(b.index), b.code.length] as const);
@@ -235,22 +234,23 @@ export class RegionEngine {
     const system = region.blocks.some((b) => b.code.some((x) => x.handler === Special.MSR_FAST));
     return { func: compileRegion(region, place.aligned), place, pages, size: region.size, runs, wide, system };
   }
-  /** A few instructions without a loop run as fast in the interpreter. */
+  /** One instruction without a loop runs as fast in the interpreter. */
   private pays(region: Region): boolean {
     return region.size >= 2 || region.blocks.some((b) => b.loop);
   }
   private install({ place, pages, runs, wide }: Found, run: Translated, bytes: number): void {
     const { ip } = place;
-    this.kept += bytes;
     const t = { ip, place, pages, runs, bytes, heat: wide ? undefined : 0, window: 0 };
     const narrow = wide ? this.entries.find(ip) : undefined;
     if (narrow) {
-      this.kept -= narrow.bytes;
+      this.kept += bytes - narrow.bytes;
       this.entries.replace(narrow, { ...t, slot: narrow.slot }, run);
       return;
     }
     const slot = this.entries.takeSlot(run);
-    if (slot !== undefined) this.entries.install({ ...t, slot });
+    if (slot === undefined) return;
+    this.kept += bytes;
+    this.entries.install({ ...t, slot });
   }
 
   /** The page is about to change or to be forgotten. */

@@ -27,10 +27,11 @@ export function placeOf(st: PeState, code: CodePages, ip: number): Place {
   return { ip, lo, hi, tlb: st.lo(Off.TLB_X), aligned: st.lo(Off.ALIGN) !== 0 };
 }
 
-/** Address of the predecoded entries of the page at a virtual address in the fetch TLB `tlb`; undefined when it is not there. */
-export function pageInTlb(i32: Int32Array, tlb: number, lo: number, hi: number): number | undefined {
+/** The predecoded entry of the instruction at a virtual address in the fetch TLB `tlb`; undefined when its page is not there. */
+export function entryInTlb(u32: Uint32Array, tlb: number, lo: number, hi: number): number | undefined {
   const at = (tlb + ((lo >>> 8) & ((TLB_ENTRIES - 1) << 4))) >> 2;
-  return (i32[at] as number) >>> 0 === (lo & ~0xfff) >>> 0 && (i32[at + 1] as number) >>> 0 === hi ? i32[at + 2] : undefined;
+  const hit = u32[at] === (lo & ~0xfff) >>> 0 && u32[at + 1] === hi;
+  return hit ? (u32[at + 2] as number) + 2 * (lo & 0xffc) : undefined;
 }
 
 /** Visits that make a place in another page worth following. */
@@ -45,14 +46,14 @@ interface Known {
 export class NearbyCode implements CodeSource {
   private readonly code: CodePages;
   private readonly context: DecodeContext;
-  private readonly i32: Int32Array;
+  private readonly u32: Uint32Array;
   private readonly place: Place;
   private readonly known = new Map<number, Known | undefined>();
 
-  constructor(code: CodePages, context: DecodeContext, i32: Int32Array, place: Place, owner: CodePage) {
+  constructor(code: CodePages, context: DecodeContext, u32: Uint32Array, place: Place, owner: CodePage) {
     this.code = code;
     this.context = context;
-    this.i32 = i32;
+    this.u32 = u32;
     this.place = place;
     this.known.set(0, { offset: owner.offset, words: code.words(owner) });
   }
@@ -68,7 +69,7 @@ export class NearbyCode implements CodeSource {
   }
   warm(index: number): boolean {
     const ip = (this.page(index) as number) + 8 * (index & 1023);
-    return (this.i32[ip >> 2] as number) >= handlerCount || (this.i32[(VISITS + ((ip >>> 1) & VISITS_MASK)) >> 2] as number) >= WARM;
+    return (this.u32[ip >> 2] as number) >= handlerCount || (this.u32[(VISITS + ((ip >>> 1) & VISITS_MASK)) >> 2] as number) >= WARM;
   }
   private around(distance: number): Known | undefined {
     if (!this.known.has(distance)) this.known.set(distance, this.look(distance));
@@ -79,7 +80,7 @@ export class NearbyCode implements CodeSource {
     const va = lo + distance * 4096;
     // Carry and borrow into the high word: such code stays where it is.
     if (va < 0 || va > 0xffff_ffff) return undefined;
-    const offset = pageInTlb(this.i32, tlb, va, hi);
+    const offset = entryInTlb(this.u32, tlb, va, hi);
     const owner = offset === undefined ? undefined : this.code.at(offset);
     return owner && !owner.dead ? { offset: owner.offset, words: this.code.words(owner) } : undefined;
   }
