@@ -8,9 +8,9 @@ import {
   badGranule,
   type Case,
   type CommandSpec,
+  type Condition,
   condition,
   ERROR_INPUT,
-  ERROR_REALM,
   ERROR_REC,
   entry,
   HALF,
@@ -20,11 +20,27 @@ import {
   MiB2,
   make,
   rdGroup,
+  realmActive,
   rtt,
   says,
   setArg,
   withTables,
 } from "./parts.ts";
+
+/** `ipa` of a page that is to be made: protected, with a table, and nothing there. */
+const newPage: readonly Condition[] = [
+  input("ipa", "unprotected", () => HALF),
+  input("ipa", "misaligned", () => 0x5800),
+  input("ipa", "beyond the IPA space", () => IPA_SIZE),
+  rtt(
+    "walk",
+    "table missing",
+    2,
+    ["ipa"],
+    setArg("ipa", () => MiB2),
+  ),
+  rtt("entry", "assigned already", 3, ["world"], (c) => void c.b.data(c.r, 0x5000)),
+];
 
 /** The realm has run, and asked for [0x10_0000, 0x10_2000) to become EMPTY. */
 function ripasCase(b: RmmBench): Case {
@@ -57,13 +73,7 @@ export const memorySpecs: readonly CommandSpec[] = [
       input("top", "misaligned", () => 0x2800, "range"),
       input("top", "beyond the IPA space", () => IPA_SIZE + GRANULE, "range"),
       input("top", "unprotected", () => HALF + GRANULE, "range"),
-      condition({
-        name: "realm active",
-        status: ERROR_REALM,
-        index: 0,
-        touches: ["state"],
-        apply: (c) => void c.b.ok("REALM_ACTIVATE", c.r.rd),
-      }),
+      realmActive,
       rtt("walk", "base inside a block entry", 2, ["base", "top"], (c) => {
         c.args["base"] = BigInt(MiB2 + GRANULE);
         c.args["top"] = BigInt(MiB2 + 2 * GRANULE);
@@ -120,24 +130,8 @@ export const memorySpecs: readonly CommandSpec[] = [
       ...badGranule("src", "undelegated"),
       ...badGranule("data", "delegated"),
       ...rdGroup,
-      condition({
-        name: "realm active",
-        status: ERROR_REALM,
-        index: 0,
-        touches: ["state"],
-        apply: (c) => void c.b.ok("REALM_ACTIVATE", c.r.rd),
-      }),
-      input("ipa", "unprotected", () => HALF),
-      input("ipa", "misaligned", () => 0x5800),
-      input("ipa", "beyond the IPA space", () => IPA_SIZE),
-      rtt(
-        "walk",
-        "table missing",
-        2,
-        ["ipa"],
-        setArg("ipa", () => MiB2),
-      ),
-      rtt("entry", "assigned already", 3, ["world"], (c) => void c.b.data(c.r, 0x5000)),
+      realmActive,
+      ...newPage,
       condition({
         group: "copy",
         name: "src Secure",
@@ -159,21 +153,7 @@ export const memorySpecs: readonly CommandSpec[] = [
       const r = withTables(b);
       return make(b, r, { rd: r.rd, data: b.delegated(), ipa: 0x5000 });
     },
-    conditions: [
-      ...badGranule("data", "delegated"),
-      ...rdGroup,
-      input("ipa", "unprotected", () => HALF),
-      input("ipa", "misaligned", () => 0x5800),
-      input("ipa", "beyond the IPA space", () => IPA_SIZE),
-      rtt(
-        "walk",
-        "table missing",
-        2,
-        ["ipa"],
-        setArg("ipa", () => MiB2),
-      ),
-      rtt("entry", "assigned already", 3, ["world"], (c) => void c.b.data(c.r, 0x5000)),
-    ],
+    conditions: [...badGranule("data", "delegated"), ...rdGroup, ...newPage],
     success: (c) => all(isState(c, "data", GranuleState.DATA), says(entry(c, 0x5000), [3, 1, c.args["data"] as bigint, 0])),
   },
   {

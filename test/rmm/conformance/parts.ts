@@ -130,6 +130,13 @@ export function withTables(b: RmmBench): TestRealm {
   return r;
 }
 export const rdGroup = badGranule("rd", "rd");
+export const realmActive = condition({
+  name: "realm active",
+  status: ERROR_REALM,
+  index: 0,
+  touches: ["state"],
+  apply: (c) => void c.b.ok("REALM_ACTIVATE", c.r.rd),
+});
 export const entry = (c: Case, ipa: number, level = 3): bigint[] => c.b.ok("RTT_READ_ENTRY", c.args["rd"] as bigint, ipa, level);
 export const says = (got: readonly bigint[], want: readonly (number | bigint)[]): boolean | string =>
   want.every((w, i) => got[i] === BigInt(w)) || `got ${got.map((v) => v.toString(16))}, want ${want.map((v) => v.toString(16))}`;

@@ -18,6 +18,7 @@ import {
   isState,
   make,
   rdGroup,
+  realmActive,
   says,
   setArg,
 } from "./parts.ts";
@@ -121,16 +122,7 @@ export const realmSpecs: readonly CommandSpec[] = [
       const r = b.realm();
       return make(b, r, { rd: r.rd });
     },
-    conditions: [
-      ...rdGroup,
-      condition({
-        name: "realm active",
-        status: ERROR_REALM,
-        index: 0,
-        touches: ["state"],
-        apply: (c) => void c.b.ok("REALM_ACTIVATE", c.r.rd),
-      }),
-    ],
+    conditions: [...rdGroup, realmActive],
     success: (c) => c.b.code("REALM_ACTIVATE", c.args["rd"] as bigint) === 2,
   },
   {

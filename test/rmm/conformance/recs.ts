@@ -20,6 +20,7 @@ import {
   isState,
   make,
   rdGroup,
+  realmActive,
   setArg,
 } from "./parts.ts";
 
@@ -107,13 +108,7 @@ export const recSpecs: readonly CommandSpec[] = [
       }),
       ...badGranule("rec", "delegated"),
       ...rdGroup,
-      condition({
-        name: "realm active",
-        status: ERROR_REALM,
-        index: 0,
-        touches: ["state"],
-        apply: (c) => void c.b.ok("REALM_ACTIVATE", c.r.rd),
-      }),
+      realmActive,
       condition({
         group: "mpidr",
         name: "mpidr with other bits",

@@ -21,6 +21,21 @@ import {
   withTables,
 } from "./parts.ts";
 
+const noTable = rtt(
+  "walk",
+  "no table there",
+  2,
+  ["ipa", "level"],
+  setArg("ipa", () => MiB2),
+);
+const noParent = rtt(
+  "walk",
+  "parent table missing",
+  1,
+  ["ipa", "level"],
+  setArg("ipa", () => GiB),
+);
+
 export const tableSpecs: readonly CommandSpec[] = [
   {
     command: "RTT_CREATE",
@@ -57,20 +72,8 @@ export const tableSpecs: readonly CommandSpec[] = [
     conditions: [
       ...rdGroup,
       ...structure,
-      rtt(
-        "walk",
-        "no table there",
-        2,
-        ["ipa", "level"],
-        setArg("ipa", () => MiB2),
-      ),
-      rtt(
-        "walk",
-        "parent table missing",
-        1,
-        ["ipa", "level"],
-        setArg("ipa", () => GiB),
-      ),
+      noTable,
+      noParent,
       rtt("live", "entries in use", 3, ["world"], (c) => void c.b.data(c.r, 0x1000)),
     ],
     success: (c, x) => {
@@ -87,20 +90,8 @@ export const tableSpecs: readonly CommandSpec[] = [
     conditions: [
       ...rdGroup,
       ...structure,
-      rtt(
-        "walk",
-        "parent table missing",
-        1,
-        ["ipa", "level"],
-        setArg("ipa", () => GiB),
-      ),
-      rtt(
-        "walk",
-        "no table there",
-        2,
-        ["ipa", "level"],
-        setArg("ipa", () => MiB2),
-      ),
+      noParent,
+      noTable,
       rtt("mixed", "one entry assigned", 3, ["world"], (c) => void c.b.data(c.r, 0x1000)),
       rtt("mixed", "entries of two RIPAS", 3, ["world"], (c) => void c.b.ok("RTT_INIT_RIPAS", c.r.rd, 0, 0x1000)),
       rtt(
