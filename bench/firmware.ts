@@ -10,9 +10,8 @@ import { parseArgs } from "node:util";
 import { stackFlash } from "../src/cli/debian/flash.ts";
 import { fetchKernel } from "../src/cli/debian/kernel.ts";
 import { createProgress } from "../src/cli/debian/progress.ts";
-import { fetchSysroot, QEMU } from "../src/cli/debian/sysroot.ts";
-import { reportError } from "../src/cli/report.ts";
 import { Machine } from "../src/harness/index.ts";
+import { debianQemu, inTurn, program } from "./common.ts";
 import { type Contestant, Guest, LAUNCHER, median } from "./guest.ts";
 
 const FIRST_LINE = /NOTICE: {2}Booting Trusted Firmware\r?\n/;
@@ -27,7 +26,7 @@ interface Sample {
   readonly memory: number;
 }
 
-async function main(): Promise<number> {
+async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       kernel: { type: "string", default: "7.2" },
@@ -40,7 +39,7 @@ async function main(): Promise<number> {
   });
   const progress = createProgress();
   const kernel = await fetchKernel(values.kernel, { progress });
-  const qemu = process.env["RME_QEMU_SYSTEM_AARCH64"] ?? (await fetchSysroot(QEMU, { progress })).programs["qemu-system-aarch64"] ?? "";
+  const qemu = process.env["RME_QEMU_SYSTEM_AARCH64"] ?? (await debianQemu());
   const own = process.env["RME_TF_FLASH"];
   const flash = own ?? (await stackFlash("tf-a-rme", readFileSync(kernel.vmlinuz), { progress }));
   const common = ["-M", "virt,secure=on,virtualization=on,gic-version=3", "-m", values.memory, "-smp", values.smp, "-bios", flash];
@@ -50,14 +49,11 @@ async function main(): Promise<number> {
     { name: "qemu-system-aarch64", program: qemu, args: [...boot, "-cpu", "max,x-rme=on,pauth-impdef=on", "-nic", "none"] },
     { name: "rme-emu", program: process.execPath, args: [LAUNCHER, ...boot, "-cpu", "max,x-rme=on", ...engine] },
   ];
-  const samples: Sample[][] = contestants.map(() => []);
-  for (let run = 0; run < Number(values.runs); run++)
-    for (const [index, contestant] of contestants.entries()) samples[index]?.push(await bootOnce(contestant));
+  const samples = await inTurn(Number(values.runs), contestants, bootOnce);
   const what = own === undefined ? `Debian's TF-A, its test RMM, Debian ${kernel.release}` : own;
   process.stdout.write(`${what}; ${values.smp} PE, ${values.memory}; median of ${values.runs}\n\n`);
   process.stdout.write(table(contestants, samples));
   if (values.profile !== undefined) await profile(flash, kernel.vmlinuz, Number(values.smp), values.profile);
-  return 0;
 }
 
 async function bootOnce(contestant: Contestant): Promise<Sample> {
@@ -130,11 +126,4 @@ function hottest({ nodes, samples = [], timeDeltas = [] }: Profiler.Profile, cou
   return top.map(([name, us]) => `${(us / 1000).toFixed(0).padStart(8)} ms  ${name}\n`).join("");
 }
 
-main().then(
-  (code) => {
-    process.exitCode = code;
-  },
-  (error: unknown) => {
-    process.exitCode = reportError(error);
-  },
-);
+program(main);
