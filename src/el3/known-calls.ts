@@ -1,5 +1,5 @@
-// Firmware calls that nobody here implements but real firmware does: names for traces and explanations. The calls that are implemented
-// have their names where their handlers are (arch-calls.ts, psci.ts, trng.ts, monitor-services.ts, rmm/commands.ts).
+// Firmware calls that nobody here implements but real firmware does: names for traces and explanations. Those that are implemented have
+// their names where their handlers are (arch-calls.ts, psci.ts, trng.ts, monitor-services.ts, monitor-firme.ts, rmm/commands.ts).
 
 /** A call of firmware that the emulator runs but does not stand in for. */
 export interface KnownCall {
@@ -117,30 +117,11 @@ const standard: readonly Row[] = [
   [0x8400_ff03, 0, "STD_SECURE_REVISION"],
 ];
 
-// RMM-EL3 interface: ends of an RMI call and of the RMM's boot; FIRME, which follows it in version 2.0.
+// RMM-EL3 interface: ends of an RMI call and of the RMM's boot.
 // biome-ignore format: table
 const rmmEl3: readonly Row[] = [
   [0, 0xc400_018f, "RMM_RMI_REQ_COMPLETE", "x0 x1 x2 x3 x4"],
   [0, 0xc400_01cf, "RMM_BOOT_COMPLETE",    "code token"],
-  [0, 0xc400_0400, "FIRME_VERSION",        "service"],
-  [0, 0xc400_0401, "FIRME_FEATURES",       "service index"],
-  [0, 0xc400_0402, "FIRME_GPI_SET",        "base count attributes"],
-  [0, 0xc400_0403, "FIRME_IDE_KEYSET_PROG"],
-  [0, 0xc400_0404, "FIRME_IDE_KEYSET_GO"],
-  [0, 0xc400_0405, "FIRME_IDE_KEYSET_STOP"],
-  [0, 0xc400_0406, "FIRME_IDE_KEYSET_POLL"],
-  [0, 0xc400_0407, "FIRME_MEC_REFRESH"],
-  [0, 0xc400_0408, "FIRME_ATTEST_PAT_GET"],
-  [0, 0xc400_0409, "FIRME_ATTEST_RAK_GET"],
-  [0, 0xc400_040a, "FIRME_ATTEST_RAT_SIGN"],
-  [0, 0xc400_040b, "FIRME_PAT_EXT_CLAIMS_STAGE"],
-  [0, 0xc400_040c, "FIRME_PAT_EXT_CLAIMS_CLEAR"],
-  [0, 0xc400_040d, "FIRME_PAT_EXT_CLAIMS_FINALISE"],
-  [0, 0xc400_040e, "FIRME_L1_GPT_CREATE"],
-  [0, 0xc400_040f, "FIRME_L1_GPT_DESTROY"],
-  [0, 0xc400_0410, "FIRME_IDEV_OP_START"],
-  [0, 0xc400_0411, "FIRME_IDEV_OP_CONTINUE"],
-  [0, 0xc400_0412, "FIRME_GPI_OP_CONTINUE"],
 ];
 
 // OP-TEE as trusted OS: calls of its driver, and what it answers to the dispatcher at EL3.

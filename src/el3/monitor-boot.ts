@@ -1,12 +1,34 @@
-// How EL3 hands over to an RMM image: entry registers, the boot manifest in the shared buffer (RMM-EL3 interface 0.8, manifest 0.5).
+// How EL3 hands over to an RMM image: the versions of the RMM-EL3 interface that it may be offered, and the boot manifest in the shared
+// buffer (manifest 0.5, the same for all of them).
 
 import { EmuError } from "../util/errors.ts";
 
 /** Bytes of the shared buffer: one granule of the Realm PA space. */
 export const SHARED_BUFFER = 4096;
-/** Version word: major in 30:16, minor in 15:0. */
-export const INTERFACE_VERSION = 0x0000_0008n;
 const MANIFEST_VERSION = 0x0000_0005;
+
+/** What a version of the RMM-EL3 interface says about the way between the worlds. */
+export interface RmmInterface {
+  readonly name: string;
+  /** Version word in x1 at the cold boot: major in 30:16, minor in 15:0. */
+  readonly version: bigint;
+  /** Registers from x0 on that RMI_REQ_COMPLETE takes to the host. */
+  readonly results: number;
+  /** EL3 switches ICH_HCR_EL2 and ICH_VMCR_EL2 between the worlds; else they are left as they are. */
+  readonly switchesGic: boolean;
+  /** EL3 answers calls of FIRME too. */
+  readonly firme: boolean;
+}
+
+/**
+ * Newest first: an RMM is entered with the first of them, and answers a major version that is not its own with VERSION_NOT_VALID. It is
+ * then loaded anew and entered with the next. Minor versions of one major version are compatible, so that 0.8 serves all of 0.x.
+ */
+// biome-ignore format: table
+export const rmmInterfaces: readonly RmmInterface[] = [
+  { name: "2.0", version: 0x2_0000n, results: 8, switchesGic: false, firme: true },
+  { name: "0.8", version: 0x0_0008n, results: 5, switchesGic: true,  firme: false },
+];
 
 export interface ManifestConsole {
   readonly base: number;
@@ -60,14 +82,18 @@ export function bootManifest(base: number, m: ManifestContents): Uint8Array {
   return data;
 }
 
+/** RMM_BOOT_COMPLETE, x1: the version of the interface is not one that the RMM supports. */
+export const VERSION_NOT_VALID = -2n;
+
 /** What an RMM says when its boot fails (RMM_BOOT_COMPLETE, x1). */
 const bootErrors: Readonly<Record<string, string>> = {
   "-1": "unknown error",
-  "-2": "it does not support version 0.8 of the RMM-EL3 interface (TF-RMM v0.9 and later need 2.0: run those under their TF-A)",
+  "-2": `it supports none of the versions of the RMM-EL3 interface that this EL3 has: ${rmmInterfaces.map((i) => i.name).join(", ")}`,
   "-3": "too many CPUs",
   "-4": "CPU number out of range",
   "-5": "invalid shared buffer",
   "-6": "it does not support version 0.5 of the boot manifest",
   "-7": "invalid data in the boot manifest",
+  "-8": "not enough memory from EL3 (RMM_RESERVE_MEMORY)",
 };
 export const bootError = (code: bigint): string => bootErrors[BigInt.asIntN(64, code).toString()] ?? `code ${BigInt.asIntN(64, code)}`;

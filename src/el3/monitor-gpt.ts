@@ -123,6 +123,10 @@ export class GptOwner {
     this.phys.view.setUint32(at, (this.phys.view.getUint32(at, true) & ~(15 << shift)) | (gpi << shift), true);
   }
 
+  /** Is there a level 1 entry for this granule, so that it can change? */
+  covers(pa: number): boolean {
+    return pa < 2 ** this.layout.pps && this.entryOf(pa) >= 0;
+  }
   /** GPI of a granule as the table in memory says it. */
   gpi(pa: number): Gpi {
     if (pa >= 2 ** this.layout.pps) return Gpi.NonSecure;

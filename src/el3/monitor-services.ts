@@ -1,16 +1,18 @@
-// Calls of an RMM image to EL3 (RMM-EL3 interface 0.8), one row each.
+// Calls of an RMM image to EL3 (RMM-EL3 interface 0.8 and 2.0, which have the same), one row each. FIRME is in monitor-firme.ts.
 
 import type { Pe } from "../cpu/pe.ts";
 import { Gpi } from "../gpt/format.ts";
 import type { PhysicalMemory } from "../mem/physical.ts";
 import type { PlatformAttestation } from "./monitor-attest.ts";
-import { SHARED_BUFFER } from "./monitor-boot.ts";
+import { type RmmInterface, SHARED_BUFFER } from "./monitor-boot.ts";
+import { firmeServices } from "./monitor-firme.ts";
 import type { GptOwner } from "./monitor-gpt.ts";
 
-/** Results in x0. The last three come from other firmware only. */
+/** Results in x0. AGAIN and what follows it come from other firmware only. */
 // biome-ignore format: table
 export const RmmEl3 = {
   OK: 0n, UNKNOWN: -1n, BAD_ADDRESS: -2n, BAD_PAS: -3n, NO_MEMORY: -4n, INVALID: -5n, AGAIN: -6n, FAULT: -7n, IN_PROGRESS: -8n,
+  NOT_SUPPORTED: -9n, BUSY: -10n, DENIED: -11n,
 } as const;
 
 /** Function identifiers that are not services: they end what EL3 asked of the RMM. */
@@ -27,26 +29,34 @@ export interface ServiceContext {
   readonly attestation: PlatformAttestation;
   /** PA of the shared buffer. */
   readonly shared: number;
+  /** What the RMM was booted with. */
+  interface: RmmInterface;
   /** Rest of a platform token that did not fit into the buffer. */
   tokenLeft: Uint8Array;
   /** Memory that RESERVE_MEMORY may hand out: [next, end). */
   reserve: { next: number; end: number };
 }
 
-type Service = (c: ServiceContext, pe: Pe, x: (n: number) => bigint) => readonly bigint[];
+export type Service = (c: ServiceContext, pe: Pe, x: (n: number) => bigint) => readonly bigint[];
+/** Function identifier, name, arguments (x1 and up), results (x1 and up), handler. */
+export type ServiceRow = readonly [fid: number, name: string, args: string, results: string, handler: Service];
 
 const CURVE_P384 = 0n;
 
-/** [pa, pa+size) lies in the shared buffer. */
-const inBuffer = (c: ServiceContext, pa: bigint, size: bigint): boolean =>
-  pa >= BigInt(c.shared) && size <= BigInt(SHARED_BUFFER) && pa + size <= BigInt(c.shared + SHARED_BUFFER);
+/** Result for a buffer that does not lie in the shared one: its start decides first, then its end. */
+function bufferError(c: ServiceContext, pa: bigint, size: bigint): bigint | undefined {
+  const [first, end] = [BigInt(c.shared), BigInt(c.shared + SHARED_BUFFER)];
+  if (pa < first || pa >= end) return RmmEl3.BAD_ADDRESS;
+  return pa + size > end ? RmmEl3.INVALID : undefined;
+}
 
 const delegate: Service = (c, pe, x) => [BigInt(c.gpt.transition(pe, x(1), Gpi.NonSecure, Gpi.Realm))];
 const undelegate: Service = (c, pe, x) => [BigInt(c.gpt.transition(pe, x(1), Gpi.Realm, Gpi.NonSecure))];
 
 const realmKey: Service = (c, _pe, x) => {
   const key = c.attestation.realmKey;
-  if (!inBuffer(c, x(1), x(2))) return [RmmEl3.BAD_ADDRESS];
+  const error = bufferError(c, x(1), x(2));
+  if (error !== undefined) return [error];
   if (x(3) !== CURVE_P384 || x(2) < BigInt(key.length)) return [RmmEl3.INVALID];
   c.phys.writeBytes(Number(x(1)), key);
   return [RmmEl3.OK, BigInt(key.length)];
@@ -56,7 +66,8 @@ const CHALLENGES = [32n, 48n, 64n];
 
 const platformToken: Service = (c, _pe, x) => {
   const [buffer, size, challenge] = [x(1), x(2), x(3)];
-  if (!inBuffer(c, buffer, size)) return [RmmEl3.BAD_ADDRESS];
+  const error = bufferError(c, buffer, size);
+  if (error !== undefined) return [error];
   if (challenge !== 0n) {
     if (!CHALLENGES.includes(challenge) || challenge > size) return [RmmEl3.INVALID];
     const bytes = c.phys.readBytes(Number(buffer), Number(challenge));
@@ -75,21 +86,27 @@ const features: Service = (_c, _pe, x) => (x(1) === 0n ? [RmmEl3.OK, 0n] : [RmmE
 /** Memory encryption contexts do not exist here: there is nothing to scrub but the one context 0. */
 const mecRefresh: Service = (_c, _pe, x) => [((x(1) >> 32n) & 0xffffn) === 0n ? RmmEl3.OK : RmmEl3.INVALID];
 
+/** RMM_RESERVE_MEMORY, x2: log2 of the alignment in 63:56, flags below. Bit 0 prefers memory near the PE; here all of it is. */
+const LOCAL_CPU = 1n;
+const FLAGS = (1n << 56n) - 1n;
+const PAGE = 4096n;
+
 const reserveMemory: Service = (c, _pe, x) => {
-  const align = 2 ** Math.max(12, Math.min(40, Number(x(2) >> 56n)));
-  const base = Math.ceil(c.reserve.next / align) * align;
-  if (x(1) === 0n || x(1) % 4096n !== 0n) return [RmmEl3.INVALID];
-  if (BigInt(base) + x(1) > BigInt(c.reserve.end)) return [RmmEl3.NO_MEMORY];
-  c.reserve.next = base + Number(x(1));
-  return [RmmEl3.OK, BigInt(base)];
+  if (x(1) === 0n || (x(2) & FLAGS & ~LOCAL_CPU) !== 0n) return [RmmEl3.INVALID];
+  const unit = 1n << (x(2) >> 56n);
+  const up = (v: bigint, to: bigint): bigint => ((v + to - 1n) / to) * to;
+  const base = up(BigInt(c.reserve.next), unit > PAGE ? unit : PAGE);
+  const end = base + up(x(1), PAGE);
+  if (end > BigInt(c.reserve.end)) return [RmmEl3.NO_MEMORY];
+  c.reserve.next = Number(end);
+  return [RmmEl3.OK, base];
 };
 
 /** Known, and answered as unknown: no PCIe IDE, no signing at EL3. */
 const absent: Service = () => [RmmEl3.UNKNOWN];
 
-// Function identifier, name, arguments (x1 and up), results (x1 and up), handler.
 // biome-ignore format: table
-export const services: readonly (readonly [fid: number, name: string, args: string, results: string, handler: Service])[] = [
+export const services: readonly ServiceRow[] = [
   [0xc400_01b0, "RMM_GTSI_DELEGATE",         "addr",                        "",            delegate],
   [0xc400_01b1, "RMM_GTSI_UNDELEGATE",       "addr",                        "",            undelegate],
   [0xc400_01b2, "RMM_ATTEST_GET_REALM_KEY",  "buffer size curve",           "length",      realmKey],
@@ -104,8 +121,13 @@ export const services: readonly (readonly [fid: number, name: string, args: stri
   [0xc400_01bb, "RMM_RESERVE_MEMORY",        "size flags",                  "addr",        reserveMemory],
 ];
 
-const byFid = new Map(services.map(([fid, , , , handler]) => [fid, handler]));
+const handlers = (rows: readonly ServiceRow[]): Map<number, Service> => new Map(rows.map(([fid, , , , handler]) => [fid, handler]));
+const rmmCalls = handlers(services);
+const firmeCalls = handlers(firmeServices);
+
+/** Does EL3 take this call from an RMM that was booted with the interface of `c`? */
+export const isService = (c: ServiceContext, fid: number): boolean => isRmmEl3(fid) || (c.interface.firme && firmeCalls.has(fid));
 
 /** Carries out a service; x0, x1, ... for the RMM. */
 export const serve = (c: ServiceContext, pe: Pe, fid: number, x: (n: number) => bigint): readonly bigint[] =>
-  byFid.get(fid)?.(c, pe, x) ?? [RmmEl3.UNKNOWN];
+  (rmmCalls.get(fid) ?? firmeCalls.get(fid))?.(c, pe, x) ?? [RmmEl3.UNKNOWN];

@@ -25,7 +25,7 @@ const registers: readonly RegName[] = [
   "APGAKEYLO_EL1", "APGAKEYHI_EL1",
 ];
 const indexOf = new Map(registers.map((r, i) => [r, i]));
-/** Of the GIC, only these are switched: list registers and active priorities are the RMM's. */
+/** Of the GIC, only these are switched, and by version 0.x of the RMM-EL3 interface only: list registers and active priorities are the RMM's. */
 const gicRegisters: readonly RegName[] = ["ICH_VMCR_EL2", "ICH_HCR_EL2"];
 const GPRS = 31;
 const block = new RegisterBlock([...Array.from({ length: GPRS }, (_, n) => Off.X + 8 * n), ...registers.map((r) => slot[r])]);
@@ -42,10 +42,13 @@ export class World {
     block.save(pe.st, this.words, 0);
     for (const [i, r] of gicRegisters.entries()) this.values[block.length + i] = pe.gic?.read(r) ?? 0n;
   }
-  /** Gives it to the PE, at EL3. An exception return must follow: it enters the world. `code`: to instructions, not to an agent. */
-  load(pe: Pe, code: boolean): void {
+  /**
+   * Gives it to the PE, at EL3. An exception return must follow: it enters the world. `code`: to instructions, not to an agent.
+   * `gic`: with the registers of the GIC.
+   */
+  load(pe: Pe, code: boolean, gic = true): void {
     block.load(pe.st, this.words, 0);
-    for (const [i, r] of gicRegisters.entries()) pe.gic?.write(r, this.values[block.length + i] as bigint);
+    for (const [i, r] of gic ? gicRegisters.entries() : []) pe.gic?.write(r, this.values[block.length + i] as bigint);
     pe.controlsWritten(code);
   }
   x(n: number): bigint {

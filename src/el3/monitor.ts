@@ -22,9 +22,9 @@ import type { Saved, Stateful } from "../util/stateful.ts";
 import type { El3Agent } from "./agent.ts";
 import { ENTRY_SPSR } from "./boot-state.ts";
 import { PlatformAttestation, type SoftwareComponent } from "./monitor-attest.ts";
-import { bootError, bootManifest, INTERFACE_VERSION, type ManifestContents } from "./monitor-boot.ts";
+import { bootError, bootManifest, type ManifestContents, type RmmInterface, rmmInterfaces, VERSION_NOT_VALID } from "./monitor-boot.ts";
 import { type GptLayout, GptOwner } from "./monitor-gpt.ts";
-import { isRmmEl3, RMI_REQ_COMPLETE, RMM_BOOT_COMPLETE, type ServiceContext, serve } from "./monitor-services.ts";
+import { isRmmEl3, isService, RMI_REQ_COMPLETE, RMM_BOOT_COMPLETE, type ServiceContext, serve } from "./monitor-services.ts";
 import { SCR_NS, SCR_NSE, toEl3, World } from "./monitor-world.ts";
 import { FID_SVE_HINT, Ret } from "./smccc.ts";
 
@@ -81,8 +81,12 @@ export class MonitorAgent implements Agent, Stateful, MonitorPort {
   private image: RmmImage | undefined;
   private services: ServiceContext | undefined;
   private built = false;
-  /** An RMM image has booted on the first PE. */
+  /** The next PE that boots an RMM image is the first one. */
   private cold = true;
+  /** Index of the interface that the RMM image is offered, or has accepted. */
+  private offer = 0;
+  /** Activation token of each PE: what the RMM returned when it booted there, for its next boot there. */
+  private readonly tokens: bigint[];
   /** The RMM is unusable: every RMI call returns -1. */
   private failed = false;
 
@@ -95,6 +99,7 @@ export class MonitorAgent implements Agent, Stateful, MonitorPort {
     this.ns = o.pes.map(() => new World());
     this.realm = o.pes.map(() => new World());
     this.boots = o.pes.map(() => Boot.NOT_YET);
+    this.tokens = o.pes.map(() => 0n);
     this.attest = new PlatformAttestation(o.seed, o.components ?? components(undefined));
   }
 
@@ -111,6 +116,7 @@ export class MonitorAgent implements Agent, Stateful, MonitorPort {
       gpt: this.gpt,
       attestation: this.attest,
       shared: image.shared,
+      interface: this.interface,
       tokenLeft: new Uint8Array(0),
       reserve: { next: image.reserve.base, end: image.reserve.base + image.reserve.size },
     };
@@ -132,30 +138,48 @@ export class MonitorAgent implements Agent, Stateful, MonitorPort {
     if (this.image !== undefined && !this.failed) this.bootImage(pe, this.image);
   }
 
+  private get interface(): RmmInterface {
+    return rmmInterfaces[this.offer] as RmmInterface;
+  }
+
   /** The Non-secure world waits at its entry point while the RMM boots on this PE. */
   private bootImage(pe: Pe, image: RmmImage): void {
     toEl3(pe);
     this.world(this.ns, pe).keep(pe);
+    if (this.cold) this.enterCold(pe, image);
+    else this.enterBoot(pe, image, [BigInt(pe.index), this.tokens[pe.index] ?? 0n, 0n, 0n]);
+  }
+  /** Loads the image and offers it the interface that is next. x4, the activation token, is 0: this is its first boot. */
+  private enterCold(pe: Pe, image: RmmImage): void {
+    const services = this.services as ServiceContext;
+    services.interface = this.interface;
+    services.reserve.next = image.reserve.base;
+    services.tokenLeft = new Uint8Array(0);
+    this.o.phys.writeBytes(image.base, image.image);
+    this.o.phys.writeBytes(image.shared, bootManifest(image.shared, image.manifest));
+    this.enterBoot(pe, image, [BigInt(pe.index), this.interface.version, BigInt(this.o.pes.length), BigInt(image.shared), 0n]);
+  }
+  private enterBoot(pe: Pe, image: RmmImage, args: readonly bigint[]): void {
     const world = this.world(this.realm, pe);
-    const cold = this.cold;
-    if (cold) {
-      this.o.phys.writeBytes(image.base, image.image);
-      this.o.phys.writeBytes(image.shared, bootManifest(image.shared, image.manifest));
-    }
-    world.setX(0, BigInt(pe.index));
-    world.setX(1, cold ? INTERFACE_VERSION : 0n);
-    world.setX(2, cold ? BigInt(this.o.pes.length) : 0n);
-    world.setX(3, cold ? BigInt(image.shared) : 0n);
+    world.clear();
+    for (const [n, v] of args.entries()) world.setX(n, v);
     world.set("ELR_EL3", BigInt(image.base));
     this.boots[pe.index] = Boot.UNDER_WAY;
     this.enter(pe, world);
   }
 
-  private bootComplete(pe: Pe, code: bigint): void {
+  private bootComplete(pe: Pe, code: bigint, token: bigint): void {
+    if (this.cold && code === VERSION_NOT_VALID && this.offer + 1 < rmmInterfaces.length) {
+      this.offer++;
+      this.enterCold(pe, this.image as RmmImage);
+      return;
+    }
     const done = code === 0n;
     this.boots[pe.index] = done ? Boot.DONE : Boot.FAILED;
+    this.tokens[pe.index] = done ? token : 0n;
     this.o.log?.(`EL3: PE ${pe.index}: RMM boot ${done ? "complete" : `failed: ${bootError(code)}`}`);
-    if (!done && this.cold) {
+    if (!done) {
+      // It must not be entered any more, on whichever PE (RMM-EL3 interface, boot error handling).
       this.failed = true;
       this.o.rmmFailed?.(bootError(code));
     }
@@ -167,14 +191,18 @@ export class MonitorAgent implements Agent, Stateful, MonitorPort {
 
   handle(pe: Pe, e: ExceptionInfo): void {
     const fid = (pe.st.lo(Off.X) & ~FID_SVE_HINT) >>> 0;
-    if (e.vector !== Vector.Sync || e.ec !== Ec.Smc || !(isRmi(fid) || isRmmEl3(fid))) {
+    const world = worldOf(pe.st.get(slot.SCR_EL3));
+    if (e.vector !== Vector.Sync || e.ec !== Ec.Smc || !(isRmi(fid) || this.isService(fid))) {
       this.o.el3.handle(pe, e);
       return;
     }
-    const world = worldOf(pe.st.get(slot.SCR_EL3));
     if (world === "ns" && isRmi(fid)) this.rmi(pe, fid);
     else if (world === "realm" && this.image !== undefined) this.fromImage(pe, fid);
     else this.answer(pe, [Ret.NOT_SUPPORTED]);
+  }
+
+  private isService(fid: number): boolean {
+    return this.services === undefined ? isRmmEl3(fid) : isService(this.services, fid);
   }
 
   private answer(pe: Pe, results: readonly bigint[]): void {
@@ -204,15 +232,15 @@ export class MonitorAgent implements Agent, Stateful, MonitorPort {
   private fromImage(pe: Pe, fid: number): void {
     const x = (n: number): bigint => pe.st.x(n);
     if (fid === RMI_REQ_COMPLETE) {
-      const results = [1, 2, 3, 4, 5].map(x);
+      const results = Array.from({ length: this.interface.results }, (_, n) => x(n + 1));
       this.world(this.realm, pe).keep(pe);
       this.toNonSecure(pe, results);
     } else if (fid === RMM_BOOT_COMPLETE) {
-      const code = BigInt.asIntN(32, x(1));
+      const [code, token] = [BigInt.asIntN(32, x(1)), x(2)];
       this.world(this.realm, pe).keep(pe);
-      this.bootComplete(pe, code);
+      this.bootComplete(pe, code, token);
     } else {
-      this.answer(pe, isRmmEl3(fid) ? serve(this.services as ServiceContext, pe, fid, x) : [Ret.NOT_SUPPORTED]);
+      this.answer(pe, this.isService(fid) ? serve(this.services as ServiceContext, pe, fid, x) : [Ret.NOT_SUPPORTED]);
     }
   }
 
@@ -220,6 +248,11 @@ export class MonitorAgent implements Agent, Stateful, MonitorPort {
 
   private world(of: World[], pe: Pe): World {
     return of[pe.index] as World;
+  }
+
+  /** The RMM agent has the interface of 0.x. */
+  private get switchesGic(): boolean {
+    return this.image === undefined || this.interface.switchesGic;
   }
 
   /** Loads the Realm world and returns to it. Its SCR_EL3 is the Non-secure one with NSE. */
@@ -235,14 +268,14 @@ export class MonitorAgent implements Agent, Stateful, MonitorPort {
       if (this.rmm !== undefined) world.set("HCR_EL2", HCR_REALM);
     }
     world.set("SCR_EL3", this.world(this.ns, pe).get("SCR_EL3") | SCR_NSE | SCR_NS);
-    world.load(pe, this.rmm === undefined);
+    world.load(pe, this.rmm === undefined, this.switchesGic);
     pe.exceptionReturn();
   }
   /** Loads the Non-secure world with results in x0, x1, ... and returns to it. */
   private toNonSecure(pe: Pe, results: readonly bigint[] = []): void {
     const world = this.world(this.ns, pe);
     for (const [n, v] of results.entries()) world.setX(n, v);
-    world.load(pe, true);
+    world.load(pe, true, this.switchesGic);
     world.clear();
     pe.exceptionReturn();
   }
@@ -279,7 +312,9 @@ export class MonitorAgent implements Agent, Stateful, MonitorPort {
     this.built = false;
     this.cold = true;
     this.failed = false;
+    this.offer = 0;
     this.boots.fill(Boot.NOT_YET);
+    this.tokens.fill(0n);
     for (const w of [...this.ns, ...this.realm]) w.clear();
     if (this.services !== undefined && this.image !== undefined) {
       this.services.tokenLeft = new Uint8Array(0);
@@ -295,6 +330,8 @@ export class MonitorAgent implements Agent, Stateful, MonitorPort {
       built: this.built,
       cold: this.cold,
       failed: this.failed,
+      offer: this.offer,
+      tokens: [...this.tokens],
       tokenLeft: this.services?.tokenLeft ?? null,
       reserve: this.services?.reserve.next ?? null,
     };
@@ -312,11 +349,15 @@ export class MonitorAgent implements Agent, Stateful, MonitorPort {
     this.built = s?.["built"] === true;
     this.cold = s?.["cold"] === true;
     this.failed = s?.["failed"] === true;
+    this.offer = Number(s?.["offer"] ?? 0);
+    for (const [i, v] of list(s?.["tokens"]).entries()) this.tokens[i] = BigInt(v as bigint);
+    if (rmmInterfaces[this.offer] === undefined) throw new EmuError("snapshot-corrupt", "the saved state of the EL3 monitor is damaged");
     if (this.services === undefined) return;
     const left = s?.["tokenLeft"];
     const next = s?.["reserve"];
     if (!(left instanceof Uint8Array) || typeof next !== "number")
       throw new EmuError("snapshot-corrupt", `the saved state of the EL3 monitor has no RMM at ${hex(this.image?.base ?? 0)}`);
+    this.services.interface = this.interface;
     this.services.tokenLeft = left;
     this.services.reserve.next = next;
   }

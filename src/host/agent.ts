@@ -14,10 +14,11 @@ import type { Saved } from "../util/stateful.ts";
 
 /**
  * SMC with these values in x0, x1, ...; the answer is x0 to x7. "wait": WFI; the answer is empty. "guest": ERET; the answer is the vector
- * offset of the exception that ended it (cpu/agent.ts). "resume": what the program does is under way already, since before the machine was
+ * offset of the exception that ended it (cpu/agent.ts). "interrupts": takes those that are pending, to no effect but that they are over.
+ * "resume": what the program does is under way already, since before the machine was
  * saved; the answer is that of the action of then.
  */
-export type HostAction = readonly bigint[] | "wait" | "guest" | "resume";
+export type HostAction = readonly bigint[] | "wait" | "guest" | "interrupts" | "resume";
 
 /** A coroutine of host software. */
 export type HostTask<T = void> = Generator<HostAction, T, readonly bigint[]>;
@@ -32,6 +33,8 @@ export type HostProgram = (pe: Pe, resumed: boolean) => HostTask;
 const SMC = 0xd400_0003;
 /** Where the PE appears to execute while the host runs: no memory is there, so real code cannot be mistaken for it. */
 const HOST_PC = 0x0f00_0000n;
+/** First of the INTIDs that say that there is none. */
+const SPURIOUS = 1020;
 /** Calls made in one turn of `execute`. What they cost in host time bounds how long the emulator is away from its event loop. */
 const CALLS_PER_TURN = 64;
 
@@ -83,6 +86,10 @@ export class HostAgent implements Agent {
       pe.startWait(false, undefined);
       return;
     }
+    if (next.value === "interrupts") {
+      takeInterrupts(pe);
+      return;
+    }
     if (next.value === "resume") throw new EmuError("internal", "the program of a PE resumes what is not under way");
     if (next.value === "guest") {
       thread.activity = "guest";
@@ -130,6 +137,15 @@ export class HostAgent implements Agent {
         throw new EmuError("snapshot-corrupt", "the saved host of a realm has the wrong shape");
       this.threads.set(pe.index, { task, activity, vector: s.uint("vector") });
     }
+  }
+}
+
+/** Acknowledges and finishes what is pending at the PE, one of each at most: a line that stays high comes up again. */
+function takeInterrupts(pe: Pe): void {
+  for (let n = 0; n < SPURIOUS; n++) {
+    const intid = pe.gic?.read("ICC_IAR1_EL1") ?? BigInt(SPURIOUS);
+    if (intid >= BigInt(SPURIOUS)) return;
+    pe.gic?.write("ICC_EOIR1_EL1", intid);
   }
 }
 

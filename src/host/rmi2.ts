@@ -4,11 +4,14 @@
 //   GRANULE_(UN)DELEGATE            the same for a range
 //   DATA_CREATE                     RTT_DATA_MAP_INIT
 //   DATA_CREATE_UNKNOWN, _DESTROY   RTT_DATA_(UN)MAP of a range of one page
+//   RTT_(UN)MAP_UNPROTECTED         RTT_UNPROT_(UN)MAP likewise; TF-RMM v0.9 has those of 1.0 still
+//   REALM_DESTROY                   REALM_TERMINATE before it; TF-RMM v0.9 has none
 //   REC_AUX_COUNT                   -: auxiliary granules are donated to REC_CREATE while it is under way, and taken back from REC_DESTROY
 //   FEATURES                        register 0, and what has moved to register 1
 //   others                          the same number, the same arguments
 //
-// Commands that need memory are Stateful RMI Operations: they return INCOMPLETE, a handle, and what they wait for.
+// Commands that need memory are Stateful RMI Operations: they return INCOMPLETE, a handle, and what they wait for. Commands on ranges may
+// stop anywhere, before the start too when an interrupt is pending: the host takes it, and goes on from there.
 
 import { rmi } from "../rmm/commands.ts";
 import { decodeFeatures, featureRegister0 } from "../rmm/features.ts";
@@ -25,12 +28,16 @@ export const RMI_2_0 = 0x2_0000;
 const Status2 = { BUSY: 10, GLOBAL: 11, INCOMPLETE: 13 } as const;
 /** RmiResultDataIncomplete: what the operation waits for, bits 9:8 of x0. */
 const MemReq = { NONE: 0, DONATE: 1, RECLAIM: 2 } as const;
-/** RmiRttAddrType: the output address is one RmiAddrRangeDesc. */
+/** RmiRttAddrType: no output addresses, or one RmiAddrRangeDesc. */
+const ADDR_NONE = 0n;
 const ADDR_SINGLE = 1n;
 /** RmiAddrRangeDesc of 4 KiB granules: block size 1:0 (0: a page), count 11:2, address 51:12, state 63 (0: delegated). */
 const ONE_PAGE = 1n << 2n;
 const ADDRESS = ((1n << 40n) - 1n) << 12n;
 const COUNT = 0x3ffn;
+/** RmiRttUnprotMapFlags: address type 1:0, MemAttr 18:16, S2AP 22:19 (bit 0 write, bit 1 read). A descriptor of 1.0 has S2AP in 7:6. */
+const unprotFlags = (desc: bigint): bigint =>
+  ADDR_SINGLE | (((desc >> 2n) & 7n) << 16n) | (((desc >> 7n) & 1n) << 19n) | (((desc >> 6n) & 1n) << 20n);
 /** RmiOpMemDonateReq: block size 1:0, count 15:2, contiguous 16, undelegated 17. */
 const DONATE_COUNT = 0x3fffn;
 const DONATE_OTHER = (3n << 16n) | 3n;
@@ -39,8 +46,8 @@ const LIST_ENTRIES = GRANULE / 8;
 /** Most steps of one operation. What needs more does not end. */
 const STEPS = 1000;
 
-const byName = new Map<string, LaterCommand>(rmi20.map((c) => [c.name, c]));
-const fidOf = (name: string): bigint => BigInt((byName.get(name) as LaterCommand).fid);
+const fids = new Map<string, number>([...Object.entries(rmi), ...rmi20.map((c: LaterCommand) => [c.name, c.fid] as const)]);
+const fidOf = (name: string): bigint => BigInt(fids.get(name) as number);
 
 const FEATURES = BigInt(rmi.FEATURES);
 
@@ -58,8 +65,20 @@ const translations: Readonly<Record<string, Translation>> = {
   DATA_CREATE:           (to, args) => to.issue("RTT_DATA_MAP_INIT", ...args),
   DATA_CREATE_UNKNOWN:   (to, [rd = 0n, data = 0n, ipa = 0n]) => to.issue("RTT_DATA_MAP", rd, ipa, page(ipa), ADDR_SINGLE, data | ONE_PAGE),
   DATA_DESTROY:          (to, [rd = 0n, ipa = 0n]) => to.unmap(rd, ipa),
+  RTT_MAP_UNPROTECTED:   (to, args) => to.share(args),
+  RTT_UNMAP_UNPROTECTED: (to, args) => to.unshare(args),
+  RTT_INIT_RIPAS:        (to, args) => to.issue("RTT_INIT_RIPAS", ...args),
+  RTT_SET_RIPAS:         (to, args) => to.issue("RTT_SET_RIPAS", ...args),
+  REALM_DESTROY:         (to, [rd = 0n]) => to.destroy(rd),
   REC_AUX_COUNT:         () => rmiNothing([0n, 0n]),
   FEATURES:              (to, [index = 0n]) => to.features(index),
+};
+
+/** Commands on a range that answer in x1 how far they got: which argument is its start. */
+// biome-ignore format: table
+const rangeStart: Readonly<Record<string, number>> = {
+  GRANULE_RANGE_DELEGATE: 0, GRANULE_RANGE_UNDELEGATE: 0, RTT_DATA_MAP: 1, RTT_DATA_UNMAP: 1, RTT_UNPROT_MAP: 1, RTT_UNPROT_UNMAP: 1,
+  RTT_INIT_RIPAS: 1, RTT_SET_RIPAS: 2,
 };
 
 // biome-ignore lint/correctness/useYield: an answer without a call, as a coroutine like the others
@@ -74,6 +93,8 @@ export class Rmi2 {
   private readonly memory: Granules;
   /** PA of the host's granule for address lists. */
   readonly list: number;
+  /** The RMM has RTT_UNPROT_MAP, RTT_UNPROT_UNMAP and REALM_TERMINATE; undefined: not asked yet. */
+  private revised: boolean | undefined;
 
   /** `list`: of a host that was saved. */
   constructor(memory: Granules, list: number = memory.take()) {
@@ -95,9 +116,40 @@ export class Rmi2 {
     return translation ? translation(this, call.slice(1)) : this.complete(call);
   }
 
-  /** A command of RMI 2.0. */
+  /** A command of RMI 2.0. One on a range gets at least one step further, or fails. */
   *issue(name: string, ...args: bigint[]): HostTask<Registers> {
-    return yield* this.complete([fidOf(name), ...args]);
+    const start = args[rangeStart[name] ?? -1];
+    for (let step = 0; step < STEPS; step++) {
+      const regs = yield* this.complete([fidOf(name), ...args]);
+      if (start === undefined || regs[0] !== 0n || regs[1] !== start) return regs;
+      yield "interrupts";
+    }
+    throw new EmuError("rmi-failed", `RMI_${name} has not moved from ${hex(start ?? 0n)} in ${STEPS} steps`);
+  }
+
+  /** A command that came after TF-RMM v0.9; undefined: this RMM has none of them. */
+  private *revisedCommand(name: string, ...args: bigint[]): HostTask<Registers | undefined> {
+    if (this.revised === false) return undefined;
+    const regs = yield* this.issue(name, ...args);
+    this.revised ??= regs[0] !== SMC_UNKNOWN;
+    return this.revised ? regs : undefined;
+  }
+
+  *share(args: Registers): HostTask<Registers> {
+    const [rd = 0n, ipa = 0n, , desc = 0n] = args;
+    const flags = unprotFlags(desc);
+    const regs = yield* this.revisedCommand("RTT_UNPROT_MAP", rd, ipa, page(ipa), flags, (desc & ADDRESS) | ONE_PAGE);
+    return regs ?? (yield* this.issue("RTT_MAP_UNPROTECTED", ...args));
+  }
+  *unshare(args: Registers): HostTask<Registers> {
+    const [rd = 0n, ipa = 0n] = args;
+    const regs = yield* this.revisedCommand("RTT_UNPROT_UNMAP", rd, ipa, page(ipa), ADDR_NONE, 0n);
+    return regs ?? (yield* this.issue("RTT_UNMAP_UNPROTECTED", ...args));
+  }
+  /** A realm is terminated before it is destroyed. */
+  *destroy(rd: bigint): HostTask<Registers> {
+    const regs = yield* this.revisedCommand("REALM_TERMINATE", rd);
+    return regs === undefined || regs[0] === 0n ? yield* this.issue("REALM_DESTROY", rd) : regs;
   }
 
   *unmap(rd: bigint, ipa: bigint): HostTask<Registers> {

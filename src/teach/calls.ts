@@ -3,6 +3,7 @@
 
 import { callTable } from "../el3/agent.ts";
 import { isHandBack, knownCalls } from "../el3/known-calls.ts";
+import { Firme, firmeServices } from "../el3/monitor-firme.ts";
 import { RmmEl3, services } from "../el3/monitor-services.ts";
 import { FID_SVE_HINT, Ret } from "../el3/smccc.ts";
 import { rmiCommands, rsiCommands } from "../rmm/commands.ts";
@@ -76,11 +77,15 @@ for (const { id32, id64, name, args } of callTable) {
 }
 for (const { id32, id64, name, args, results } of knownCalls) {
   const handsBack = isHandBack(name);
-  const code = name.startsWith("FFA_") ? ffaCode : name.startsWith("FIRME_") ? counted({}) : counted(Ret);
+  const code = name.startsWith("FFA_") ? ffaCode : counted(Ret);
   for (const id of [id32, id64]) if (id !== 0) known.set(id, { name, kind: "smc", args, results, handsBack, code });
 }
 for (const [fid, name, args, results] of services)
   known.set(fid, { name, kind: "smc", args: words(args), results: words(results), ...NONE, code: negative(RmmEl3) });
+for (const [fid, name, args, results] of firmeServices) {
+  const code = name === "FIRME_SERVICE_VERSION" ? counted(Firme) : negative(Firme);
+  known.set(fid, { name, kind: "smc", args: words(args), results: words(results), ...NONE, code });
+}
 for (const { fid, name, args, results } of [...rmiCommands, ...rmi11])
   known.set(fid, { name: `RMI_${name}`, kind: "rmi", args, results, ...NONE, code: rmiCode });
 for (const { fid, name, args, results } of rmi20)

@@ -1,7 +1,10 @@
 // RMI 2.0 from the side of a host that thinks in RMI 1.0. The RMM here is a model of what such an RMM may do, and checks what it is given.
 
 import { describe, expect, test } from "vitest";
-import type { HostTask } from "../../src/host/agent.ts";
+import { Off } from "../../src/arch/layout.ts";
+import { Security } from "../../src/arch/security.ts";
+import type { Pe } from "../../src/cpu/pe.ts";
+import { HostAgent, type HostTask } from "../../src/host/agent.ts";
 import type { HostMemory } from "../../src/host/memory.ts";
 import { RmiClient } from "../../src/host/rmi.ts";
 import { agreeOnVersion } from "../../src/host/rmi-version.ts";
@@ -50,6 +53,8 @@ class Rmm {
   readonly aux: bigint[] = [];
   readonly calls: string[] = [];
   active = false;
+  /** Arguments of the last call. */
+  last: readonly bigint[] = [];
   /** Answers before its own, in order. */
   readonly first: bigint[][] = [];
   private readonly pool: Pool;
@@ -62,9 +67,11 @@ class Rmm {
     this.atOnce = atOnce;
   }
 
-  call([fid = 0n, a = 0n, b = 0n, c = 0n, d = 0n, e = 0n]: readonly bigint[]): bigint[] {
+  call(registers: readonly bigint[]): bigint[] {
+    const [fid = 0n, a = 0n, b = 0n, c = 0n, d = 0n, e = 0n] = registers;
     const name = nameOf.get(Number(fid)) ?? "?";
     this.calls.push(name);
+    this.last = registers.slice(1);
     const canned = this.first.shift();
     if (canned) return canned;
     switch (name) {
@@ -129,8 +136,9 @@ class Rmm {
 function drive<T>(rmm: Rmm, task: HostTask<T>): T {
   let step = task.next([]);
   while (!step.done) {
-    if (typeof step.value === "string") throw new Error(step.value);
-    step = task.next(rmm.call(step.value));
+    if (step.value === "interrupts") rmm.calls.push("(interrupts)");
+    else if (typeof step.value === "string") throw new Error(step.value);
+    step = task.next(typeof step.value === "string" ? [] : rmm.call(step.value));
   }
   return step.value;
 }
@@ -224,6 +232,107 @@ describe("commands of RMI 1.0", () => {
     rmm.first.push([1n]);
     expect(() => drive(rmm, client.later?.activate() as HostTask)).toThrow("RMI_RMM_ACTIVATE returned 0x1");
   });
+});
+
+describe("ranges", () => {
+  const GRANULES = BigInt(BASE);
+  test.each([
+    ["GRANULE_DELEGATE", [BASE], "GRANULE_RANGE_DELEGATE", GRANULES],
+    ["GRANULE_UNDELEGATE", [BASE], "GRANULE_RANGE_UNDELEGATE", GRANULES],
+    ["DATA_CREATE_UNKNOWN", [1, BASE, 0x8000], "RTT_DATA_MAP", 0x8000n],
+    ["DATA_DESTROY", [1, 0x8000], "RTT_DATA_UNMAP", 0x8000n],
+    ["RTT_MAP_UNPROTECTED", [1, 0x8000, 3, BASE], "RTT_UNPROT_MAP", 0x8000n],
+    ["RTT_UNMAP_UNPROTECTED", [1, 0x8000, 3], "RTT_UNPROT_UNMAP", 0x8000n],
+    ["RTT_INIT_RIPAS", [1, 0x8000, 0x9000], "RTT_INIT_RIPAS", 0x8000n],
+    ["RTT_SET_RIPAS", [1, 2, 0x8000, 0x9000], "RTT_SET_RIPAS", 0x8000n],
+  ] as const)("%s: where the RMM did nothing because of an interrupt, the host takes it and asks again", (name, args, later, at) => {
+    const { rmm, client } = setUp();
+    rmm.first.push([0n, at, 0n], [0n, at, 0n], [0n, at + 4096n, 0x1_2345_6000n]);
+    expect(drive(rmm, client.call(name, ...args)).ok).toBe(true);
+    expect(rmm.calls).toEqual([later, "(interrupts)", later, "(interrupts)", later]);
+  });
+
+  test("one that never gets anywhere is an error with a name", () => {
+    const { rmm, client } = setUp();
+    rmm.first.push(...Array.from({ length: 2000 }, () => [0n, 0x8000n, 0n]));
+    expect(() => drive(rmm, client.call("DATA_DESTROY", 1, 0x8000))).toThrow("RMI_RTT_DATA_UNMAP has not moved from 0x8000 in 1000 steps");
+  });
+});
+
+describe("commands that came after v0.9", () => {
+  const UNKNOWN = 2n ** 64n - 1n;
+  const DONE = [0n, 0x9000n];
+  const DESCRIPTOR = BigInt(BASE) | (0b110n << 2n);
+  const WRITE = 1n << 19n;
+  const READ = 1n << 20n;
+
+  test.each([
+    ["read and write", 3n, READ | WRITE],
+    ["read", 1n, READ],
+    ["write", 2n, WRITE],
+    ["nothing", 0n, 0n],
+  ])("RTT_UNPROT_MAP has memory type and access (%s) in its flags", (_what, s2ap, access) => {
+    const { rmm, client } = setUp();
+    rmm.first.push(DONE);
+    expect(drive(rmm, client.call("RTT_MAP_UNPROTECTED", 1, 0x8000, 3, DESCRIPTOR | (s2ap << 6n))).ok).toBe(true);
+    expect(rmm.last).toEqual([1n, 0x8000n, 0x9000n, 1n | (6n << 16n) | access, BigInt(BASE) | PAGE]);
+  });
+
+  test("are used where they are", () => {
+    const { rmm, client } = setUp();
+    rmm.first.push(DONE, DONE, [0n], [0n]);
+    drive(rmm, client.must("RTT_MAP_UNPROTECTED", 1, 0x8000, 3, DESCRIPTOR));
+    drive(rmm, client.must("RTT_UNMAP_UNPROTECTED", 1, 0x8000, 3));
+    expect(rmm.last).toEqual([1n, 0x8000n, 0x9000n, 0n, 0n]);
+    drive(rmm, client.must("REALM_DESTROY", 1));
+    expect(rmm.calls).toEqual(["RTT_UNPROT_MAP", "RTT_UNPROT_UNMAP", "REALM_TERMINATE", "REALM_DESTROY"]);
+  });
+
+  test("are asked for once, and then those of 1.0 are used", () => {
+    const { rmm, client } = setUp();
+    rmm.first.push([UNKNOWN], [0n], [0n, 0x9000n], [0n]);
+    drive(rmm, client.must("RTT_MAP_UNPROTECTED", 1, 0x8000, 3, DESCRIPTOR));
+    expect(rmm.last).toEqual([1n, 0x8000n, 3n, DESCRIPTOR]);
+    drive(rmm, client.must("RTT_UNMAP_UNPROTECTED", 1, 0x8000, 3));
+    drive(rmm, client.must("REALM_DESTROY", 1));
+    expect(rmm.calls).toEqual(["RTT_UNPROT_MAP", "RTT_MAP_UNPROTECTED", "RTT_UNMAP_UNPROTECTED", "REALM_DESTROY"]);
+  });
+
+  test("a realm that cannot be terminated is not destroyed", () => {
+    const { rmm, client } = setUp();
+    rmm.first.push([2n]);
+    expect(drive(rmm, client.call("REALM_DESTROY", 1)).status).toBe(2);
+    expect(rmm.calls).toEqual(["REALM_TERMINATE"]);
+  });
+
+  test("an error of theirs is no reason to try others", () => {
+    const { rmm, client } = setUp();
+    rmm.first.push([0x204n]);
+    expect(drive(rmm, client.call("RTT_MAP_UNPROTECTED", 1, 0x8000, 3, DESCRIPTOR))).toMatchObject({ status: 4, index: 2 });
+    expect(rmm.calls).toEqual(["RTT_UNPROT_MAP"]);
+  });
+});
+
+test("a host that takes its interrupts acknowledges and finishes each, and goes on", () => {
+  const pending = [0n, 26n];
+  const finished: bigint[] = [];
+  let waits = 0;
+  const pe = {
+    index: 0,
+    st: { lo: (offset: number) => (offset === Off.EL ? 2 : 0) },
+    security: Security.NonSecure,
+    gic: { read: () => pending.shift() ?? 1023n, write: (_name: string, intid: bigint) => finished.push(intid) },
+    startWait: () => waits++,
+  } as unknown as Pe;
+  let after = false;
+  function* program(): HostTask {
+    yield "interrupts";
+    after = true;
+    while (true) yield "wait";
+  }
+  new HostAgent(program).execute(pe);
+  expect(finished).toEqual([0n, 26n]);
+  expect([after, waits > 0]).toEqual([true, true]);
 });
 
 describe("versions", () => {
