@@ -4,7 +4,7 @@
 import { slot } from "../arch/state.ts";
 import type { Pe } from "../cpu/pe.ts";
 import { Gpccr, Gpi } from "../gpt/format.ts";
-import type { Service, ServiceContext, ServiceRow } from "./monitor-services.ts";
+import type { Service, ServiceContext, ServiceRow } from "./monitor-context.ts";
 
 /** Status in x0. */
 // biome-ignore format: table

@@ -2,18 +2,9 @@
 
 import type { Pe } from "../cpu/pe.ts";
 import { Gpi } from "../gpt/format.ts";
-import type { PhysicalMemory } from "../mem/physical.ts";
-import type { PlatformAttestation } from "./monitor-attest.ts";
-import { type RmmInterface, SHARED_BUFFER } from "./monitor-boot.ts";
+import { bufferError, RmmEl3, type Service, type ServiceContext, type ServiceRow } from "./monitor-context.ts";
 import { firmeServices } from "./monitor-firme.ts";
-import type { GptOwner } from "./monitor-gpt.ts";
-
-/** Results in x0. AGAIN and what follows it come from other firmware only. */
-// biome-ignore format: table
-export const RmmEl3 = {
-  OK: 0n, UNKNOWN: -1n, BAD_ADDRESS: -2n, BAD_PAS: -3n, NO_MEMORY: -4n, INVALID: -5n, AGAIN: -6n, FAULT: -7n, IN_PROGRESS: -8n,
-  NOT_SUPPORTED: -9n, BUSY: -10n, DENIED: -11n,
-} as const;
+import { tokenSign } from "./monitor-sign.ts";
 
 /** Function identifiers that are not services: they end what EL3 asked of the RMM. */
 export const RMI_REQ_COMPLETE = 0xc400_018f;
@@ -22,33 +13,7 @@ const FIRST = 0xc400_01b0;
 const LAST = 0xc400_01cf;
 export const isRmmEl3 = (fid: number): boolean => fid >= FIRST && fid <= LAST;
 
-/** What the services act on. */
-export interface ServiceContext {
-  readonly phys: PhysicalMemory;
-  readonly gpt: GptOwner;
-  readonly attestation: PlatformAttestation;
-  /** PA of the shared buffer. */
-  readonly shared: number;
-  /** What the RMM was booted with. */
-  interface: RmmInterface;
-  /** Rest of a platform token that did not fit into the buffer. */
-  tokenLeft: Uint8Array;
-  /** Memory that RESERVE_MEMORY may hand out: [next, end). */
-  reserve: { next: number; end: number };
-}
-
-export type Service = (c: ServiceContext, pe: Pe, x: (n: number) => bigint) => readonly bigint[];
-/** Function identifier, name, arguments (x1 and up), results (x1 and up), handler. */
-export type ServiceRow = readonly [fid: number, name: string, args: string, results: string, handler: Service];
-
 const CURVE_P384 = 0n;
-
-/** Result for a buffer that does not lie in the shared one: its start decides first, then its end. */
-function bufferError(c: ServiceContext, pa: bigint, size: bigint): bigint | undefined {
-  const [first, end] = [BigInt(c.shared), BigInt(c.shared + SHARED_BUFFER)];
-  if (pa < first || pa >= end) return RmmEl3.BAD_ADDRESS;
-  return pa + size > end ? RmmEl3.INVALID : undefined;
-}
 
 const delegate: Service = (c, pe, x) => [BigInt(c.gpt.transition(pe, x(1), Gpi.NonSecure, Gpi.Realm))];
 const undelegate: Service = (c, pe, x) => [BigInt(c.gpt.transition(pe, x(1), Gpi.Realm, Gpi.NonSecure))];
@@ -80,8 +45,9 @@ const platformToken: Service = (c, _pe, x) => {
   return [RmmEl3.OK, BigInt(part.length), BigInt(c.tokenLeft.length)];
 };
 
-/** EL3 does not sign tokens itself. */
-const features: Service = (_c, _pe, x) => (x(1) === 0n ? [RmmEl3.OK, 0n] : [RmmEl3.INVALID]);
+/** Feature register 0: EL3 signs tokens. */
+const TOKEN_SIGN = 1n;
+const features: Service = (_c, _pe, x) => (x(1) === 0n ? [RmmEl3.OK, TOKEN_SIGN] : [RmmEl3.INVALID]);
 
 /** Memory encryption contexts do not exist here: there is nothing to scrub but the one context 0. */
 const mecRefresh: Service = (_c, _pe, x) => [((x(1) >> 32n) & 0xffffn) === 0n ? RmmEl3.OK : RmmEl3.INVALID];
@@ -102,7 +68,7 @@ const reserveMemory: Service = (c, _pe, x) => {
   return [RmmEl3.OK, base];
 };
 
-/** Known, and answered as unknown: no PCIe IDE, no signing at EL3. */
+/** Known, and answered as unknown: no PCIe IDE. */
 const absent: Service = () => [RmmEl3.UNKNOWN];
 
 // biome-ignore format: table
@@ -112,7 +78,7 @@ export const services: readonly ServiceRow[] = [
   [0xc400_01b2, "RMM_ATTEST_GET_REALM_KEY",  "buffer size curve",           "length",      realmKey],
   [0xc400_01b3, "RMM_ATTEST_GET_PLAT_TOKEN", "buffer size challenge",       "length left", platformToken],
   [0xc400_01b4, "RMM_EL3_FEATURES",          "index",                       "value",       features],
-  [0xc400_01b5, "RMM_EL3_TOKEN_SIGN",        "operation buffer size curve", "length",      absent],
+  [0xc400_01b5, "RMM_EL3_TOKEN_SIGN",        "operation buffer size curve", "length",      tokenSign],
   [0xc400_01b6, "RMM_MEC_REFRESH",           "mecid_reason",                "",            mecRefresh],
   [0xc400_01b7, "RMM_IDE_KEY_PROG",          "ecam port stream",            "",            absent],
   [0xc400_01b8, "RMM_IDE_KEY_SET_GO",        "ecam port stream",            "",            absent],

@@ -23,8 +23,9 @@ import type { El3Agent } from "./agent.ts";
 import { ENTRY_SPSR } from "./boot-state.ts";
 import { PlatformAttestation, type SoftwareComponent } from "./monitor-attest.ts";
 import { bootError, bootManifest, type ManifestContents, type RmmInterface, rmmInterfaces, VERSION_NOT_VALID } from "./monitor-boot.ts";
+import type { ServiceContext } from "./monitor-context.ts";
 import { type GptLayout, GptOwner } from "./monitor-gpt.ts";
-import { isRmmEl3, isService, RMI_REQ_COMPLETE, RMM_BOOT_COMPLETE, type ServiceContext, serve } from "./monitor-services.ts";
+import { isRmmEl3, isService, RMI_REQ_COMPLETE, RMM_BOOT_COMPLETE, serve } from "./monitor-services.ts";
 import { SCR_NS, SCR_NSE, toEl3, World } from "./monitor-world.ts";
 import { FID_SVE_HINT, Ret } from "./smccc.ts";
 
@@ -68,6 +69,14 @@ const components = (image: Uint8Array | undefined): readonly SoftwareComponent[]
   { type: "EL3", version: "1.0", measured: new TextEncoder().encode("rme-emu EL3 monitor agent") },
   { type: "RMM", version: "1.0", measured: image ?? new TextEncoder().encode("rme-emu RMM agent") },
 ];
+
+const damaged = (): EmuError => new EmuError("snapshot-corrupt", "the saved state of the EL3 monitor is damaged");
+/** CBOR has small ones as numbers. */
+function savedToken(v: Saved): bigint {
+  if (typeof v === "bigint") return BigInt.asUintN(64, v);
+  if (typeof v === "number" && Number.isSafeInteger(v)) return BigInt(v);
+  throw damaged();
+}
 
 export class MonitorAgent implements Agent, Stateful, MonitorPort {
   readonly el = 3;
@@ -118,6 +127,7 @@ export class MonitorAgent implements Agent, Stateful, MonitorPort {
       shared: image.shared,
       interface: this.interface,
       tokenLeft: new Uint8Array(0),
+      signed: [],
       reserve: { next: image.reserve.base, end: image.reserve.base + image.reserve.size },
     };
   }
@@ -155,6 +165,7 @@ export class MonitorAgent implements Agent, Stateful, MonitorPort {
     services.interface = this.interface;
     services.reserve.next = image.reserve.base;
     services.tokenLeft = new Uint8Array(0);
+    services.signed = [];
     this.o.phys.writeBytes(image.base, image.image);
     this.o.phys.writeBytes(image.shared, bootManifest(image.shared, image.manifest));
     this.enterBoot(pe, image, [BigInt(pe.index), this.interface.version, BigInt(this.o.pes.length), BigInt(image.shared), 0n]);
@@ -316,10 +327,6 @@ export class MonitorAgent implements Agent, Stateful, MonitorPort {
     this.boots.fill(Boot.NOT_YET);
     this.tokens.fill(0n);
     for (const w of [...this.ns, ...this.realm]) w.clear();
-    if (this.services !== undefined && this.image !== undefined) {
-      this.services.tokenLeft = new Uint8Array(0);
-      this.services.reserve.next = this.image.reserve.base;
-    }
   }
   save(): Saved {
     return {
@@ -333,6 +340,7 @@ export class MonitorAgent implements Agent, Stateful, MonitorPort {
       offer: this.offer,
       tokens: [...this.tokens],
       tokenLeft: this.services?.tokenLeft ?? null,
+      signed: this.services?.signed.map((r) => r.slice()) ?? null,
       reserve: this.services?.reserve.next ?? null,
     };
   }
@@ -350,15 +358,17 @@ export class MonitorAgent implements Agent, Stateful, MonitorPort {
     this.cold = s?.["cold"] === true;
     this.failed = s?.["failed"] === true;
     this.offer = Number(s?.["offer"] ?? 0);
-    for (const [i, v] of list(s?.["tokens"]).entries()) this.tokens[i] = BigInt(v as bigint);
-    if (rmmInterfaces[this.offer] === undefined) throw new EmuError("snapshot-corrupt", "the saved state of the EL3 monitor is damaged");
+    for (const [i, v] of list(s?.["tokens"]).entries()) this.tokens[i] = savedToken(v);
+    if (rmmInterfaces[this.offer] === undefined) throw damaged();
     if (this.services === undefined) return;
     const left = s?.["tokenLeft"];
     const next = s?.["reserve"];
-    if (!(left instanceof Uint8Array) || typeof next !== "number")
+    const signed = s?.["signed"];
+    if (!(left instanceof Uint8Array) || typeof next !== "number" || !Array.isArray(signed))
       throw new EmuError("snapshot-corrupt", `the saved state of the EL3 monitor has no RMM at ${hex(this.image?.base ?? 0)}`);
     this.services.interface = this.interface;
     this.services.tokenLeft = left;
+    this.services.signed = signed.filter((r) => r instanceof Uint8Array);
     this.services.reserve.next = next;
   }
 }

@@ -372,7 +372,8 @@ export class HostRealm implements Guest {
       mapped: [...this.mapped],
       entered: [...this.entered],
     };
-    return { rmi2: this.rmi.later?.list ?? 0, rd, startTable, tables, pages: pages.slice(), shared: this.shared.save(), ...lists };
+    const { list = 0, revised = false } = this.rmi.later ?? {};
+    return { rmi2: list, rmi2Revised: revised, rd, startTable, tables, pages: pages.slice(), shared: this.shared.save(), ...lists };
   }
   restore(state: Saved): void {
     const s = new SavedFields(state, "host realm");
@@ -390,6 +391,6 @@ export class HostRealm implements Guest {
     this.entered.clear();
     for (const n of s.uints("entered", this.pes, this.pes)) this.entered.add(n);
     const list = s.number("rmi2");
-    this.rmi.later = list === 0 ? undefined : new Rmi2(this.memory, list);
+    this.rmi.later = list === 0 ? undefined : new Rmi2(this.memory, list, s.bool("rmi2Revised"));
   }
 }

@@ -50,6 +50,8 @@ const fids = new Map<string, number>([...Object.entries(rmi), ...rmi20.map((c: L
 const fidOf = (name: string): bigint => BigInt(fids.get(name) as number);
 
 const FEATURES = BigInt(rmi.FEATURES);
+/** Not aligned: never a realm descriptor. */
+const NO_REALM = 1n;
 
 type Registers = readonly bigint[];
 const status = (regs: Registers): number => (regs[0] === SMC_UNKNOWN ? -1 : unpackRmiCode(regs[0] ?? SMC_UNKNOWN).status);
@@ -93,21 +95,26 @@ export class Rmi2 {
   private readonly memory: Granules;
   /** PA of the host's granule for address lists. */
   readonly list: number;
-  /** The RMM has RTT_UNPROT_MAP, RTT_UNPROT_UNMAP and REALM_TERMINATE; undefined: not asked yet. */
-  private revised: boolean | undefined;
+  /** The RMM has the commands that came after TF-RMM v0.9: RTT_UNPROT_MAP, RTT_UNPROT_UNMAP, REALM_TERMINATE. */
+  revised: boolean;
 
-  /** `list`: of a host that was saved. */
-  constructor(memory: Granules, list: number = memory.take()) {
+  /** `list`, `revised`: of a host that was saved. */
+  constructor(memory: Granules, list: number = memory.take(), revised = false) {
     this.memory = memory;
     this.list = list;
+    this.revised = revised;
   }
 
-  /** Brings the RMM to life: 2.0 has commands of set-up before all others. Nothing of its configuration is changed. */
+  /**
+   * Brings the RMM to life: 2.0 has commands of set-up before all others. Nothing of its configuration is changed. Its version does not
+   * tell which commands it has: one that cannot succeed is refused, or unknown.
+   */
   *activate(): HostTask {
     const regs = yield* this.issue("RMM_ACTIVATE");
     if (![RmiStatus.SUCCESS, Status2.GLOBAL].some((s) => s === status(regs)))
       // GLOBAL: somebody has done it
       throw new EmuError("rmi-failed", `RMI_RMM_ACTIVATE returned ${hex(regs[0] ?? 0n)}`);
+    this.revised = (yield* this.issue("REALM_TERMINATE", NO_REALM))[0] !== SMC_UNKNOWN;
   }
 
   /** Performs a command of RMI 1.0, of which `call` has function identifier and arguments. */
@@ -127,29 +134,20 @@ export class Rmi2 {
     throw new EmuError("rmi-failed", `RMI_${name} has not moved from ${hex(start ?? 0n)} in ${STEPS} steps`);
   }
 
-  /** A command that came after TF-RMM v0.9; undefined: this RMM has none of them. */
-  private *revisedCommand(name: string, ...args: bigint[]): HostTask<Registers | undefined> {
-    if (this.revised === false) return undefined;
-    const regs = yield* this.issue(name, ...args);
-    this.revised ??= regs[0] !== SMC_UNKNOWN;
-    return this.revised ? regs : undefined;
-  }
-
   *share(args: Registers): HostTask<Registers> {
+    if (!this.revised) return yield* this.issue("RTT_MAP_UNPROTECTED", ...args);
     const [rd = 0n, ipa = 0n, , desc = 0n] = args;
-    const flags = unprotFlags(desc);
-    const regs = yield* this.revisedCommand("RTT_UNPROT_MAP", rd, ipa, page(ipa), flags, (desc & ADDRESS) | ONE_PAGE);
-    return regs ?? (yield* this.issue("RTT_MAP_UNPROTECTED", ...args));
+    return yield* this.issue("RTT_UNPROT_MAP", rd, ipa, page(ipa), unprotFlags(desc), (desc & ADDRESS) | ONE_PAGE);
   }
   *unshare(args: Registers): HostTask<Registers> {
+    if (!this.revised) return yield* this.issue("RTT_UNMAP_UNPROTECTED", ...args);
     const [rd = 0n, ipa = 0n] = args;
-    const regs = yield* this.revisedCommand("RTT_UNPROT_UNMAP", rd, ipa, page(ipa), ADDR_NONE, 0n);
-    return regs ?? (yield* this.issue("RTT_UNMAP_UNPROTECTED", ...args));
+    return yield* this.issue("RTT_UNPROT_UNMAP", rd, ipa, page(ipa), ADDR_NONE, 0n);
   }
   /** A realm is terminated before it is destroyed. */
   *destroy(rd: bigint): HostTask<Registers> {
-    const regs = yield* this.revisedCommand("REALM_TERMINATE", rd);
-    return regs === undefined || regs[0] === 0n ? yield* this.issue("REALM_DESTROY", rd) : regs;
+    const regs = this.revised ? yield* this.issue("REALM_TERMINATE", rd) : [0n];
+    return regs[0] === 0n ? yield* this.issue("REALM_DESTROY", rd) : regs;
   }
 
   *unmap(rd: bigint, ipa: bigint): HostTask<Registers> {

@@ -3,8 +3,9 @@
 
 import { callTable } from "../el3/agent.ts";
 import { isHandBack, knownCalls } from "../el3/known-calls.ts";
+import { RmmEl3 } from "../el3/monitor-context.ts";
 import { Firme, firmeServices } from "../el3/monitor-firme.ts";
-import { RmmEl3, services } from "../el3/monitor-services.ts";
+import { services } from "../el3/monitor-services.ts";
 import { FID_SVE_HINT, Ret } from "../el3/smccc.ts";
 import { rmiCommands, rsiCommands } from "../rmm/commands.ts";
 import { rmi11, rmi20, rsi11 } from "../rmm/later-commands.ts";

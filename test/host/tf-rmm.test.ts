@@ -34,7 +34,6 @@ async function attested(machine: Machine): Promise<void> {
 }
 
 const image = broughtImage("RME_TF_RMM", "a TF-RMM rmm.img of v0.6 to v0.8 for qemu_virt");
-const newer = broughtImage("RME_TF_RMM_2", "a TF-RMM rmm.img of v0.9 or later for qemu_virt");
 
 describe.skipIf(image === undefined)("TF-RMM, RMM 1.0", () => {
   const rmm = image as string;
@@ -96,13 +95,4 @@ describe.skipIf(image === undefined)("TF-RMM, RMM 1.0", () => {
     },
     300_000,
   );
-});
-
-test.skipIf(newer === undefined)("an RMM of another interface version says so, and the machine stops with its reason", async () => {
-  const machine = await Machine.create({ kernel: HELLO, memory: 32 * MiB, realm: { rmm: newer as string } });
-  const stopped = await machine.run();
-  expect(stopped).toMatchObject({
-    kind: "error",
-    message: expect.stringContaining("does not support version 0.8 of the RMM-EL3 interface"),
-  });
 });
