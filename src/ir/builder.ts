@@ -169,9 +169,12 @@ export class Builder {
   bitmask(n: Value): Value {
     return new Value(Op.BitMask, I64, n);
   }
-  /** Pointer authentication code of `pointer` (all 64 bits; the caller masks). */
-  pac(pointer: Value, modifier: Value, key: Value): Value {
-    return call(Fn.Pac, I64, pointer, modifier, key);
+  /**
+   * Pointer authentication code of `pointer` (all 64 bits; the caller masks). `enable`: bit of Off.PAUTH without which the code is not
+   * used, and may be anything; 0: it is always used.
+   */
+  pac(pointer: Value, modifier: Value, key: Value, enable = 0): Value {
+    return call(Fn.Pac, I64, pointer, modifier, key, enable);
   }
   /** Evaluates a condition over flags built in this instruction. */
   condOf(f: Flags, cond: number): Value {

@@ -38,7 +38,7 @@ export const Op = {
   Shuffle: 0x1000c,
   /** v128 zero. */
   VZero: 0x1000d,
-  /** Internal function imm (see Fn) of a, b, c. */
+  /** Internal function imm (see Fn) of a, b, c. Fn.Pac: high is the bit of Off.PAUTH that enables the key, or 0. */
   Call: 0x1000e,
 } as const;
 
@@ -199,7 +199,7 @@ export const select = (condition: Value, a: Value, b: Value) => {
 };
 /** Sign-extends the low `width` bits of an i32 field. */
 export const signed = (n: Value, width: number) => shrs(shl(n, c32(32 - width)), c32(32 - width));
-export const call = (fn: number, type: ValType, a?: Value, b?: Value, c?: Value) => new Value(Op.Call, type, a, b, c, fn);
+export const call = (fn: number, type: ValType, a?: Value, b?: Value, c?: Value, high = 0) => new Value(Op.Call, type, a, b, c, fn, high);
 export const state = (off: number, type: ValType = I32) => new Value(Op.State, type, undefined, undefined, undefined, off);
 export const vzero = () => new Value(Op.VZero, V128);
 export function shuffle(a: Value, b: Value, bytes: readonly number[]): Value {

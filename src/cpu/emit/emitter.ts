@@ -3,7 +3,7 @@
 
 import { BITMASKS, Off } from "../../arch/layout.ts";
 import { canonical, conditionOf, type Flags } from "../../ir/flags.ts";
-import { I32, I64, Op, state, type ValType, type Value } from "../../ir/value.ts";
+import { Fn, I32, I64, Op, state, type ValType, type Value } from "../../ir/value.ts";
 import { Bytes } from "../../wasm/bytes.ts";
 import type { Func } from "../../wasm/module.ts";
 import { W } from "./opcodes.ts";
@@ -82,8 +82,8 @@ export class Emitter {
     this.out.uleb(0);
     this.out.uleb(offset);
   }
-  call(fn: RuntimeFn): void {
-    this.out.u8(W.call);
+  call(fn: RuntimeFn, op: number = W.call): void {
+    this.out.u8(op);
     this.out.uleb(this.runtime(fn));
   }
   block(op: number, type = 0x40): void {
@@ -231,9 +231,12 @@ export class Emitter {
         this.out.bytes(n.bytes as number[]);
         return;
       case Op.Call:
-        if (n.imm === 0) this.get(PE);
+        if (n.imm === Fn.Pac) {
+          this.pac(n);
+          return;
+        }
         for (const x of [n.a, n.b, n.c]) if (x) this.value(x);
-        this.call(n.imm === 0 ? "pac" : "crc32");
+        this.call("crc32");
         return;
       case Op.Result:
         throw new Error("ir: result used before its effect");
@@ -241,6 +244,29 @@ export class Emitter {
     for (const x of [n.a, n.b, n.c]) if (x) this.value(x);
     this.op(n.op);
     if (n.op >= 0xfd15 && n.op <= 0xfd22) this.out.u8(n.imm);
+  }
+  /** An authentication code with a key that is disabled is not used by anything: it need not be computed. */
+  private pac(n: Value): void {
+    const pointer = this.toLocal(n.a as Value);
+    const modifier = this.toLocal(n.b as Value);
+    if (n.high === 0) {
+      this.pacOf(pointer, modifier, n.c as Value);
+      return;
+    }
+    this.loadState(Off.PAUTH);
+    this.i32(n.high);
+    this.op(W.i32And);
+    this.block(W.if, I64);
+    this.pacOf(pointer, modifier, n.c as Value);
+    this.op(W.else);
+    this.i64(0);
+    this.op(W.end);
+  }
+  /** The code of a pointer and a modifier in locals, under the key at an offset of the PE block, on the stack. */
+  protected pacOf(pointer: number, modifier: number, key: Value): void {
+    for (const local of [PE, pointer, modifier]) this.get(local);
+    this.value(key);
+    this.call("pac");
   }
   protected fresh(n: Value): void {
     this.count(n);

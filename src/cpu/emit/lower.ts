@@ -390,6 +390,9 @@ export class Lowering extends Emitter {
     this.get(PE);
     this.value(e.pc);
     this.mem(W.i64Store, Off.PC);
+    this.branchType(e);
+  }
+  protected branchType(e: Extract<Effect, { e: "jump" }>): void {
     if (!e.btype) return;
     this.get(PE);
     this.value(e.btype);

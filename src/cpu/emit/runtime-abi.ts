@@ -19,6 +19,8 @@ export const Sig = {
   helper: 9,
   refill: 10,
   visit: 11,
+  go: 12,
+  onward: 13,
 } as const;
 
 export const signatures: readonly Signature[] = [
@@ -34,6 +36,8 @@ export const signatures: readonly Signature[] = [
   sig([i, i, i], []), // helper(pe, index, insn)
   sig([i, I64, i], [i]), // near(pe, va, kind), refill(pe, va, kind) -> address, or -1
   sig([i, i], []), // visit(pe, ip), hot(pe, ip)
+  sig([i, I64, i], [i]), // go(pe, pc, left) -> answer of a handler
+  sig([i, i, i, i], [i]), // onward(pe, ip, warm, budget) -> answer of a handler
 ];
 
 /** JavaScript functions that the module imports, in order. */
@@ -66,6 +70,8 @@ export const runtimeFuncs = [
   "visit",
   "help",
   "enterBlock",
+  "go",
+  "onward",
 ] as const;
 
 export type RuntimeFn = (typeof runtimeImports)[number][0] | (typeof runtimeFuncs)[number];

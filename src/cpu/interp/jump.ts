@@ -1,13 +1,14 @@
-// The runtime function that continues at an address: fetch TLB, landing pads of guarded pages, page form.
+// The runtime functions that continue at an address: fetch TLB, landing pads of guarded pages, page form. Translated code that leads
+// to translated code gets there by tail calls, without the central loop in between.
 
 import { Off, TLB_ENTRIES } from "../../arch/layout.ts";
 import { I32, I64 } from "../../ir/value.ts";
 import type { Func } from "../../wasm/module.ts";
-import { type Lowering, PE } from "../emit/lower.ts";
+import { IP, type Lowering, PE } from "../emit/lower.ts";
 import { W } from "../emit/opcodes.ts";
 import { Sig } from "../emit/runtime-abi.ts";
-import { Special } from "./handlers.ts";
-import { countVisit, EXIT_BUDGET, lowering } from "./page.ts";
+import { handlerCount, Special } from "./handlers.ts";
+import { countVisit, EXIT_BUDGET, lowering, REDIRECT, savePc } from "./page.ts";
 
 /** Bit 4 * t + BTYPE: may a branch with this BTYPE land on BTI with targets t (0 none, 1 c, 2 j, 3 jc)? (BranchTargetCheck) */
 const BTI_ALLOWS = 0b1110_1010_0110_0000;
@@ -47,23 +48,8 @@ function isLandingPad(l: Lowering, ip: number): void {
   l.op(W.i32Ne, W.i32And, W.i32Or, W.i32And);
 }
 
-/** jump(pe): continues at Off.PC. Answers the entry, or an exit. */
-export const jump = (): Func => {
-  const l = lowering(1);
-  const pc = l.local(I64);
-  const left = l.local(I32);
-  const entry = l.local(I32);
-  const ip = l.local(I32);
-  l.block(W.loop);
-  l.loadState(Off.BUDGET);
-  l.tee(left);
-  l.i32(0);
-  l.op(W.i32LeS);
-  l.block(W.if);
-  l.i32(EXIT_BUDGET);
-  l.op(W.return, W.end);
-  l.loadState(Off.PC, W.i64Load);
-  l.set(pc);
+/** Has the fetch TLB no entry for the address in local `pc`? The entry's address in local `entry`. */
+function missesTlb(l: Lowering, pc: number, entry: number): void {
   l.loadState(Off.TLB_X);
   l.get(pc);
   l.i64(8);
@@ -75,6 +61,57 @@ export const jump = (): Func => {
   l.get(pc);
   l.i64(-4096 | 3);
   l.op(W.i64And, W.i64Ne);
+}
+/** The address in `pc` stands in the page with predecoded entries at `page`, which becomes the current one. */
+function enterPage(l: Lowering, pc: number, entry: number, page: number): void {
+  l.get(PE);
+  l.get(page);
+  l.mem(W.i32Store, Off.CURPRE);
+  l.get(PE);
+  l.get(pc);
+  l.i64(-4096);
+  l.op(W.i64And);
+  l.get(page);
+  l.i32(1);
+  l.op(W.i32ShrU, W.extendU, W.i64Sub);
+  l.mem(W.i64Store, Off.PCBASE);
+  l.get(PE);
+  l.get(entry);
+  l.mem(W.i32Load, 12);
+  l.i32(1);
+  l.op(W.i32And);
+  l.mem(W.i32Store, Off.GUARDED);
+}
+/** The entry of the address in `pc`, on the stack. */
+function entryAddress(l: Lowering, pc: number, page: number): void {
+  l.get(page);
+  l.get(pc);
+  l.op(W.wrap);
+  l.i32(0xfff);
+  l.op(W.i32And);
+  l.i32(1);
+  l.op(W.i32Shl, W.i32Add);
+}
+
+/** jump(pe): continues at Off.PC. Answers the entry, or an exit. */
+export const jump = (): Func => {
+  const l = lowering(1);
+  const pc = l.local(I64);
+  const left = l.local(I32);
+  const entry = l.local(I32);
+  const page = l.local(I32);
+  const ip = l.local(I32);
+  l.block(W.loop);
+  l.loadState(Off.BUDGET);
+  l.tee(left);
+  l.i32(0);
+  l.op(W.i32LeS);
+  l.block(W.if);
+  l.i32(EXIT_BUDGET);
+  l.op(W.return, W.end);
+  l.loadState(Off.PC, W.i64Load);
+  l.set(pc);
+  missesTlb(l, pc, entry);
   l.block(W.if);
   l.get(PE);
   l.call("fetch");
@@ -83,33 +120,12 @@ export const jump = (): Func => {
   l.br(1, W.brIf);
   l.get(ip);
   l.op(W.return, W.end);
-  l.get(PE);
   l.get(entry);
   l.mem(W.i32Load, 8);
-  l.tee(ip);
-  l.mem(W.i32Store, Off.CURPRE);
-  l.get(PE);
-  l.get(pc);
-  l.i64(-4096);
-  l.op(W.i64And);
-  l.get(ip);
-  l.i32(1);
-  l.op(W.i32ShrU, W.extendU, W.i64Sub);
-  l.mem(W.i64Store, Off.PCBASE);
-  l.get(ip);
-  l.get(pc);
-  l.op(W.wrap);
-  l.i32(0xfff);
-  l.op(W.i32And);
-  l.i32(1);
-  l.op(W.i32Shl, W.i32Add);
+  l.set(page);
+  enterPage(l, pc, entry, page);
+  entryAddress(l, pc, page);
   l.set(ip);
-  l.get(PE);
-  l.get(entry);
-  l.mem(W.i32Load, 12);
-  l.i32(1);
-  l.op(W.i32And);
-  l.mem(W.i32Store, Off.GUARDED);
   l.loadState(Off.BTYPE);
   l.block(W.if);
   l.loadState(Off.GUARDED);
@@ -136,4 +152,122 @@ export const jump = (): Func => {
   l.get(ip);
   l.op(W.return, W.end, 0x00);
   return l.func(Sig.jump);
+};
+
+/** Is the entry at `ip` not translated? Its handler in local `handler`. */
+function isPlain(l: Lowering, ip: number, handler: number): void {
+  l.get(ip);
+  l.mem(W.i32Load, 0);
+  l.tee(handler);
+  l.i32(handlerCount);
+  l.op(W.i32LtU);
+}
+/** Goes on in the translation at `ip`. */
+function tailCall(l: Lowering, ip: number, handler: number): void {
+  l.get(PE);
+  l.get(ip);
+  l.get(ip);
+  l.mem(W.i32Load, 4);
+  l.get(handler);
+  l.op(W.returnCallIndirect);
+  l.out.uleb(Sig.handler);
+  l.out.uleb(0);
+}
+
+/**
+ * go(pe, pc, left): the answer of a translation that goes on at `pc` with `left` instructions. What is translated there runs at
+ * once; everything else is for jump().
+ */
+export const go = (): Func => {
+  const l = lowering(3);
+  const [PC, LEFT] = [1, 2];
+  const entry = l.local(I32);
+  const page = l.local(I32);
+  const ip = l.local(I32);
+  const handler = l.local(I32);
+  l.block(W.block);
+  l.get(LEFT);
+  l.i32(0);
+  l.op(W.i32LeS);
+  l.br(0, W.brIf);
+  missesTlb(l, PC, entry);
+  l.br(0, W.brIf);
+  l.get(entry);
+  l.mem(W.i32Load, 8);
+  l.set(page);
+  entryAddress(l, PC, page);
+  l.set(ip);
+  isPlain(l, ip, handler);
+  l.br(0, W.brIf);
+  l.loadState(Off.BTYPE);
+  l.block(W.if);
+  l.get(entry);
+  l.mem(W.i32Load, 12);
+  l.i32(1);
+  l.op(W.i32And);
+  l.block(W.if);
+  // The first instruction of a translation is decoded.
+  isLandingPad(l, ip);
+  l.op(W.i32Eqz);
+  l.br(2, W.brIf);
+  l.op(W.end);
+  l.get(PE);
+  l.i32(0);
+  l.mem(W.i32Store, Off.BTYPE);
+  l.op(W.end);
+  enterPage(l, PC, entry, page);
+  l.get(PE);
+  l.get(LEFT);
+  l.get(ip);
+  l.i32(3);
+  l.op(W.i32ShrU, W.i32Add);
+  l.mem(W.i32Store, Off.BUDGET);
+  tailCall(l, ip, handler);
+  l.op(W.end);
+  l.get(PE);
+  l.get(PC);
+  l.mem(W.i64Store, Off.PC);
+  l.get(PE);
+  l.get(LEFT);
+  l.mem(W.i32Store, Off.BUDGET);
+  l.i32(REDIRECT);
+  return l.func(Sig.go);
+};
+
+/**
+ * onward(pe, ip, warm, budget): the answer of a translation that goes on at the entry `ip` of the current page, with `budget` in page
+ * form. `warm`: the entry to which this is one more way, 0 for none.
+ */
+export const onward = (): Func => {
+  const l = lowering(4);
+  const [WARM, BUDGET] = [2, 3];
+  const left = l.local(I32);
+  const handler = l.local(I32);
+  l.get(BUDGET);
+  l.get(IP);
+  l.i32(3);
+  l.op(W.i32ShrU, W.i32Sub);
+  l.tee(left);
+  l.i32(0);
+  l.op(W.i32LeS);
+  l.block(W.if);
+  savePc(l);
+  l.get(PE);
+  l.get(left);
+  l.mem(W.i32Store, Off.BUDGET);
+  l.i32(REDIRECT);
+  l.op(W.return, W.end);
+  l.get(PE);
+  l.get(BUDGET);
+  l.mem(W.i32Store, Off.BUDGET);
+  isPlain(l, IP, handler);
+  l.block(W.if);
+  l.get(WARM);
+  l.block(W.if);
+  countVisit(l, WARM);
+  l.op(W.end);
+  l.get(IP);
+  l.op(W.return, W.end);
+  tailCall(l, IP, handler);
+  return l.func(Sig.onward);
 };

@@ -1,7 +1,7 @@
 // From instruction word to predecoded entry: handler index and operand word.
 
 import type { Row } from "../../isa/table.ts";
-import { decode } from "../../isa/table.ts";
+import { decode, rowByName } from "../../isa/table.ts";
 import { handlerOf, Special } from "./handlers.ts";
 
 /** A decoded entry. */
@@ -25,6 +25,11 @@ const keyOf = (op0: number, op1: number, crn: number, crm: number, op2: number) 
 const DC_ZVA = keyOf(1, 3, 7, 4, 1);
 const DAIF = keyOf(3, 3, 4, 2, 1);
 
+/** Instructions of FEAT_PAuth in the space of hints, which are NOPs without it. */
+const PAUTH_HINTS = new Set(["PACIA_HINT", "PACIB_HINT", "AUTIA_HINT", "AUTIB_HINT", "XPACLRI"].map((name) => rowByName.get(name)));
+const PACIA = rowByName.get("PACIA") as Row;
+const NOP = rowByName.get("NOP") as Row;
+
 /** Decodes one word into `out`. */
 export function predecode(insn: number, context: DecodeContext, out: Entry): void {
   out.operand = insn;
@@ -33,7 +38,8 @@ export function predecode(insn: number, context: DecodeContext, out: Entry): voi
     out.handler = Special.UNDEFINED;
     return;
   }
-  const handler = handlerOf(row, insn);
+  const isNop = PAUTH_HINTS.has(row) && !context.available(PACIA);
+  const handler = handlerOf(isNop ? NOP : row, insn);
   out.handler = handler >= 0 ? handler : Special.GAP;
   switch (row.name) {
     case "MRS":

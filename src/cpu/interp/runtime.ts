@@ -1,14 +1,15 @@
 // The functions around the handlers: slow paths into JavaScript, pointer authentication, CRC32, jump and the central loop.
 
 import { CRC_TABLES, Off, PLAIN_HANDLERS, TLB_ENTRIES } from "../../arch/layout.ts";
-import { I32, I64 } from "../../ir/value.ts";
+import { I32 } from "../../ir/value.ts";
 import type { Func } from "../../wasm/module.ts";
 import { Kind } from "../emit/access.ts";
 import { IP, type Lowering, PE } from "../emit/lower.ts";
 import { W } from "../emit/opcodes.ts";
+import { authenticationCode } from "../emit/pac.ts";
 import { runtimeFuncs, Sig } from "../emit/runtime-abi.ts";
 import { handlerCount } from "./handlers.ts";
-import { jump } from "./jump.ts";
+import { go, jump, onward } from "./jump.ts";
 import { countVisit, EXIT_BUDGET, leavePage, lowering, REDIRECT, resumePage } from "./page.ts";
 
 type FuncBuilder = () => Func;
@@ -222,42 +223,15 @@ const system: FuncBuilder = () => {
   return l.func(Sig.system);
 };
 
-/** The IMPLEMENTATION DEFINED pointer authentication function: a keyed 64-bit mix. Not cryptography; deterministic and fast. */
 const pac: FuncBuilder = () => {
   const l = lowering(4);
   const [POINTER, MODIFIER, KEY] = [1, 2, 3];
-  const h = l.local(I64);
-  const key = (half: number) => {
+  authenticationCode(l, POINTER, MODIFIER, (half) => {
     l.get(PE);
     l.get(KEY);
     l.op(W.i32Add);
     l.mem(W.i64Load, half * 8);
-  };
-  const mix = (shift: number, lo: number, hi: number) => {
-    l.get(h);
-    l.get(h);
-    l.i64(shift);
-    l.op(W.i64ShrU, 0x85);
-    l.i64(lo, hi);
-    l.op(0x7e);
-    l.set(h);
-  };
-  l.get(POINTER);
-  key(0);
-  l.op(0x85);
-  l.set(h);
-  mix(32, 0x7f4a7c15, 0x9e3779b9);
-  l.get(h);
-  l.get(MODIFIER);
-  l.op(0x85);
-  key(1);
-  l.op(0x85);
-  l.set(h);
-  mix(29, 0x1ce4e5b9, 0xbf58476d);
-  l.get(h);
-  l.get(h);
-  l.i64(32);
-  l.op(W.i64ShrU, 0x85);
+  });
   return l.func(Sig.pac);
 };
 
@@ -437,6 +411,8 @@ const builders: Record<(typeof runtimeFuncs)[number], FuncBuilder> = {
   visit,
   help,
   enterBlock,
+  go,
+  onward,
 };
 
 /** The runtime functions, in the order of runtimeFuncs. */

@@ -9,7 +9,6 @@ import { assemble, type Func, type ModuleSpec } from "../../wasm/module.ts";
 import { flagSlots, IP, PE } from "../emit/emitter.ts";
 import { W } from "../emit/opcodes.ts";
 import { type RuntimeFn, Sig, signatures } from "../emit/runtime-abi.ts";
-import { REDIRECT } from "../interp/page.ts";
 import type { Block, Edge, Region } from "./blocks.ts";
 import { analyse, dirtyAfter, type FlagForm, type Flow } from "./flow.ts";
 import type { Instruction, Registers } from "./instruction.ts";
@@ -19,8 +18,8 @@ import { definesSp, keepsSpAligned, RegionLowering } from "./region-lowering.ts"
 export const jitImports = [
   ["refill", Sig.refill],
   ["plain", Sig.miss],
-  ["visit", Sig.visit],
-  ["pac", Sig.pac],
+  ["go", Sig.go],
+  ["onward", Sig.onward],
   ["crc32", Sig.crc32],
   ["help", Sig.helper],
 ] as const satisfies readonly (readonly [RuntimeFn, number])[];
@@ -160,8 +159,7 @@ class Compiler {
       l.op(W.i64Eq);
       this.when(b, i, b.back);
     }
-    l.jumpTarget(to);
-    this.redirect(i);
+    this.go(i, () => l.target(to));
   }
   /** Takes the edge when the condition on the stack holds. */
   private when(b: Block, i: Instruction, e: Edge): void {
@@ -283,24 +281,20 @@ class Compiler {
   }
   /** Continues at the instruction with this index, in another page. */
   private leaveTo(last: Instruction, index: number): void {
-    const { l } = this;
-    l.get(PE);
-    l.pcOf(index, last.index);
-    l.mem(W.i64Store, Off.PC);
-    this.redirect(last);
+    this.go(last, () => this.l.pcOf(index, last.index));
   }
-  /** Off.PC is set: `last` retires, and the loop goes on there. */
-  private redirect(last: Instruction): void {
+  /** `last` retires, and the PE goes on at the address that `target` puts on the stack. */
+  private go(last: Instruction, target: () => void): void {
     const { l } = this;
-    l.storeFlags(l.form);
-    l.storeRegisters(this.dirty);
+    // The operands are on the stack before temporaries, in which they may stand, are used again.
     l.get(PE);
+    target();
     l.get(this.budget);
     l.i32((l.ip(last.index) >>> 3) + 1);
     l.op(W.i32Sub);
-    l.mem(W.i32Store, Off.BUDGET);
-    l.i32(REDIRECT);
-    l.op(W.return);
+    l.storeFlags(l.form);
+    l.storeRegisters(this.dirty);
+    l.call("go", W.returnCall);
   }
   private bail(): void {
     const { l } = this;
@@ -315,37 +309,8 @@ class Compiler {
   // ---- shared code -------------------------------------------------------------------------------------------------
   private exitTail(): void {
     const { l } = this;
-    const left = l.permanent(I32);
-    l.get(this.budget);
-    l.get(this.at);
-    l.i32(3);
-    l.op(W.i32ShrU, W.i32Sub);
-    l.tee(left);
-    l.i32(0);
-    l.op(W.i32LeS);
-    l.block(W.if);
-    l.get(PE);
-    l.loadState(Off.PCBASE, W.i64Load);
-    l.get(this.at);
-    l.i32(1);
-    l.op(W.i32ShrU, W.extendU, W.i64Add);
-    l.mem(W.i64Store, Off.PC);
-    l.get(PE);
-    l.get(left);
-    l.mem(W.i32Store, Off.BUDGET);
-    l.i32(REDIRECT);
-    l.op(W.return, W.end);
-    l.get(PE);
-    l.get(this.budget);
-    l.mem(W.i32Store, Off.BUDGET);
-    l.get(this.warm);
-    l.block(W.if);
-    l.get(PE);
-    l.get(this.warm);
-    l.call("visit");
-    l.op(W.end);
-    l.get(this.at);
-    l.op(W.return);
+    for (const local of [PE, this.at, this.warm, this.budget]) l.get(local);
+    l.call("onward", W.returnCall);
   }
   private bailTail(): void {
     const { l } = this;

@@ -12,6 +12,7 @@ import { disassemble } from "../../isa/disasm/index.ts";
 import type { Func, ModuleSpec } from "../../wasm/module.ts";
 import type { CodePage, CodePages } from "../code-pages.ts";
 import { Special } from "../interp/handlers.ts";
+import { REDIRECT } from "../interp/page.ts";
 import type { DecodeContext } from "../interp/predecode.ts";
 import { discover, pageOf, type Region } from "./blocks.ts";
 import type { Checker, Translated } from "./check.ts";
@@ -169,6 +170,21 @@ export class RegionEngine {
     });
   }
 
+  /** Where a translation leads is not part of what is compared: it ends at its ways out. */
+  private readonly stay = {
+    go: (pe: number, pc: bigint, left: number) => {
+      const lo = (pe + Off.PC) >> 2;
+      this.u32[lo] = Number(BigInt.asUintN(32, pc));
+      this.u32[lo + 1] = Number(BigInt.asUintN(32, pc >> 32n));
+      this.u32[(pe + Off.BUDGET) >> 2] = left;
+      return REDIRECT;
+    },
+    onward: (pe: number, ip: number, _warm: number, budget: number) => {
+      this.u32[(pe + Off.BUDGET) >> 2] = budget;
+      return ip;
+    },
+  };
+
   /** Between slices: translates what has become hot, once enough came together or waited long enough. */
   work(): void {
     this.entries.quiesce();
@@ -201,7 +217,7 @@ export class RegionEngine {
     const e: Record<string, WebAssembly.ImportValue> = { m: this.memory };
     for (const [name] of jitImports) e[name] = this.exports[name] as WebAssembly.ImportValue;
     // What a region leaves to the interpreter is not part of what is compared.
-    if (this.checker) e.plain = (_pe: number, ip: number) => ip;
+    if (this.checker) Object.assign(e, { plain: (_pe: number, ip: number) => ip, ...this.stay });
     const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes as BufferSource), { e });
     const each = bytes.length / found.length;
     found.forEach((f, i) => {

@@ -10,6 +10,7 @@ import { Kind } from "../emit/access.ts";
 import { flagSlots, flagsInMemory, PE } from "../emit/emitter.ts";
 import { Lowering } from "../emit/lower.ts";
 import { W } from "../emit/opcodes.ts";
+import { authenticationCode } from "../emit/pac.ts";
 import type { RuntimeFn } from "../emit/runtime-abi.ts";
 import { pageOf } from "./blocks.ts";
 import { type FlagForm, formOf } from "./flow.ts";
@@ -145,6 +146,9 @@ export class RegionLowering extends Lowering {
     if (n.op === Op.BitMask) throw new Error(`jit: logical immediate at ${BITMASKS} with a field that is no constant`);
     super.compute(n);
   }
+  protected override pacOf(pointer: number, modifier: number, key: Value): void {
+    authenticationCode(this, pointer, modifier, (half) => this.loadState(key.imm + 8 * half, W.i64Load));
+  }
   /** Virtual address of an instruction, on the stack. */
   pc(i: Pick<Instruction, "index">): void {
     this.pcOf(i.index, i.index);
@@ -172,6 +176,12 @@ export class RegionLowering extends Lowering {
     if (ready >= 0) this.get(ready);
     else this.value(e.v);
     this.set(this.register(e.r.imm));
+  }
+
+  /** The address that a jump leads to, on the stack; PSTATE.BTYPE is stored. */
+  target(e: Extract<Effect, { e: "jump" }>): void {
+    this.branchType(e);
+    this.value(e.pc);
   }
 
   // ---- flags -------------------------------------------------------------------------------------------------------

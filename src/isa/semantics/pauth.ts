@@ -35,7 +35,7 @@ function sign(b: Builder, p: Value, modifier: Value, key: Key): Value {
   const upper = select(topByteIgnored, bit55, bitOf(p, 63));
   const mask = maskFor(b, upper);
   const original = extendTo(p, upper, mask);
-  const code = and(b.pac(original, modifier, c32(keySlot[key])), mask);
+  const code = and(b.pac(original, modifier, c32(keySlot[key]), 1 << enableBit[key]), mask);
   const signedPointer = select(upper, or(xor(p, code), BIT55), and(xor(p, code), not(BIT55)));
   return select(keyEnabled(b, key), signedPointer, p);
 }
@@ -44,7 +44,7 @@ function authenticate(b: Builder, p: Value, modifier: Value, key: Key): Value {
   const upper = bitOf(p, 55);
   const mask = maskFor(b, upper);
   const original = extendTo(p, upper, mask);
-  const code = and(b.pac(original, modifier, c32(keySlot[key])), mask);
+  const code = and(b.pac(original, modifier, c32(keySlot[key]), 1 << enableBit[key]), mask);
   const enabled = keyEnabled(b, key);
   b.systemIf(SysOp.PAC_FAIL, and(enabled, bin("ne", xor(p, code), original)));
   return select(enabled, original, p);
