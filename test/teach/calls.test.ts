@@ -3,6 +3,7 @@
 import { expect, test } from "vitest";
 import { callTable } from "../../src/el3/agent.ts";
 import { knownCalls } from "../../src/el3/known-calls.ts";
+import { firmeServices } from "../../src/el3/monitor-firme.ts";
 import { services } from "../../src/el3/monitor-services.ts";
 import { type AnswerEvent, type CallEvent, Machine, type TraceEvent, TraceText, traceJson } from "../../src/harness/index.ts";
 import { rmiCommands, rsiCommands } from "../../src/rmm/commands.ts";
@@ -12,7 +13,7 @@ import { describeCall } from "../../src/teach/calls.ts";
 test("a function identifier has one name", () => {
   const ids = [
     ...[...callTable, ...knownCalls].flatMap((c) => [c.id32, c.id64]),
-    ...services.map(([fid]) => fid),
+    ...[...services, ...firmeServices].map(([fid]) => fid),
     ...[...rmiCommands, ...rmi11, ...rsiCommands, ...rsi11].map((c) => c.fid),
   ].filter((id) => id !== 0);
   expect(new Set(ids).size).toBe(ids.length);
@@ -28,6 +29,7 @@ test.each([
   [0xc400_01f1, 1, "RMI_GRANULE_RANGE_DELEGATE", "rmi"],
   [0xc400_0190, 2, "RSI_VERSION", "rsi"],
   [0xc400_01b0, 1, "RMM_GTSI_DELEGATE", "smc"],
+  [0xc400_0402, 2, "FIRME_GM_GPI_SET", "smc"],
   [0x8400_0063, 1, "FFA_VERSION", "smc"],
   [0x8200_0010, 1, "SiP 0x82000010", "smc"],
   [0xb200_0055, 1, "trusted OS 0xb2000055", "smc"],
@@ -47,6 +49,9 @@ test.each([
   [0xc400_0158, 2n ** 64n - 1n, "SMC_UNKNOWN"],
   [0xc400_0197, 1n, "RSI_ERROR_INPUT"],
   [0xc400_01b0, 2n ** 64n - 3n, "BAD_PAS"],
+  [0xc400_0400, 0x1_0000n, "0x10000"],
+  [0xc400_0400, 0xffff_ffffn, "NOT_SUPPORTED"],
+  [0xc400_0402, 2n ** 64n - 5n, "DENIED"],
   [0x8400_0063, 0x1_0001n, "0x10001"],
   [0xc400_0066, 0x8400_0061n, "FFA_SUCCESS"],
   [0x8200_0010, 5n, "0x5"],
