@@ -15,6 +15,8 @@ export interface CodePage {
   readonly offset: number;
   /** Slow writes since it was made; many of them drop the page. */
   writes: number;
+  /** How often beforeChange told of it: what was read from it since is still true when the number is. */
+  changes: number;
   dead: boolean;
 }
 
@@ -77,7 +79,7 @@ export class CodePages {
     const existing = this.byPa.get(key);
     if (existing) return existing;
     const slot = this.takeSlot();
-    const page: CodePage = { pa: key * 4096, offset: PREDECODE_BASE + slot * PAGE_BYTES, writes: 0, dead: false };
+    const page: CodePage = { pa: key * 4096, offset: PREDECODE_BASE + slot * PAGE_BYTES, writes: 0, changes: 0, dead: false };
     this.slots[slot] = page;
     this.byPa.set(key, page);
     this.i32.fill(0, page.offset >> 2, (page.offset + PAGE_BYTES) >> 2);
@@ -122,7 +124,7 @@ export class CodePages {
         this.drop(page);
         continue;
       }
-      this.beforeChange?.(page);
+      this.changes(page);
       const from = Math.max(pa, page.pa);
       const to = Math.min(pa + length, page.pa + 4096);
       const first = (from - page.pa) >> 2;
@@ -130,10 +132,14 @@ export class CodePages {
       for (let i = first; i < end; i++) this.i32[(page.offset + 8 * i) >> 2] = Special.DECODE;
     }
   }
+  private changes(page: CodePage): void {
+    page.changes++;
+    this.beforeChange?.(page);
+  }
   /** Forgets the page: it may be written at full speed until it is executed again. */
   drop(page: CodePage): void {
     if (page.dead) return;
-    this.beforeChange?.(page);
+    this.changes(page);
     page.dead = true;
     this.byPa.delete(page.pa / 4096);
     this.domain.dropFetch(page.offset);

@@ -20,6 +20,7 @@ import type { DecodeContext } from "./interp/predecode.ts";
 import { REGION_LIMIT } from "./jit/blocks.ts";
 import { Checker } from "./jit/check.ts";
 import { type JitStatistics, RegionEngine } from "./jit/engine.ts";
+import type { Translation } from "./jit/job.ts";
 import { JsEngine } from "./jit/js/engine.ts";
 import { entryInTlb } from "./jit/nearby.ts";
 import type { Pe } from "./pe.ts";
@@ -80,7 +81,14 @@ export class Executor {
   /** 4 KiB pages that hold another PE's exclusive reservation: writes to them clear it. */
   private readonly watched = new Map<number, Set<Pe>>();
 
-  constructor(phys: PhysicalMemory, domain: TlbDomain, pes: readonly Pe[], context: DecodeContext, engine: Engine = "interp") {
+  constructor(
+    phys: PhysicalMemory,
+    domain: TlbDomain,
+    pes: readonly Pe[],
+    context: DecodeContext,
+    engine: Engine = "interp",
+    translation?: Translation,
+  ) {
     this.phys = phys;
     this.domain = domain;
     this.pes = pes;
@@ -127,6 +135,7 @@ export class Executor {
         pages: { initial: pages, maximum: pages },
         exports: instance.exports,
         checker,
+        translation,
       });
     }
     if (engine === "js" || engine === "check-js") {

@@ -33,6 +33,7 @@ import { checkFlash, checkKernel, checkRmm, realmWarning } from "./fit.ts";
 import { Inspector } from "./inspect.ts";
 import { type ConsoleName, NamedConsoles, writerOf } from "./named-consoles.ts";
 import { readSnapshot, writeSnapshot } from "./snapshot.ts";
+import { translationIn } from "./translation.ts";
 import { type Stuck, type StuckPe, stuckMessage, Watchdog, type WatchdogLimits, whereabouts } from "./watchdog.ts";
 
 /** Size of flash bank 0. */
@@ -86,6 +87,11 @@ export interface MachineOptions {
   time?: "deterministic" | "wall";
   /** What executes hot code; results do not depend on it. Default: $RME_ENGINE, else "wasm". */
   engine?: Engine;
+  /**
+   * Where the engine "wasm" translates: in a thread of its own, or in the one that runs the guest (default on one or two cores, and
+   * when this program is run from its sources). The guest cannot tell.
+   */
+  translation?: "thread" | "inline";
   /** Seed of everything random in the machine; default 1. */
   seed?: bigint;
   /** Real-time clock at power-on in seconds since 1970; default 2026-01-01 (deterministic) or now (wall). */
@@ -254,6 +260,7 @@ export class Machine extends Inspector {
       memory: realm ? memoryForGuest(memory, overFirmware ? firmwareMemoryFor(memory) : hostMemoryFor(memory, rmm !== undefined)) : memory,
       time: options.time ?? "deterministic",
       engine: options.engine ?? defaultEngine(),
+      translation: translationIn(options.translation),
       seed: options.seed ?? 1n,
       epoch: options.epoch ?? (options.time === "wall" ? Math.floor(Date.now() / 1000) : DEFAULT_EPOCH),
       secure,

@@ -5,6 +5,7 @@ import { Off, RAM_POOL } from "../arch/layout.ts";
 import { PeState } from "../arch/state.ts";
 import { type Engine, Executor } from "../cpu/executor.ts";
 import { mmuFeatures, rowAvailable } from "../cpu/feature-use.ts";
+import type { Translation } from "../cpu/jit/job.ts";
 import { Pe, type PeHooks } from "../cpu/pe.ts";
 import { fastIndex } from "../cpu/sysreg-map.ts";
 import type { CfiFlash } from "../devices/cfi-flash.ts";
@@ -91,6 +92,8 @@ export interface VirtConfig {
   time: TimeMode;
   /** What executes hot code; the guest cannot tell. Default: the interpreter. */
   engine?: Engine | undefined;
+  /** Who translates for the engine "wasm". */
+  translation?: Translation | undefined;
   /** Seeds what is random in a machine: kaslr-seed, rng-seed, RNDR, the virtio rng. */
   seed: bigint;
   /** Real-time clock at power-on, seconds since 1970. */
@@ -222,7 +225,7 @@ export class VirtMachine {
     });
     for (let i = 0; i < config.smp; i++) this.pes.push(this.makePe(i));
     const available = (row: Row) => rowAvailable(this.features, row.features);
-    this.executor = new Executor(this.phys, this.domain, this.pes, { available, fastIndex }, config.engine);
+    this.executor = new Executor(this.phys, this.domain, this.pes, { available, fastIndex }, config.engine, config.translation);
     this.clock.progress = () => this.executor.progress;
     this.phys.onRomWrite = (pa, length) => this.executor.memoryWritten(pa, length, "device:flash");
     this.phys.onRomSwitch = () => {

@@ -49,13 +49,14 @@ export function profileText(p: Profile): string {
     "",
     "Time per tier (a sample counts for the tier of its last instruction)",
     ...[...p.tiers].map(([name, t]) => `${percent(t.ms, p.ms)} ${milliseconds(t.ms)} ${count(t.instructions)}  ${name}`),
-    ...(p.translation
-      ? [
-          `${milliseconds(p.translation.translateMs + p.translation.compileMs).padStart(19)}  of it translating ${p.translation.regions} pieces of code`,
-        ]
-      : []),
+    ...(p.translation ? [translating(p.translation)] : []),
     "",
   ].join("\n");
+}
+
+function translating({ translateMs, compileMs, regions, elsewhere }: NonNullable<Profile["translation"]>): string {
+  const where = elsewhere ? "in another thread" : "of it";
+  return `${milliseconds(translateMs + compileMs).padStart(19)}  ${where} translating ${regions} pieces of code`;
 }
 
 interface Node {

@@ -33,7 +33,9 @@ export interface Profile {
   readonly exits: ReadonlyMap<string, number>;
   /** First-level TLB misses of data accesses: served for the interpreter, and looked up for translated code. */
   readonly misses: { readonly slow: number; readonly refills: number };
-  readonly translation: { readonly translateMs: number; readonly compileMs: number; readonly regions: number } | undefined;
+  readonly translation:
+    | { readonly translateMs: number; readonly compileMs: number; readonly regions: number; readonly elsewhere?: boolean }
+    | undefined;
   readonly instructions: number;
   readonly ms: number;
 }

@@ -14,7 +14,7 @@ export interface CodeSource {
   page(index: number): number | undefined;
   /** The instruction word at an index of a known page. */
   word(index: number): number;
-  /** Has this place in a known page been reached by branches before? Others are not worth following into another page. */
+  /** Is this place in a known page worth following? (CodeImage.warm) */
   warm(index: number): boolean;
 }
 
@@ -133,6 +133,11 @@ class Collector {
   private follow(t: Target, from: number): void {
     if (pageOf(t.index) === pageOf(from) || this.leadsOn(t.index)) this.work.push(t);
   }
+  /** What a condition leads forward to may never have been executed (errors, slow paths): such code is left out. */
+  private followTaken(t: Target, i: Instruction): void {
+    const unused = i.conditional && !this.wide && t.index > i.index && pageOf(t.index) === pageOf(i.index) && !this.source.warm(t.index);
+    if (!unused) this.follow(t, i.index);
+  }
   private leadsOn(index: number): boolean {
     return this.wide && this.reaches(index) && this.source.warm(index);
   }
@@ -178,7 +183,7 @@ class Collector {
       return;
     }
     run.taken = { index: i.target, frame };
-    this.follow(run.taken, i.index);
+    this.followTaken(run.taken, i);
     if (!i.conditional) return;
     run.fall = { index: i.index + 1, frame };
     this.follow(run.fall, i.index);

@@ -11,16 +11,16 @@ import type { PeState } from "../../arch/state.ts";
 import { disassemble } from "../../isa/disasm/index.ts";
 import type { Func, ModuleSpec } from "../../wasm/module.ts";
 import type { CodePage, CodePages } from "../code-pages.ts";
-import { Special } from "../interp/handlers.ts";
 import { REDIRECT } from "../interp/page.ts";
 import type { DecodeContext } from "../interp/predecode.ts";
-import { discover, pageOf, type Region } from "./blocks.ts";
 import type { Checker, Translated } from "./check.ts";
-import { compileRegion, jitImports, regionModule } from "./compile.ts";
-import { TranslatedEntries, type Translation } from "./entries.ts";
-import { entryInTlb, NearbyCode, type Place, placeOf } from "./nearby.ts";
+import { jitImports, regionModule } from "./compile.ts";
+import { type Translation as Installed, TranslatedEntries } from "./entries.ts";
+import type { Answer, Found, Place, Translation, TranslationService, Wanted } from "./job.ts";
+import { CodeImages, entryInTlb, placeOf } from "./nearby.ts";
+import { Translator, targetOf } from "./translator.ts";
 
-/** Ways to an entry that make it worth translating, regions per module, and how long hot entries wait for others (slices). */
+/** Ways to an entry that make it worth translating, regions per job, and how long hot entries wait for others (slices). */
 export interface Tuning {
   readonly threshold: number;
   /** A region is worth a wide translation when so many of the slices looked at in a window (a number of slices) begin in it. */
@@ -33,26 +33,20 @@ export interface Tuning {
 }
 /** One in so many slices is looked at. */
 const SAMPLED = 4;
-export const defaultTuning: Tuning = { threshold: 4000, wide: 12, window: 2000, batch: 64, patience: 60, bound: 48 << 20 };
+export const defaultTuning: Tuning = { threshold: 8000, wide: 12, window: 2000, batch: 64, patience: 60, bound: 48 << 20 };
 
-/** A region that was compiled. Its effects, which are many objects, are not kept. */
-interface Found {
-  readonly func: Func;
-  readonly place: Place;
-  /** Pages that hold its code. */
-  readonly pages: readonly CodePage[];
-  readonly size: number;
-  /** First entry and number of instructions of its blocks. */
-  readonly runs: readonly (readonly [first: number, count: number])[];
-  readonly wide: boolean;
-  /** Writes system registers. */
-  readonly system: boolean;
-}
 interface Checked {
   readonly found: Found;
+  readonly func: Func;
   readonly run: Translated;
 }
-interface RegionTranslation extends Translation {
+/** A job that has no answer yet: the pages that it copied, and how often they had changed then. */
+interface Sent {
+  readonly pages: ReadonlyMap<number, CodePage>;
+  readonly changes: ReadonlyMap<number, number>;
+  readonly entries: readonly number[];
+}
+interface RegionTranslation extends Installed {
   readonly place: Place;
   /** Slices of its last window that began here; undefined once it is wide. */
   heat: number | undefined;
@@ -71,10 +65,13 @@ export interface JitStatistics {
   /** Milliseconds spent in translation and in the host's compiler. */
   translateMs: number;
   compileMs: number;
+  /** They were spent in another thread. */
+  elsewhere?: boolean;
 }
 
 export class RegionEngine {
-  readonly statistics: JitStatistics & { wide: number } = {
+  /** `installMs`: milliseconds of the thread that runs the guest, for putting translations in their places. */
+  readonly statistics: JitStatistics & { wide: number; installMs: number } = {
     regions: 0,
     wide: 0,
     modules: 0,
@@ -83,22 +80,26 @@ export class RegionEngine {
     dropped: 0,
     translateMs: 0,
     compileMs: 0,
+    installMs: 0,
   };
   private readonly code: CodePages;
   private readonly u32: Uint32Array;
-  private readonly context: DecodeContext;
-  private readonly memory: WebAssembly.Memory;
-  /** The memory as modules import it. */
+  private readonly imports: Record<string, WebAssembly.ImportValue>;
   private readonly memorySpec: ModuleSpec["memory"];
-  private readonly exports: WebAssembly.Exports;
   private readonly tuning: Tuning;
+  private readonly service: TranslationService;
   private hotEntries: Place[] = [];
   private hotRegions: RegionTranslation[] = [];
+  private readonly sent = new Map<number, Sent>();
+  /** Entries that are wanted or being translated. */
+  private readonly underway = new Set<number>();
+  private jobs = 0;
   private slices = 0;
   private waited = 0;
   private readonly entries: TranslatedEntries<RegionTranslation>;
   private kept = 0;
   private readonly checker: Checker | undefined;
+  private readonly enterBlock: Translated;
   /** With a checker: what stands behind each entry. */
   private readonly checked = new Map<number, Checked>();
 
@@ -111,22 +112,32 @@ export class RegionEngine {
     /** Every run is compared with the interpreter. */
     checker?: Checker | undefined;
     tuning?: Tuning;
+    /** Who translates; the engine itself when not given. */
+    translation?: Translation | undefined;
   }) {
     this.checker = o.checker;
     this.code = o.code;
-    this.context = o.context;
-    this.memory = o.memory;
     this.memorySpec = { min: o.pages.initial, max: o.pages.maximum, shared: false };
-    this.exports = o.exports;
     this.tuning = o.tuning ?? defaultTuning;
+    this.imports = { m: o.memory };
+    for (const [name] of jitImports) this.imports[name] = o.exports[name] as WebAssembly.ImportValue;
+    // What a region leaves to the interpreter is not part of what is compared.
+    if (this.checker) Object.assign(this.imports, { plain: (_pe: number, ip: number) => ip, ...this.stay });
+    this.enterBlock = o.exports.enterBlock as Translated;
     this.u32 = new Uint32Array(o.memory.buffer);
     this.u32[VISITS_LIMIT >> 2] = this.tuning.threshold;
     this.entries = new TranslatedEntries(o.code, new Int32Array(o.memory.buffer), o.exports.table as WebAssembly.Table);
     this.code.beforeChange = (page) => this.drop(page);
+    const target = targetOf(o.context, this.memorySpec);
+    // A checker wants to see the functions, which do not leave their thread.
+    this.service = (this.checker ? undefined : o.translation?.(target)) ?? new Translator(target);
+    this.statistics.elsewhere = this.service.remote;
   }
 
   /** The PE reached the entry at `ip` often. Called from generated code. */
   hot(st: PeState, ip: number): void {
+    if (this.underway.has(ip)) return;
+    this.underway.add(ip);
     this.hotEntries.push(placeOf(st, this.code, ip));
   }
   /** The PE begins a slice: the code that it is in, and the code that called it, may be where the time goes. */
@@ -157,7 +168,7 @@ export class RegionEngine {
 
   /** Runs the region at `ip` under check. */
   run(st: PeState, ip: number): number {
-    const { found, run } = this.checked.get(ip) as Checked;
+    const { found, func, run } = this.checked.get(ip) as Checked;
     const text = (entry: number) => {
       const at = BigInt.asUintN(64, st.get(Off.PCBASE) + BigInt(entry >>> 1));
       return `${at.toString(16)}: ${disassemble(this.code.word(entry), at)}`;
@@ -166,7 +177,7 @@ export class RegionEngine {
     return (this.checker as Checker).run(st, ip, run, {
       system: found.system,
       listing: () => found.runs.flatMap(([first, count]) => Array.from({ length: count }, (_, n) => text(first + 8 * n))),
-      files: () => [{ name, data: regionModule([found.func], this.memorySpec) }],
+      files: () => [{ name, data: regionModule([func], this.memorySpec) }],
     });
   }
 
@@ -185,88 +196,90 @@ export class RegionEngine {
     },
   };
 
-  /** Between slices: translates what has become hot, once enough came together or waited long enough. */
+  /** Between slices: installs what was translated, and asks for what has become hot, once enough came together or waited long. */
   work(): void {
     this.entries.quiesce();
     const waiting = this.hotEntries.length + this.hotRegions.length;
-    if (waiting === 0 || (waiting < this.tuning.batch && ++this.waited < this.tuning.patience)) return;
+    if (waiting > 0 && (waiting >= this.tuning.batch || ++this.waited >= this.tuning.patience)) this.send();
+    if (this.sent.size === 0) return;
+    for (let answer = this.service.poll(); answer; answer = this.service.poll()) this.receive(answer);
+  }
+
+  private send(): void {
     this.waited = 0;
-    const found = new Map<number, Found>();
-    const start = performance.now();
+    const images = new CodeImages(this.code, this.u32, this.entries, this.service.remote);
+    const wanted: Wanted[] = [];
     for (const place of this.hotEntries) {
-      const f = this.entries.has(place.ip) || found.has(place.ip) ? undefined : this.compile(place, false);
-      if (f) found.set(place.ip, f);
+      const page = this.entries.has(place.ip) ? undefined : this.pageOf(place);
+      if (page) wanted.push({ place, page: images.of(page), around: undefined });
+      else this.underway.delete(place.ip);
     }
     for (const t of this.hotRegions) {
       t.heat = undefined;
-      const f = this.entries.has(t.ip) ? this.compile(t.place, true) : undefined;
-      if (f) found.set(t.ip, f);
+      const page = this.entries.find(t.ip) === t ? this.pageOf(t.place) : undefined;
+      if (page) wanted.push({ place: t.place, page: images.of(page), around: images.around(t.place) });
     }
     this.hotEntries = [];
     this.hotRegions = [];
-    this.translate([...found.values()], start);
+    if (wanted.length === 0) return;
+    const { pages } = images;
+    const changes = new Map([...pages].map(([offset, page]) => [offset, page.changes]));
+    const id = this.jobs++;
+    this.sent.set(id, { pages, changes, entries: wanted.map((w) => w.place.ip) });
+    this.service.post({ id, wanted });
+  }
+  /** The page that holds the entry; undefined when the entry is gone, or is not an instruction. */
+  private pageOf({ ip }: Place): CodePage | undefined {
+    const page = this.code.at(ip);
+    return page && !page.dead && ip - page.offset < 8192 ? page : undefined;
   }
 
-  private translate(found: readonly Found[], start: number): void {
-    if (found.length === 0) return;
-    const bytes = regionModule(
-      found.map((f) => f.func),
-      this.memorySpec,
-    );
-    const translated = performance.now();
-    const e: Record<string, WebAssembly.ImportValue> = { m: this.memory };
-    for (const [name] of jitImports) e[name] = this.exports[name] as WebAssembly.ImportValue;
-    // What a region leaves to the interpreter is not part of what is compared.
-    if (this.checker) Object.assign(e, { plain: (_pe: number, ip: number) => ip, ...this.stay });
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(bytes as BufferSource), { e });
-    const each = bytes.length / found.length;
-    found.forEach((f, i) => {
-      const run = instance.exports[String(i)] as Translated;
-      if (this.checker) this.checked.set(f.place.ip, { found: f, run });
-      this.install(f, this.checker ? (this.exports.enterBlock as Translated) : run, each);
-    });
+  private receive(answer: Answer): void {
+    const sent = this.sent.get(answer.id) as Sent;
+    this.sent.delete(answer.id);
+    for (const ip of sent.entries) this.underway.delete(ip);
     const s = this.statistics;
+    s.translateMs += answer.translateMs;
+    s.compileMs += answer.compileMs;
+    if (!answer.module) return;
+    const start = performance.now();
+    const { exports } = new WebAssembly.Instance(answer.module, { e: this.imports });
+    answer.found.forEach((found, i) => {
+      const pages = this.unchanged(found, sent);
+      if (!pages) return;
+      const run = exports[String(i)] as Translated;
+      if (this.checker) this.checked.set(found.place.ip, { found, func: answer.funcs?.[i] as Func, run });
+      this.install(found, pages, this.checker ? this.enterBlock : run, answer.bytes / answer.found.length);
+    });
     s.modules++;
-    s.regions += found.length;
-    s.bytes += bytes.length;
-    for (const { size, wide } of found) {
-      s.instructions += size;
-      if (wide) s.wide++;
-    }
-    s.translateMs += translated - start;
-    s.compileMs += performance.now() - translated;
+    s.bytes += answer.bytes;
+    s.installMs += performance.now() - start;
     if (this.kept > this.tuning.bound) this.dropAll();
   }
-  private compile(place: Place, wide: boolean): Found | undefined {
-    const owner = this.code.at(place.ip);
-    if (!owner || owner.dead) return undefined;
-    const index = (place.ip - owner.offset) >> 3;
-    if (index > 1023) return undefined;
-    const region = discover(index, new NearbyCode(this.code, this.context, this.u32, place, owner), wide);
-    if (!region || !this.pays(region) || (wide && !region.wide)) return undefined;
-    const entry = (i: number) => (region.pages.get(pageOf(i)) as number) + 8 * (i & 1023);
-    const runs = region.blocks.map((b) => [entry(b.index), b.code.length] as const);
-    const pages = [...new Set([owner, ...runs.map(([first]) => this.code.at(first))])];
-    const system = region.blocks.some((b) => b.code.some((x) => x.handler === Special.MSR_FAST));
-    return { func: compileRegion(region, place.aligned), place, pages, size: region.size, runs, wide, system };
+  /** The pages of the region, if they are what was translated. */
+  private unchanged(found: Found, { pages, changes }: Sent): CodePage[] | undefined {
+    const own = found.pages.map((offset) => pages.get(offset) as CodePage);
+    return own.every((page) => !page.dead && page.changes === changes.get(page.offset)) ? own : undefined;
   }
-  /** One instruction without a loop runs as fast in the interpreter. */
-  private pays(region: Region): boolean {
-    return region.size >= 2 || region.blocks.some((b) => b.loop);
-  }
-  private install({ place, pages, runs, wide }: Found, run: Translated, bytes: number): void {
+  private install({ place, runs, wide, size }: Found, pages: readonly CodePage[], run: Translated, bytes: number): void {
     const { ip } = place;
     const t = { ip, place, pages, runs, bytes, heat: wide ? undefined : 0, window: 0 };
-    const narrow = wide ? this.entries.find(ip) : undefined;
+    const narrow = this.entries.find(ip);
+    // A wide region takes the place of one; what it was made from may have gone and come back since.
+    if (wide !== (narrow !== undefined)) return;
     if (narrow) {
       this.kept += bytes - narrow.bytes;
       this.entries.replace(narrow, { ...t, slot: narrow.slot }, run);
-      return;
+    } else {
+      const slot = this.entries.takeSlot(run);
+      if (slot === undefined) return;
+      this.kept += bytes;
+      this.entries.install({ ...t, slot });
     }
-    const slot = this.entries.takeSlot(run);
-    if (slot === undefined) return;
-    this.kept += bytes;
-    this.entries.install({ ...t, slot });
+    const s = this.statistics;
+    s.regions++;
+    s.instructions += size;
+    if (wide) s.wide++;
   }
 
   /** The page is about to change or to be forgotten. */

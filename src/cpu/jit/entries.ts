@@ -40,6 +40,10 @@ export class TranslatedEntries<T extends Translation> {
   around(ip: number): Iterable<T> {
     return this.byPage.get(this.code.at(ip)) ?? [];
   }
+  /** Does a translation have code of the page? */
+  isIn(page: CodePage): boolean {
+    return (this.byPage.get(page)?.size ?? 0) > 0;
+  }
   /** The translation at `ip`. */
   find(ip: number): T | undefined {
     for (const t of this.around(ip)) if (t.ip === ip) return t;

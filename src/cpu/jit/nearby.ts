@@ -4,21 +4,8 @@ import { Off, TLB_ENTRIES, VISITS, VISITS_MASK } from "../../arch/layout.ts";
 import type { PeState } from "../../arch/state.ts";
 import type { CodePage, CodePages } from "../code-pages.ts";
 import { handlerCount } from "../interp/handlers.ts";
-import type { DecodeContext } from "../interp/predecode.ts";
-import { type CodeSource, pageOf } from "./blocks.ts";
-import { type Instruction, instructionAt } from "./instruction.ts";
-
-/** A predecoded entry, and how a PE came to it. */
-export interface Place {
-  readonly ip: number;
-  /** Virtual address of its page, low and high word. */
-  readonly lo: number;
-  readonly hi: number;
-  /** Address of the fetch TLB. */
-  readonly tlb: number;
-  /** Accesses had to be aligned there (SCTLR_ELx.A, or a disabled MMU). */
-  readonly aligned: boolean;
-}
+import type { Translation as Installed, TranslatedEntries } from "./entries.ts";
+import type { CodeImage, Place } from "./job.ts";
 
 /** Where the PE, whose current page holds the entry `ip`, is. */
 export function placeOf(st: PeState, code: CodePages, ip: number): Place {
@@ -34,54 +21,73 @@ export function entryInTlb(u32: Uint32Array, tlb: number, lo: number, hi: number
   return hit ? (u32[at + 2] as number) + 2 * (lo & 0xffc) : undefined;
 }
 
-/** Visits that make a place in another page worth following. */
-const WARM = 500;
+/** Ways to a place that make it worth translating with what leads there. */
+const SEEN = 16;
 
-interface Known {
-  readonly offset: number;
-  readonly words: Int32Array;
-}
-
-/** What stands in other pages is a guess, made from the TLB as it is now: the region checks it on its way. */
-export class NearbyCode implements CodeSource {
+/** Pages as jobs take them along: each once, however many regions of a job are in it. */
+export class CodeImages {
+  /** Pages that were taken. */
+  readonly pages = new Map<number, CodePage>();
   private readonly code: CodePages;
-  private readonly context: DecodeContext;
   private readonly u32: Uint32Array;
-  private readonly place: Place;
-  private readonly known = new Map<number, Known | undefined>();
+  private readonly entries: TranslatedEntries<Installed>;
+  private readonly copied: boolean;
+  private readonly plain = new Map<CodePage, CodeImage>();
+  private readonly marked = new Map<CodePage, CodeImage>();
 
-  constructor(code: CodePages, context: DecodeContext, u32: Uint32Array, place: Place, owner: CodePage) {
+  /** `copied`: the images will be looked at when the guest has run on. */
+  constructor(code: CodePages, u32: Uint32Array, entries: TranslatedEntries<Installed>, copied: boolean) {
     this.code = code;
-    this.context = context;
     this.u32 = u32;
-    this.place = place;
-    this.known.set(0, { offset: owner.offset, words: code.words(owner) });
+    this.entries = entries;
+    this.copied = copied;
   }
 
-  at(index: number): Instruction {
-    return instructionAt(index, this.word(index), this.context);
+  /** The page; warm is what branches have reached. */
+  of(page: CodePage): CodeImage {
+    let image = this.plain.get(page);
+    if (!image) {
+      const words = this.code.words(page);
+      image = { offset: page.offset, words: this.copied ? words.slice() : words, warm: this.reached(page) };
+      this.plain.set(page, image);
+      this.pages.set(page.offset, page);
+    }
+    return image;
   }
-  word(index: number): number {
-    return (this.around(pageOf(index)) as Known).words[index & 1023] as number;
+  /**
+   * Pages with translations that the fetch TLB maps, by their distance from that of `place`; warm is what is translated. It is a
+   * guess how they will be mapped later: a region checks it on its way. Carry and borrow into the high word end what is looked at.
+   */
+  around({ lo, hi, tlb }: Place): Map<number, CodeImage> {
+    const found = new Map<number, CodeImage>();
+    for (let at = tlb >> 2, end = at + 4 * TLB_ENTRIES; at < end; at += 4) {
+      if (this.u32[at + 1] !== hi || ((this.u32[at] as number) & 0xfff) !== 0) continue;
+      const page = this.code.at(this.u32[at + 2] as number);
+      if (page && !page.dead && this.entries.isIn(page)) found.set(((this.u32[at] as number) - lo) / 4096, this.translated(page));
+    }
+    return found;
   }
-  page(index: number): number | undefined {
-    return this.around(pageOf(index))?.offset;
+  private translated(page: CodePage): CodeImage {
+    let image = this.marked.get(page);
+    if (!image) {
+      const warm = new Uint32Array(32);
+      for (const { ip } of this.entries.around(page.offset)) if (this.code.at(ip) === page) mark(warm, (ip - page.offset) >> 3);
+      image = { ...this.of(page), warm };
+      this.marked.set(page, image);
+    }
+    return image;
   }
-  warm(index: number): boolean {
-    const ip = (this.page(index) as number) + 8 * (index & 1023);
-    return (this.u32[ip >> 2] as number) >= handlerCount || (this.u32[(VISITS + ((ip >>> 1) & VISITS_MASK)) >> 2] as number) >= WARM;
+  private reached({ offset }: CodePage): Uint32Array {
+    const { u32 } = this;
+    const warm = new Uint32Array(32);
+    for (let i = 0; i < 1024; i++) {
+      const ip = offset + 8 * i;
+      const visits = u32[(VISITS + ((ip >>> 1) & VISITS_MASK)) >> 2] as number;
+      if (visits >= SEEN || (u32[ip >> 2] as number) >= handlerCount) mark(warm, i);
+    }
+    return warm;
   }
-  private around(distance: number): Known | undefined {
-    if (!this.known.has(distance)) this.known.set(distance, this.look(distance));
-    return this.known.get(distance);
-  }
-  private look(distance: number): Known | undefined {
-    const { lo, hi, tlb } = this.place;
-    const va = lo + distance * 4096;
-    // Carry and borrow into the high word: such code stays where it is.
-    if (va < 0 || va > 0xffff_ffff) return undefined;
-    const offset = entryInTlb(this.u32, tlb, va, hi);
-    const owner = offset === undefined ? undefined : this.code.at(offset);
-    return owner && !owner.dead ? { offset: owner.offset, words: this.code.words(owner) } : undefined;
-  }
+}
+function mark(bits: Uint32Array, i: number): void {
+  bits[i >> 5] = (bits[i >> 5] as number) | (1 << (i & 31));
 }

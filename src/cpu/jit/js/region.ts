@@ -61,7 +61,7 @@ const onePage = (at: (index: number) => Instruction): CodeSource => ({
   at,
   page: (index) => (pageOf(index) === 0 ? 0 : undefined),
   word: (index) => at(index).word,
-  warm: () => false,
+  warm: () => true,
 });
 /** What has no form here ends a region. */
 const withEnd = (i: Instruction): Instruction =>
