@@ -7,6 +7,7 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const built = join(root, "dist/cli/main.js");
+const bundle = join(root, "dist/bundle/main.js");
 const source = join(root, "src/cli/main.ts");
 
 /** Time of the newest change of a source file below `dir`, in milliseconds. */
@@ -22,6 +23,10 @@ function newestSource(dir) {
 
 const buildIsCurrent = existsSync(built) && (!existsSync(source) || statSync(built).mtimeMs >= newestSource(join(root, "src")));
 
+// What was compiled again since it was bundled starts slower.
+const bundleIsCurrent = existsSync(built) && existsSync(bundle) && statSync(bundle).mtimeMs >= statSync(built).mtimeMs;
+const program = new URL(bundleIsCurrent ? "../dist/bundle/main.js" : "../dist/cli/main.js", import.meta.url).href;
+
 if (!buildIsCurrent) {
   const tsx = await import("tsx/esm/api").catch(() => undefined);
   if (!tsx && !existsSync(built)) {
@@ -32,8 +37,8 @@ if (!buildIsCurrent) {
     tsx.register();
     await import(new URL("../src/cli/main.ts", import.meta.url).href);
   } else {
-    await import(new URL("../dist/cli/main.js", import.meta.url).href);
+    await import(program);
   }
 } else {
-  await import(new URL("../dist/cli/main.js", import.meta.url).href);
+  await import(program);
 }
