@@ -30,8 +30,17 @@ describe("L1 filling", () => {
     expect(rig.l1("TLB_W", VA + 0x8n)).toBe(rig.phys.host(RAM) + 8);
     rig.pa(VA + 0x1000n, Access.ReadWrite);
     expect(rig.l1("TLB_W", VA + 0x1000n)).toBe(rig.phys.host(RAM));
+  });
+  it("cache maintenance fills the read table, without touching memory", () => {
+    const { rig, t } = el1();
+    t.map(VA, RAM, LEAF);
+    t.map(VA + 0x1000n, RAM + 0x10_0000, LEAF);
+    const host = rig.phys.host(RAM);
+    rig.pa(VA, Access.Maintain);
+    expect([rig.l1("TLB_R", VA), rig.l1("TLB_W", VA)]).toEqual([host, -1]);
+    expect(rig.phys.isBlank(RAM + 0x10_0000)).toBe(true);
     rig.pa(VA + 0x1000n, Access.Maintain);
-    expect(rig.l1("TLB_R", VA + 0x1000n)).toBe(-1);
+    expect([rig.l1("TLB_R", VA + 0x1000n), rig.phys.isBlank(RAM + 0x10_0000)]).toEqual([-1, true]);
   });
   it("inspect() tells what is cached", () => {
     const { rig, t } = el1();
