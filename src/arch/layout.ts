@@ -102,6 +102,10 @@ export const Off = {
   GUARDED: 0x434,
   /** Instructions that are kept from BUDGET while a region runs near the end of a slice: `remaining` is both together. */
   RESERVE: 0x438,
+  /** Not 0: the next ISB has instructions fetched anew, since the context has changed. */
+  RESYNC: 0x43c,
+  /** 1 when cache maintenance by address (DC IVAC, CVAC, CVAU, CIVAC) may execute at the current EL without a trap; EL0 is not told. */
+  DC: 0x440,
   /** System registers, 8 bytes each, in the order of registers/encodings.ts (see slot). */
   SYSREGS: 0x1000,
   /** For each Exception level: which storage slot MRS and MSR reach directly; see cpu/sysreg-map.ts. */

@@ -140,8 +140,6 @@ export class Pe implements Stateful {
   tbi = 0;
   /** SCTLR_ELx.BT of the current level. */
   bt = 0;
-  /** The context changed since the last ISB. */
-  resync = false;
   /** Result of the last register read. */
   resLo = 0;
   resHi = 0;
@@ -295,7 +293,7 @@ export class Pe implements Stateful {
     const lo = (st.lo(Off.PC) + 4) >>> 0;
     st.setLoHi(Off.PC, lo, lo < 4 ? (st.hi(Off.PC) + 1) >>> 0 : st.hi(Off.PC));
     st.setLo(Off.BTYPE, 0);
-    this.resync = false;
+    st.setLo(Off.RESYNC, 0);
     return 1;
   }
   /** The instruction is complete; leaves generated code when an interrupt can be taken now. */
@@ -380,7 +378,6 @@ export class Pe implements Stateful {
     this.map.clear();
     this.waitUntil = undefined;
     this.waitsForEvent = false;
-    this.resync = false;
     this.mmu.reset();
     this.pmu.reset();
     this.timers.reset();
@@ -393,7 +390,7 @@ export class Pe implements Stateful {
       pmu: this.pmu.save(),
       waitsForEvent: this.waitsForEvent,
       waitUntil: this.waitUntil ?? null,
-      resync: this.resync,
+      resync: this.st.lo(Off.RESYNC) !== 0,
     };
   }
   /** After the state block was restored. */
@@ -410,6 +407,6 @@ export class Pe implements Stateful {
     this.controlsChanged();
     this.timers.restore(s.timers);
     this.pmu.restore(s.pmu);
-    this.resync = s.resync === true;
+    this.st.setLo(Off.RESYNC, s.resync === true ? 1 : 0);
   }
 }

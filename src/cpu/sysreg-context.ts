@@ -6,7 +6,7 @@ import { slot } from "../arch/state.ts";
 import type { Pe } from "./pe.ts";
 
 /** Words of one Exception level's row. */
-const D = { ALIGN: 0, SPALIGN: 1, FPTRAP: 2, PAUTH: 3, MASK0: 4, MASK1: 6, ZVA: 8, TBI: 9, BT: 10 } as const;
+const D = { ALIGN: 0, SPALIGN: 1, FPTRAP: 2, PAUTH: 3, MASK0: 4, MASK1: 6, ZVA: 8, TBI: 9, BT: 10, DC: 11 } as const;
 const ROW = 16;
 
 /** Values of Off.FPTRAP: the level that traps, or the access is reported to EL2 as an UNDEFINED instruction (TGE = 1, E2H = 0). */
@@ -46,6 +46,7 @@ export class DerivedContext {
     st.setLoHi(Off.PACMASK0, r[at + D.MASK0] as number, r[at + D.MASK0 + 1] as number);
     st.setLoHi(Off.PACMASK1, r[at + D.MASK1] as number, r[at + D.MASK1 + 1] as number);
     st.setLo(Off.ZVA, device ? 0 : (r[at + D.ZVA] as number));
+    st.setLo(Off.DC, r[at + D.DC] as number);
     pe.tbi = r[at + D.TBI] as number;
     pe.bt = r[at + D.BT] as number;
   }
@@ -60,6 +61,7 @@ export class DerivedContext {
     r[at + D.FPTRAP] = fpTrap(pe, el);
     r[at + D.PAUTH] = pauth(pe, el, sctlr);
     r[at + D.ZVA] = zvaAllowed(pe, el, sctlr) ? 1 : 0;
+    r[at + D.DC] = maintenanceAllowed(pe, el) ? 1 : 0;
     r[at + D.BT] = pe.features.has("BTI") ? st.bit(sctlr, el === 0 ? 35 : 36) : 0;
     this.addressing(pe, el, at);
   }
@@ -136,4 +138,19 @@ export function zvaAllowed(pe: Pe, el: number, sctlr: number): boolean {
   if (el === 0 && pe.st.bit(sctlr, 14) === 0) return false;
   if (el >= 2 || !pe.el2On || (el === 0 && pe.host)) return true;
   return pe.st.bit(slot.HCR_EL2, 28) === 0 && !(pe.fgt && pe.st.bit(slot.HFGITR_EL2, 11) === 1);
+}
+
+// Traps of DC IVAC, CVAC, CVAU and CIVAC.
+const HCR_TPCP_TPU = 3 << 23;
+const HCR_TOCU_HI = 1 << 20;
+const HFGITR_DC = (1 << 3) | (1 << 7) | (1 << 10);
+const HFGITR_DCCVAC_HI = 1 << 22;
+
+/** May data cache maintenance by address execute at `el` without a trap, whichever it is? For EL0 the slow path asks one by one. */
+function maintenanceAllowed(pe: Pe, el: number): boolean {
+  if (el === 0) return false;
+  if (el >= 2 || !pe.el2On) return true;
+  const { st } = pe;
+  if ((st.lo(slot.HCR_EL2) & HCR_TPCP_TPU) !== 0 || (st.hi(slot.HCR_EL2) & HCR_TOCU_HI) !== 0) return false;
+  return !pe.fgt || ((st.lo(slot.HFGITR_EL2) & HFGITR_DC) === 0 && (st.hi(slot.HFGITR_EL2) & HFGITR_DCCVAC_HI) === 0);
 }

@@ -82,11 +82,11 @@ export function writeRegister(pe: Pe, r: SysReg, lo: number, hi: number): void {
   switch (r.record.effect) {
     case "controls":
       pe.controlsChanged();
-      pe.resync = true;
+      pe.st.setLo(Off.RESYNC, 1);
       break;
     case "tables":
       pe.mmu.contextChanged();
-      pe.resync = true;
+      pe.st.setLo(Off.RESYNC, 1);
       break;
     default:
   }

@@ -89,7 +89,7 @@ export function sys(pe: Pe, insn: number): 0 | 1 {
       const widen = op1 === 0 && pe.st.lo(Off.EL) === 1 && pe.el2On && (pe.hcrLo & (1 << 9)) !== 0;
       const share = widen && crm === 7 ? 3 : widen && crm === 6 ? 2 : crm;
       pe.mmu.tlbi(op1, crn, share, op2, value);
-      pe.resync = true;
+      pe.st.setLo(Off.RESYNC, 1);
       return 0;
     }
   }

@@ -50,8 +50,7 @@ export function systemOperation(pe: Pe, op: number, insn: number): 0 | 1 {
       pe.st.setLo(Off.EVENT, 1);
       return 0;
     case SysOp.ISB:
-      // Nothing is speculated or buffered: only a changed context makes the next instruction fetch anew.
-      return pe.resync ? pe.redirectNext() : 0;
+      return pe.redirectNext();
     case SysOp.ESB:
       return esb(pe);
     case SysOp.FPTRAP:

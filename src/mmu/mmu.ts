@@ -305,10 +305,11 @@ export class Mmu {
    * the regime is Device memory because nothing translates: then the PE's alignment control keeps misaligned accesses on the slow path.
    */
   private fillData(vaLo: number, vaHi: number, access: Access, privilege: Privilege): void {
-    if ((this.device && !this.flat) || access === Access.Fetch || access === Access.Maintain) return;
+    if ((this.device && !this.flat) || access === Access.Fetch) return;
     const i = this.entry; // -1: neither translated nor checked
     const offset = vaLo & 0xfff;
-    const write = access !== Access.Read;
+    if (access === Access.Maintain && !this.readable(i, privilege)) return;
+    const write = access !== Access.Read && access !== Access.Maintain;
     const host = this.phys.hostIn(this.pa - offset, this.pas, write);
     if (host === 0) return;
     if (write) {
@@ -321,6 +322,12 @@ export class Mmu {
     if (i >= 0) this.l2.inL1[i] = 1;
     const table = write ? writeTable[privilege] : readTable[privilege];
     this.current.l1.fill(table, vaLo, vaHi, (host - (vaLo & ~0xfff)) >>> 0, 0, i >= 0 && this.l2.asid[i] !== GLOBAL);
+  }
+
+  /** Cache maintenance, which needs no permission and touches no memory, may fill the L1 for reads as long as that changes nothing. */
+  private readable(i: number, privilege: Privilege): boolean {
+    const read = needed[privilege * 8 + Access.Read] as number;
+    return (i < 0 || ((this.l2.perms[i] as number) & read) === read) && !this.phys.isBlank(this.pa);
   }
 
   /**

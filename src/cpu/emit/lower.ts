@@ -52,6 +52,11 @@ export class Lowering extends Emitter {
     this.i64(-4096 | (anywhere ? 0 : element - 1));
     this.op(W.i64And);
   }
+  /** 1 on the stack when the L1 TLB has the page of the virtual address in local `va` for reads. */
+  readable(va: number): void {
+    this.tlbTags(va, 0, this.local(I32));
+    this.op(W.i64Eq);
+  }
   /**
    * Leaves in the returned local the address in linear memory of the access. The inline check covers aligned accesses
    * that hit the L1 TLB; the rest goes to the slow path, which answers an address or -1 (redirect).

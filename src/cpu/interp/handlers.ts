@@ -22,7 +22,9 @@ export const Special = {
   DAIFCLR: 8,
   MRS_DAIF: 9,
   MSR_DAIF: 10,
-  COUNT: 11,
+  /** Data cache maintenance by address. */
+  DC_VA: 11,
+  COUNT: 12,
 } as const;
 
 /** First handler of each row's variants. */

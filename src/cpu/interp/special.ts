@@ -2,7 +2,7 @@
 
 import { Off } from "../../arch/layout.ts";
 import { Builder } from "../../ir/builder.ts";
-import { I32, Op, Value } from "../../ir/value.ts";
+import { I32, I64, Op, Value } from "../../ir/value.ts";
 import { SysOp } from "../../isa/sysops.ts";
 import type { Func } from "../../wasm/module.ts";
 import { INSN, IP, type Lowering, PE } from "../emit/lower.ts";
@@ -145,6 +145,20 @@ const special: Record<number, (l: Lowering) => void> = {
     const b = new Builder();
     b.zeroBlock(b.x(rtField()));
     l.instruction(b.effects);
+    l.op(W.end);
+    nextEntry(l);
+  },
+  // Memory is one coherent copy: an address that reads find in the L1 TLB needs nothing done.
+  [Special.DC_VA]: (l) => {
+    const va = l.local(I64);
+    xAddress(l);
+    l.mem(W.i64Load, Off.X);
+    l.set(va);
+    l.loadState(Off.DC);
+    l.readable(va);
+    l.op(W.i32And, W.i32Eqz);
+    l.block(W.if);
+    l.system(SysOp.SYS);
     l.op(W.end);
     nextEntry(l);
   },

@@ -238,6 +238,7 @@ function special(i: Decoded): void {
     case Special.MSR_FAST:
     case Special.MSR_DAIF:
     case Special.DC_ZVA:
+    case Special.DC_VA:
       i.uses = rt;
       break;
     case Special.DAIFSET:

@@ -3,7 +3,7 @@
 
 import { Off } from "../../arch/layout.ts";
 import { Builder } from "../../ir/builder.ts";
-import { c32, I32 } from "../../ir/value.ts";
+import { c32, I32, I64 } from "../../ir/value.ts";
 import { PE } from "../emit/emitter.ts";
 import { W } from "../emit/opcodes.ts";
 import { Special } from "../interp/handlers.ts";
@@ -69,6 +69,15 @@ const emitters: Record<number, (l: RegionLowering, i: Instruction) => void> = {
     const b = new Builder();
     b.zeroBlock(b.x(c32(i.operand & 31)));
     l.instruction(b.effects);
+  },
+  [Special.DC_VA]: (l, i) => {
+    const va = l.local(I64);
+    getX(l, i.operand & 31);
+    l.set(va);
+    l.loadState(Off.DC);
+    l.readable(va);
+    l.op(W.i32And, W.i32Eqz);
+    bailIf(l);
   },
   [Special.DAIFSET]: (l, i) => {
     daifCheck(l, false);

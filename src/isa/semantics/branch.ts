@@ -54,7 +54,6 @@ const systemRows: Record<string, SysOp> = {
   WFIT: SysOp.WFIT,
   SEV: SysOp.SEV,
   SEVL: SysOp.SEVL,
-  ISB: SysOp.ISB,
   ESB: SysOp.ESB,
   SYS: SysOp.SYS,
   SYSL: SysOp.SYSL,
@@ -62,6 +61,9 @@ const systemRows: Record<string, SysOp> = {
   UDF_PERM_UNDEF: SysOp.UNDEFINED,
 };
 for (const [row, op] of Object.entries(systemRows)) define(row, "", (b) => b.system(op));
+
+// Nothing is speculated or buffered: only after a change of what fetches depend on is the next instruction fetched anew.
+define("ISB", "", (b) => b.systemIf(SysOp.ISB, b.state(Off.RESYNC)));
 
 // MRS and MSR reach their storage through the PE's system-register map when it allows (cpu/sysreg-map.ts); the decoder
 // gives this form an index in the instruction word (see cpu/interp/predecode.ts). These are the slow forms.

@@ -124,6 +124,13 @@ export abstract class MemoryLowering extends Values {
     this.emit("}", `${word(Off.EXSIZE)} = 0;`);
     this.define(e.status, { lo: status });
   }
+  /** Gives up unless the L1 TLB has the page of an address (low and high half) for reads. */
+  readable([lo, hi]: readonly [string, string]): void {
+    this.usedTables.add("reads");
+    const m = this.fresh();
+    this.emit(`${m} = reads + (${lo} >>> 10 & ${(TLB_ENTRIES - 1) << 2});`);
+    this.emit(`if (I[${m}] !== (${lo} & ${TAG}) || I[${m} + 1] !== ${hi}) ${this.giveUp()}`);
+  }
   zeroBlock(va: Value): void {
     const lo = this.named(`(${this.lo(va)} & -64)`);
     const block = new Value(Op.Result, I64);
