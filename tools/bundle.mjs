@@ -9,8 +9,8 @@ const dist = fileURLToPath(new URL("../dist/", import.meta.url));
 
 rmSync(`${dist}bundle`, { recursive: true, force: true });
 await build({
-  // A module that is started by its address (a worker) needs an entry of its own, under the name by which it is asked for.
-  entryPoints: { main: `${dist}cli/main.js` },
+  // What is started as a thread is an entry of its own, under the name by which it is asked for.
+  entryPoints: { main: `${dist}cli/main.js`, "translation-worker": `${dist}harness/translation-worker.js` },
   outdir: `${dist}bundle`,
   bundle: true,
   splitting: true,
