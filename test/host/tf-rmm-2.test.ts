@@ -8,8 +8,10 @@ import { Gpi } from "../../src/gpt/format.ts";
 import { Machine, type MachineOptions, verifyToken } from "../../src/harness/index.ts";
 import { realmSetup } from "../../src/harness/machine.ts";
 import { HostAgent } from "../../src/host/agent.ts";
+import { HostGic } from "../../src/host/host-gic.ts";
 import { expectedRim, planRealm } from "../../src/host/index.ts";
 import type { RealmSoftware } from "../../src/machine/realms.ts";
+import { virtMap } from "../../src/machine/virt-map.ts";
 import { bootToShell, linuxMachine, shell } from "../support/linux.ts";
 import { delegation, seenOfRmi2 } from "../support/rmi2-host.ts";
 import { broughtImage } from "../support/rmm-image.ts";
@@ -82,6 +84,22 @@ describe.skipIf(image === undefined)("TF-RMM, RMI 2.0, under our EL3 monitor", (
     expect(delegated.size).toBeGreaterThan(40);
     expect([...delegated].filter((pa) => monitor.gpt.gpi(pa) !== Gpi.NonSecure)).toEqual([]);
     expect([...delegated].filter((pa) => memory.read(pa, GRANULE)?.some((b) => b !== 0) ?? true)).toEqual([]);
+  });
+
+  test("with an interrupt pending whenever the host calls: commands that do nothing for it are asked again", async () => {
+    const options = optionsOf({ teardown: true }, 1);
+    const machine = await Machine.create(options);
+    const { rmi, memory } = machine.board.software as RealmSoftware;
+    const gic = new HostGic(memory, { distributor: virtMap.gicDistributor.base, redistributors: virtMap.gicRedistributor.base });
+    let commands = 0;
+    rmi.onCommand((name) => {
+      commands++;
+      if (name !== "REC_ENTER") gic.kick(0);
+    });
+    expect(await machine.run()).toEqual({ kind: "poweroff" });
+    expect(commands).toBeGreaterThan(100);
+    expect(machine.console.text).toContain(`RIM ${rimOf(options)}\n`);
+    expect(machine.console.text).toContain("page taken back: 0x0\n");
   });
 
   test.each([
