@@ -19,8 +19,11 @@ interface Operation {
 }
 
 const cache = new WeakMap<Features, Map<number, Operation>>();
+/** Those of the PE that asked last: usually all PEs are alike. */
+let latest: { readonly features: Features; readonly map: Map<number, Operation> } | undefined;
 
 function operations(features: Features): Map<number, Operation> {
+  if (latest?.features === features) return latest.map;
   let map = cache.get(features);
   if (map === undefined) {
     map = new Map();
@@ -41,6 +44,7 @@ function operations(features: Features): Map<number, Operation> {
     }
     cache.set(features, map);
   }
+  latest = { features, map };
   return map;
 }
 
@@ -53,7 +57,6 @@ export function sys(pe: Pe, insn: number): 0 | 1 {
   if (verdict !== OK) return refuse(pe, verdict, insn, key);
   if (noSuchState(pe, op.kind, key)) return refuse(pe, UNDEF, insn, key);
   const at = Off.X + 8 * (insn & 31);
-  const value = pe.st.get(at);
   const op1 = (key >> 11) & 7;
   const crn = (key >> 7) & 15;
   const crm = (key >> 3) & 15;
@@ -79,7 +82,7 @@ export function sys(pe: Pe, insn: number): 0 | 1 {
       else undefinedInstruction(pe);
       return 1;
     case "at": {
-      const fault = pe.mmu.at(op1, crm, op2, value);
+      const fault = pe.mmu.at(op1, crm, op2, pe.st.get(at));
       if (fault === undefined) return 0;
       takeAbort(pe, fault, { fetch: false });
       return 1;
@@ -88,7 +91,7 @@ export function sys(pe: Pe, insn: number): 0 | 1 {
       // HCR_EL2.FB: local operations of EL1 reach the Inner Shareable domain.
       const widen = op1 === 0 && pe.st.lo(Off.EL) === 1 && pe.el2On && (pe.hcrLo & (1 << 9)) !== 0;
       const share = widen && crm === 7 ? 3 : widen && crm === 6 ? 2 : crm;
-      pe.mmu.tlbi(op1, crn, share, op2, value);
+      pe.mmu.tlbiWords(op1, crn, share, op2, pe.st.lo(at), pe.st.hi(at));
       pe.st.setLo(Off.RESYNC, 1);
       return 0;
     }

@@ -16,12 +16,14 @@ const failed = (kind: Gpc, level: 0 | 1): number => kind * 16 + level;
 type Registers = Pick<PeState, "get" | "lo" | "hi">;
 
 const VALID_SLOTS = 16;
+const PASSED = 256;
+const PAGE = 4096;
 /** log2 of a block larger than any address. */
 const EVERYWHERE = 52;
 
 /**
- * The check as one PE makes it. It holds no copies of table entries: what a TLB remembers of its answers is the TLB's business.
- * The registers are compared at each check, so whoever writes them need not tell.
+ * The check as one PE makes it. What a TLB remembers of its answers is the TLB's business; but for pages of translation tables, which
+ * are in no TLB, this remembers which it has let pass. The registers are compared at each check, so whoever writes them need not tell.
  */
 export class GranuleProtection implements GranuleCheck {
   sizeLog2 = EVERYWHERE;
@@ -43,6 +45,10 @@ export class GranuleProtection implements GranuleCheck {
   // Halves of entries found valid, and for which configuration: most are one GPI eight times.
   private readonly validHalf = new Int32Array(VALID_SLOTS);
   private readonly validFor: (GptConfig | undefined)[] = new Array(VALID_SLOTS).fill(undefined);
+
+  // Pages of tables that passed: page number, PA space and Security state in one number, by the low bits of the page number.
+  private readonly passed = new Float64Array(PASSED).fill(-1);
+  private passedFor: GptConfig | undefined;
 
   constructor(regs: Registers, phys: PhysicalMemory, features: GptFeatures) {
     this.regs = regs;
@@ -96,6 +102,25 @@ export class GranuleProtection implements GranuleCheck {
     }
     if (c.base >= end) return failed(Gpc.AddressSize, 0);
     return this.level0(c, pa, pas, state);
+  }
+
+  checkTable(pa: number, pas: Pas, state: Security): number {
+    const c = this.config;
+    if (!c.enabled) return PASS;
+    const page = Math.floor(pa / PAGE);
+    const key = 16 * page + 4 * pas + state;
+    const slot = page & (PASSED - 1);
+    if (this.passed[slot] === key && this.passedFor === c) return PASS;
+    const result = this.check(pa, pas, state);
+    if (result !== PASS) return result;
+    if (this.passedFor !== c) this.passed.fill(-1);
+    this.passedFor = c;
+    this.passed[slot] = key;
+    return PASS;
+  }
+  forget(start: number, end: number): void {
+    if (end - start > PASSED * PAGE) this.passed.fill(-1);
+    else for (let page = Math.floor(start / PAGE); page * PAGE < end; page++) this.passed[page & (PASSED - 1)] = -1;
   }
 
   private level0(c: GptConfig, pa: number, pas: Pas, state: Security): number {

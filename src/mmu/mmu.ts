@@ -17,7 +17,7 @@ import { GLOBAL, Info, L2Tlb, TAG_CONTEXT, TAG_CONTEXT_VMID, tagOf } from "./l2.
 import { P2 } from "./range.ts";
 import { el2Enabled, Hcr, hostRegime, inHost, lowerSecurity, Regime, Scr } from "./regime.ts";
 import { type GranuleCheck, offsetIn, type WalkObserver } from "./table.ts";
-import { decodeTlbi, paOperand, rangeOperand, type Tlbi, TlbiOp } from "./tlbi.ts";
+import { paOperand, rangeOperand, type Tlbi, TlbiOp, tlbiOf } from "./tlbi.ts";
 import { canonicalHi, Purpose, Walker } from "./walker.ts";
 
 /** What an L2 entry holds. Addresses are those of the first byte of the block. */
@@ -367,19 +367,37 @@ export class Mmu {
 
   /** TLBI instruction (op0 = 1, CRn = 8 or 9) of this PE with operand `value`. Encodings that do not exist do nothing. */
   tlbi(op1: number, CRn: number, CRm: number, op2: number, value: bigint): void {
-    const t = decodeTlbi(op1, CRn, CRm, op2);
+    this.tlbiWords(op1, CRn, CRm, op2, Number(value & 0xffff_ffffn), Number((value >> 32n) & 0xffff_ffffn));
+  }
+  /** The same, with the operand as two words. */
+  tlbiWords(op1: number, CRn: number, CRm: number, op2: number, lo: number, hi: number): void {
+    const t = tlbiOf(op1, CRn, CRm, op2);
     if (t === undefined) return;
     const el = this.st.el;
     const security = t.el === 3 ? Security.Root : lowerSecurity(this.st, this.features);
     const regime = this.tlbiRegime(t, el, security);
     const c = this.context(regime, security);
     c.refresh();
-    const apply = this.invalidation(t, c, value);
-    if (apply === undefined) return;
     // HCR_EL2.FB makes the local operations of EL1 broadcast.
     const forced = el === 1 && el2Enabled(this.st, this.features, security) && (this.st.lo(slot.HCR_EL2) & Hcr.FB) !== 0;
-    if (!t.broadcast && !forced) apply(this.l2, this);
+    const everywhere = t.broadcast || forced;
+    if (!t.range && (t.op === TlbiOp.Va || t.op === TlbiOp.Vaa)) {
+      this.tlbiPage(t, c, lo, hi, everywhere);
+      return;
+    }
+    const apply = this.invalidation(t, c, (BigInt(hi >>> 0) << 32n) | BigInt(lo >>> 0));
+    if (apply === undefined) return;
+    if (!everywhere) apply(this.l2, this);
     else for (const m of this.domain.mmus) apply(m.l2, m);
+  }
+  /** By one address, which kernels do most: VA[55:12] in bits 43:0 of the operand, the ASID in 63:48. One-range regimes have none. */
+  private tlbiPage(t: Tlbi, c: Context, lo: number, hi: number, everywhere: boolean): void {
+    const tag = tagOf(0, c.number, c.vmid);
+    const asid = t.op === TlbiOp.Vaa || c.regime >= Regime.EL2 ? -1 : (hi >>> 16) & c.config.asidMask;
+    const vaLo = lo << 12;
+    const vaHi = (((lo >>> 20) | (hi << 12)) << 8) >> 8; // canonical by bit 55
+    if (!everywhere) this.l2.removeVa(vaLo, vaHi, tag, asid);
+    else for (const m of this.domain.mmus) m.l2.removeVa(vaLo, vaHi, tag, asid);
   }
 
   /** Regime an operation acts on: at EL2 and EL3 with {E2H,TGE} = {1,1} the EL1 operations mean EL2&0; stage 2 ones never do. */
@@ -413,7 +431,7 @@ export class Mmu {
       case TlbiOp.Va:
       case TlbiOp.Vaa:
         // One-range regimes have no ASID.
-        return this.byVa(t, c, tag, t.op === TlbiOp.Vaa || c.regime >= Regime.EL2 ? -1 : asid(), value);
+        return this.byRange(c, tag, t.op === TlbiOp.Vaa || c.regime >= Regime.EL2 ? -1 : asid(), value);
       case TlbiOp.Ipa:
         return this.byIpa(t, c, tag, value);
       case TlbiOp.PaAll:
@@ -429,15 +447,9 @@ export class Mmu {
     }
   }
 
-  private byVa(t: Tlbi, c: Context, tag: number, asid: number, value: bigint): ((l2: L2Tlb) => void) | undefined {
-    if (t.range) {
-      const r = rangeOperand(value, c.config.largeVa, true);
-      return r === undefined ? undefined : (l2) => removeRange(l2, r.start, r.end, tag, asid);
-    }
-    const va = BigInt.asIntN(56, (value & 0xfff_ffff_ffffn) << 12n);
-    const lo = Number(BigInt.asIntN(32, va));
-    const hi = Number(BigInt.asIntN(32, va >> 32n));
-    return (l2) => l2.removeVa(lo, hi, tag, asid);
+  private byRange(c: Context, tag: number, asid: number, value: bigint): ((l2: L2Tlb) => void) | undefined {
+    const r = rangeOperand(value, c.config.largeVa, true);
+    return r === undefined ? undefined : (l2) => removeRange(l2, r.start, r.end, tag, asid);
   }
 
   private byIpa(t: Tlbi, c: Context, tag: number, value: bigint): ((l2: L2Tlb, m: Mmu) => void) | undefined {

@@ -14,6 +14,10 @@ export interface GranuleCheck {
   readonly active: boolean;
   /** May the PA space `pas` access `pa` for a requester in `state`? 0: yes. Else what failed: kind (`Gpc`) * 16 + level of the GPT. */
   check(pa: number, pas: Pas, state: Security): number;
+  /** The same for the read of a descriptor; may answer as a TLB may, from what it found since the last `forget`. */
+  checkTable?(pa: number, pas: Pas, state: Security): number;
+  /** Granule protection of [start, end) was invalidated. */
+  forget?(start: number, end: number): void;
   /** log2 of the naturally aligned block around the address last checked for which the answer holds, at least 12. */
   readonly sizeLog2: number;
   /** Physical address of the table entry that gave the answer, or that could not be used; -1 when none was read. */
@@ -75,8 +79,9 @@ export class TableMemory {
 
   /** The granule protection check refuses the access; why is in `gpc`. */
   private protected(pa: number, pas: Pas): boolean {
-    if (this.granuleCheck === undefined) return false;
-    this.gpc = this.granuleCheck.check(pa, pas, this.state);
+    const g = this.granuleCheck;
+    if (g === undefined) return false;
+    this.gpc = g.checkTable === undefined ? g.check(pa, pas, this.state) : g.checkTable(pa, pas, this.state);
     return this.gpc !== 0;
   }
 

@@ -88,6 +88,17 @@ function byVaOrAll(el: 2 | 3, simple: boolean | undefined, range: boolean | unde
   return range !== undefined ? { op: TlbiOp.Va, el, broadcast: range, range: true } : undefined;
 }
 
+const decoded = new Map<number, Tlbi | undefined>();
+/** What `decodeTlbi` answers, found once for each encoding. */
+export function tlbiOf(op1: number, CRn: number, CRm: number, op2: number): Tlbi | undefined {
+  const key = (op1 << 11) | (CRn << 7) | (CRm << 3) | op2;
+  const known = decoded.get(key);
+  if (known !== undefined || decoded.has(key)) return known;
+  const t = decodeTlbi(op1, CRn, CRm, op2);
+  decoded.set(key, t);
+  return t;
+}
+
 /** Address range of an operand, in bytes: [start, end). VAs are canonical signed doubles, IPAs and PAs unsigned. */
 export interface ByteRange {
   start: number;

@@ -99,10 +99,12 @@ export class Walker {
   /** A TLB maintenance operation concerns stage 2 or granule protection. */
   forget(): void {
     this.stage2.forget();
+    this.table.granuleCheck?.forget?.(0, Number.POSITIVE_INFINITY);
   }
   /** The same, granule protection of some memory only. */
   forgetPa(start: number, end: number): void {
     this.stage2.forgetPa(start, end);
+    this.table.granuleCheck?.forget?.(start, end);
   }
 
   /**

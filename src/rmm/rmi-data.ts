@@ -1,10 +1,8 @@
 // RMI: data granules and RIPAS (DEN0137 B4.3.1 to B4.3.3, B4.3.24, B4.3.27).
 
-import type { Pe } from "../cpu/pe.ts";
 import { arg, findRealm, INPUT, ok, REC_ERROR, type RmiHandler, type RmiResult, type RmmContext, realmError, rttError } from "./cx.ts";
 import { GranuleState } from "./granules.ts";
 import { extendData, extendRipas } from "./measure.ts";
-import type { Realm } from "./realm.ts";
 import { recAt } from "./rec.ts";
 import { mapAddressValid } from "./rmi-rtt.ts";
 import { ENTRIES, PAGE_LEVEL, type Walk } from "./rtt.ts";
@@ -122,30 +120,32 @@ export const rttSetRipas: RmiHandler = (cx, pe, args) => {
   if (start % levelSize(w.level) !== 0) return rttError(w.level);
   const change = (rec.get("ripas_flags") & BigInt(RipasChange.CHANGE_DESTROYED)) !== 0n;
   const value = rec.num("ripas_value") as Ripas;
-  const end = eachEntry(cx, w, start, Number(top), (entry, index, address) =>
-    setRipas(cx, pe, realm, w, { entry, index, address }, value, change),
-  );
+  let stale = false;
+  const end = eachEntry(cx, w, start, Number(top), (entry, index) => {
+    const changed = setRipas(cx, w, { entry, index }, value, change);
+    if (changed === "live") stale = true;
+    return changed !== "refused";
+  });
+  // One invalidation for all entries: those of a page take all of stage 1 with them, too.
+  if (stale) cx.tlb.all(pe, realm);
   if (end === start) return rttError(w.level);
   rec.set("ripas_addr", end);
   return ok(end);
 };
 
-/** Changes the RIPAS of one entry; false: the change stops here. */
+/** Changes the RIPAS of one entry. Refused: the change stops here; live: a TLB may hold what the entry was. */
 function setRipas(
   cx: RmmContext,
-  pe: Pe,
-  realm: Realm,
   w: Walk,
-  at: { entry: bigint; index: number; address: number },
+  at: { entry: bigint; index: number },
   value: Ripas,
   changeDestroyed: boolean,
-): boolean {
+): "refused" | "done" | "live" {
   const kind = kindOf(at.entry, w.level);
   const old = ripasOf(kind);
-  if (old === undefined || (old === Ripas.DESTROYED && !changeDestroyed)) return false;
-  if (old === value) return true;
+  if (old === undefined || (old === Ripas.DESTROYED && !changeDestroyed)) return "refused";
+  if (old === value) return "done";
   const entry = isAssigned(kind) ? assigned(entryAddress(at.entry, w.level, kind), value, w.level) : unassigned(value);
   cx.rtt.write(w.table, at.index, entry);
-  if (kind === Kind.AssignedRam) cx.tlb.range(pe, realm, at.address, w.level);
-  return true;
+  return kind === Kind.AssignedRam ? "live" : "done";
 }
