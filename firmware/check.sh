@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Rebuilds the bundled programs (firmware/hello, tests, rme-matrix, labs) and compares the results with the committed binaries.
+# Rebuilds the bundled programs (firmware/hello, tests, rme-matrix, labs, realm-hello, bench) and compares the results with the committed binaries.
 # Fails when one differs and the compiler is the one that made the committed binary (its COMPILER file); another compiler makes
 # other bytes, so then, and without a cross compiler, it only says so. CROSS sets the prefix of the tools.
 set -eu
@@ -29,12 +29,14 @@ compare() {
   fi
 }
 
-for name in hello tests rme-matrix labs; do
+for name in hello tests rme-matrix labs realm-hello bench; do
   make --silent --always-make -C "$name" CROSS="$cross" OUT="$out"
 done
 compare hello "$out/hello.img" hello/hello.img
 compare tests "$out/tests.img" tests/tests.img
 compare rme-matrix "$out/matrix.elf" rme-matrix/matrix.elf
+compare realm-hello "$out/realm-hello.img" realm-hello/realm-hello.img
+compare bench "$out/bench.img" bench/bench.img
 for elf in labs/*/prebuilt/*.elf; do
   compare labs "$out/${elf#labs/}" "$elf"
 done
