@@ -44,7 +44,9 @@ export interface Block {
   readonly taken: Edge | undefined;
   readonly fall: Edge | undefined;
   /** Where a return leads when it goes back to the call that the region knows. */
-  back: Edge | undefined;
+  readonly back: Edge | undefined;
+  /** Those of the three that there are. */
+  readonly edges: readonly Edge[];
   /** The instruction that ends the region here because the interpreter must execute it. */
   readonly stop: boolean;
   preds: Block[];
@@ -87,7 +89,9 @@ interface Target {
   readonly index: number;
   readonly frame: Frame;
 }
+/** Straight-line code; runs of a frame do not overlap. */
 interface Run {
+  readonly start: number;
   readonly code: Instruction[];
   taken: Target | undefined;
   fall: Target | undefined;
@@ -153,7 +157,12 @@ class Collector {
   private run({ index: start, frame }: Target): void {
     const runs = this.runsOf(frame);
     if (runs.has(start)) return;
-    const run: Run = { code: [], taken: undefined, fall: undefined, back: undefined, stop: false };
+    for (const other of runs.values()) {
+      if (start <= other.start || start >= other.start + other.code.length) continue;
+      runs.set(start, split(other, { index: start, frame }));
+      return;
+    }
+    const run: Run = { start, code: [], taken: undefined, fall: undefined, back: undefined, stop: false };
     runs.set(start, run);
     for (let index = start; ; index++) {
       const crosses = index !== start && (index & 1023) === 0;
@@ -204,30 +213,31 @@ class Collector {
   }
 }
 
-/** Runs that lead into the middle of another are cut there. */
-function cut(runs: ReadonlyMap<Frame, ReadonlyMap<number, Run>>): Map<Frame, Map<number, Block>> {
+/** A way leads into the middle of a run: from there on it is one of its own. */
+function split(run: Run, to: Target): Run {
+  const { taken, fall, back, stop } = run;
+  Object.assign(run, { taken: undefined, fall: to, back: undefined, stop: false });
+  return { start: to.index, code: run.code.splice(to.index - run.start), taken, fall, back, stop };
+}
+
+/** Makes blocks of runs, with edges between them. */
+function blocksOf(runs: ReadonlyMap<Frame, ReadonlyMap<number, Run>>): Map<Frame, Map<number, Block>> {
   const blocks = new Map<Frame, Map<number, Block>>();
-  const targets = new Map<Edge, Target>();
+  const targets: [Edge, Target][] = [];
   for (const [frame, list] of runs) {
     const own = new Map<number, Block>();
     blocks.set(frame, own);
-    const leaders = [...list.keys()].sort((a, b) => a - b);
-    for (const [index, run] of list) {
-      const inner = leaders.find((l) => l > index && l < index + run.code.length);
-      const code = inner === undefined ? run.code : run.code.slice(0, inner - index);
+    for (const { start, code, stop, ...ends } of list.values()) {
       const last = code.at(-1);
       if (!last) continue;
       const edge = (target: Target | undefined, kind: Edge["kind"]): Edge | undefined => {
         if (!target) return undefined;
         const e: Edge = { index: target.index, kind, crosses: pageOf(target.index) !== pageOf(last.index), to: undefined };
-        targets.set(e, target);
+        targets.push([e, target]);
         return e;
       };
-      const ends =
-        inner === undefined
-          ? { taken: edge(run.taken, "taken"), fall: edge(run.fall, "fall"), back: edge(run.back, "return"), stop: run.stop }
-          : { taken: undefined, fall: edge({ index: inner, frame }, "fall"), back: undefined, stop: false };
-      own.set(index, newBlock(index, code, ends));
+      const [taken, fall, back] = [edge(ends.taken, "taken"), edge(ends.fall, "fall"), edge(ends.back, "return")];
+      own.set(start, newBlock(start, code, { taken, fall, back, stop }));
     }
   }
   for (const [e, { frame, index }] of targets) e.to = blocks.get(frame)?.get(index);
@@ -238,6 +248,7 @@ const newBlock = (index: number, code: readonly Instruction[], ends: Pick<Block,
   index,
   code,
   ...ends,
+  edges: [ends.taken, ends.fall, ends.back].filter((e) => e !== undefined),
   preds: [],
   order: -1,
   dominator: undefined,
@@ -246,20 +257,26 @@ const newBlock = (index: number, code: readonly Instruction[], ends: Pick<Block,
   merge: false,
 });
 
-export const edgesOf = (b: Block): Edge[] => [b.taken, b.fall, b.back].filter((e) => e !== undefined);
-
-function postOrder(entry: Block): Block[] {
+function reversePostOrder(entry: Block): Block[] {
   const order: Block[] = [];
   const seen = new Set<Block>([entry]);
-  const stack: { block: Block; edges: Edge[] }[] = [{ block: entry, edges: edgesOf(entry) }];
-  for (let top = stack.at(-1); top; top = stack.at(-1)) {
-    const to = top.edges.shift()?.to;
-    if (to && !seen.has(to)) {
-      seen.add(to);
-      stack.push({ block: to, edges: edgesOf(to) });
-    } else if (top.edges.length === 0 && !to) {
-      order.push(top.block);
-      stack.pop();
+  const path: Block[] = [entry];
+  /** How many edges of the blocks on the path were followed. */
+  const followed: number[] = [0];
+  while (path.length > 0) {
+    const top = path.length - 1;
+    const b = path[top] as Block;
+    const n = followed[top] as number;
+    const edge = b.edges[n];
+    followed[top] = n + 1;
+    if (!edge) {
+      order.push(b);
+      path.pop();
+      followed.pop();
+    } else if (edge.to && !seen.has(edge.to)) {
+      seen.add(edge.to);
+      path.push(edge.to);
+      followed.push(0);
     }
   }
   return order.reverse();
@@ -267,7 +284,7 @@ function postOrder(entry: Block): Block[] {
 
 function predecessors(blocks: readonly Block[]): void {
   for (const b of blocks) b.preds = [];
-  for (const b of blocks) for (const e of edgesOf(b)) e.to?.preds.push(b);
+  for (const b of blocks) for (const e of b.edges) e.to?.preds.push(b);
 }
 
 /** Cooper, Harvey, Kennedy: a simple, fast dominance algorithm. */
@@ -314,9 +331,9 @@ function dominates(a: Block, b: Block): boolean {
 export function discover(index: number, source: CodeSource, wide: boolean, limit = REGION_LIMIT): Region | undefined {
   const collector = new Collector(source, wide, limit);
   const root = collector.collect(index);
-  const entry = cut(collector.runs).get(root)?.get(index);
+  const entry = blocksOf(collector.runs).get(root)?.get(index);
   if (!entry) return undefined;
-  const order = postOrder(entry);
+  const order = reversePostOrder(entry);
   order.forEach((b, i) => {
     b.order = i;
   });
@@ -325,7 +342,7 @@ export function discover(index: number, source: CodeSource, wide: boolean, limit
   // A jump into the middle of a loop has no structured form: it leaves the region.
   let irreducible = false;
   for (const b of order) {
-    for (const e of edgesOf(b)) {
+    for (const e of b.edges) {
       if (!e.to || e.to.order > b.order || dominates(e.to, b)) continue;
       e.to = undefined;
       irreducible = true;

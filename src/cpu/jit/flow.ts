@@ -3,7 +3,7 @@
 
 import type { Flags } from "../../ir/flags.ts";
 import { I64 } from "../../ir/value.ts";
-import { type Block, edgesOf, type Region } from "./blocks.ts";
+import type { Block, Edge, Region } from "./blocks.ts";
 import type { Instruction, Registers } from "./instruction.ts";
 
 /**
@@ -38,71 +38,109 @@ export function flagsAfter(i: Instruction): FlagForm | undefined {
 /** What an instruction with a helper stores before the call: the registers it may touch. */
 export const dirtyAfter = (i: Instruction, dirty: Registers): Registers => (i.helper ? dirty & ~(i.uses | i.defs) : dirty | i.defs);
 
+/** What a block does, as one step. Sets of registers are transformed by (x & keep) | add. */
+interface Summary {
+  readonly keepDirty: Registers;
+  readonly addDirty: Registers;
+  /** What is dirty at its places that may leave for the interpreter. */
+  readonly keepBail: Registers;
+  readonly addBail: Registers;
+  readonly form: FlagForm | undefined;
+}
+function summarise(b: Block): Summary {
+  let [keepDirty, addDirty, keepBail, addBail] = [-1, 0, 0, 0];
+  let form: FlagForm | undefined;
+  for (const i of b.code) {
+    if (i.mayBail) {
+      keepBail |= keepDirty;
+      addBail |= addDirty;
+    }
+    if (i.helper) keepDirty &= ~(i.uses | i.defs);
+    addDirty = dirtyAfter(i, addDirty);
+    form = flagsAfter(i) ?? form;
+  }
+  return { keepDirty, addDirty, keepBail, addBail, form };
+}
+
 export function analyse(region: Region): Flow {
-  const dirtyIn = new Map<Block, Registers>();
-  const formIn = new Map<Block, FlagForm>();
-  const formOut = new Map<Block, FlagForm | undefined>();
-  const dirtyOut = new Map<Block, Registers>();
-  for (let changed = true; changed; ) {
-    changed = false;
-    for (const b of region.blocks) {
+  const { blocks } = region;
+  const sums = blocks.map(summarise);
+  const dirtyIn = blocks.map(() => 0);
+  const dirtyOut = blocks.map(() => 0);
+  const formIn: (FlagForm | undefined)[] = blocks.map(() => undefined);
+  const formOut = [...formIn];
+  const at = places(blocks);
+  let first = true;
+  for (let changed = true; changed; first = false) {
+    changed = first;
+    for (const [n, b] of blocks.entries()) {
+      const { keepDirty, addDirty, form: made } = sums[n] as Summary;
       let dirty = 0;
-      let form: FlagForm | undefined = b === region.entry ? "memory" : undefined;
+      // The entry takes its flags from memory also when a loop leads back to it.
+      let form: FlagForm | undefined = n === 0 ? "memory" : undefined;
       for (const p of b.preds) {
-        dirty |= dirtyOut.get(p) ?? 0;
-        const f = formOut.get(p);
+        const k = at.get(p) as number;
+        dirty |= dirtyOut[k] as Registers;
+        const f = formOut[k];
         if (f !== undefined) form = form === undefined || form === f ? f : "canonical";
       }
       // A merge never goes back to a more special form: the iteration ends.
-      const before = formIn.get(b);
+      const before = formIn[n];
       if (before !== undefined && before !== form) form = "canonical";
-      dirtyIn.set(b, dirty);
-      formIn.set(b, form ?? "memory");
-      let out = form;
-      for (const i of b.code) {
-        dirty = dirtyAfter(i, dirty);
-        out = flagsAfter(i) ?? out;
-      }
-      if (dirtyOut.get(b) !== dirty || formOut.get(b) !== out) changed = true;
-      dirtyOut.set(b, dirty);
-      formOut.set(b, out);
+      dirtyIn[n] = dirty;
+      formIn[n] = form;
+      const out = (dirty & keepDirty) | addDirty;
+      const left = made ?? form;
+      if (dirtyOut[n] !== out || formOut[n] !== left) changed = true;
+      dirtyOut[n] = out;
+      formOut[n] = left;
     }
   }
-  // The entry takes its flags from memory also when a loop leads back to it.
-  let bail = 0;
-  for (const b of region.blocks) {
-    let dirty = dirtyIn.get(b) ?? 0;
-    for (const i of b.code) {
-      if (i.mayBail) bail |= dirty;
-      dirty = dirtyAfter(i, dirty);
-    }
-  }
-  return { dirtyIn, formIn, bail, entry: liveAtEntry(region, bail, dirtyOut) };
+  const bail = sums.reduce((all, s, n) => all | ((dirtyIn[n] as Registers) & s.keepBail) | s.addBail, 0);
+  return {
+    dirtyIn: new Map(blocks.map((b, n) => [b, dirtyIn[n] as Registers])),
+    formIn: new Map(blocks.map((b, n) => [b, formIn[n] ?? "memory"])),
+    bail,
+    entry: liveAtEntry(blocks, at, bail, dirtyOut),
+  };
 }
 
+const places = (blocks: readonly Block[]): ReadonlyMap<Block, number> => new Map(blocks.map((b, n) => [b, n]));
+
 /** Backward liveness; a way out is a use of what it stores. */
-function liveAtEntry(region: Region, bail: Registers, dirtyOut: ReadonlyMap<Block, Registers>): Registers {
-  const liveIn = new Map<Block, Registers>();
+function liveAtEntry(blocks: readonly Block[], at: ReadonlyMap<Block, number>, bail: Registers, dirtyOut: readonly Registers[]): Registers {
+  const sums = blocks.map((b, n) => liveness(b, bail, dirtyOut[n] as Registers));
+  const liveIn = blocks.map(() => 0);
   for (let changed = true; changed; ) {
     changed = false;
-    for (let k = region.blocks.length - 1; k >= 0; k--) {
-      const b = region.blocks[k] as Block;
+    for (let n = blocks.length - 1; n >= 0; n--) {
+      const { keep, add, edges } = sums[n] as Liveness;
       let live = 0;
-      const edges = edgesOf(b);
-      // Jumps, back edges (the budget may be spent), edges to other pages and edges out of the region may store what is dirty.
-      const jumps = b.code.at(-1)?.end === "jump";
-      if (jumps || edges.some((e) => !e.to || e.crosses || e.to.order <= b.order)) live |= dirtyOut.get(b) ?? 0;
-      for (const e of edges) if (e.to) live |= liveIn.get(e.to) ?? 0;
-      for (let n = b.code.length - 1; n >= 0; n--) {
-        const i = b.code[n] as Instruction;
-        live = (live & ~i.defs) | i.uses;
-        if (i.mayBail) live |= bail;
-      }
-      if (liveIn.get(b) !== live) {
-        liveIn.set(b, live);
-        changed = true;
-      }
+      for (const e of edges) if (e.to) live |= liveIn[at.get(e.to) as number] as Registers;
+      live = (live & keep) | add;
+      if (liveIn[n] === live) continue;
+      liveIn[n] = live;
+      changed = true;
     }
   }
-  return liveIn.get(region.entry) ?? 0;
+  return liveIn[0] as Registers;
+}
+interface Liveness {
+  readonly keep: Registers;
+  readonly add: Registers;
+  readonly edges: readonly Edge[];
+}
+function liveness(b: Block, bail: Registers, dirty: Registers): Liveness {
+  const { edges } = b;
+  // Jumps, back edges (the budget may be spent), edges to other pages and edges out of the region may store what is dirty.
+  const jumps = b.code.at(-1)?.end === "jump";
+  const leaves = jumps || edges.some((e) => !e.to || e.crosses || e.to.order <= b.order);
+  let [keep, add] = [-1, leaves ? dirty : 0];
+  for (let n = b.code.length - 1; n >= 0; n--) {
+    const i = b.code[n] as Instruction;
+    keep &= ~i.defs;
+    add = (add & ~i.defs) | i.uses;
+    if (i.mayBail) add |= bail;
+  }
+  return { keep, add, edges };
 }
