@@ -68,6 +68,10 @@ export interface TerminalHandlers {
   onQuit(): void;
   /** A signal asks the program to end, with this exit code: the first time. Without it, and the second time, it ends at once. */
   onSignal?(code: number): void;
+  /** Something is to be given back before the program ends in a hurry. */
+  onExit?(): void;
+  /** Shows the help, where it may not go to standard output. */
+  onHelp?(text: string): void;
   /** More keys after Ctrl-A, with what they do; "1..4" stands for four. */
   keys?: KeyHelp;
   /** One of them, in lower case. */
@@ -86,6 +90,7 @@ export class Terminal {
   private readonly onData = (chunk: Uint8Array): void => this.input(chunk);
   private ending = false;
   private readonly onSignal = (signal: NodeJS.Signals): void => {
+    this.handlers.onExit?.();
     this.leaveRaw();
     const code = 128 + (SIGNAL_NUMBER[signal] ?? 0);
     if (this.ending || !this.handlers.onSignal) process.exit(code);
@@ -145,7 +150,9 @@ export class Terminal {
     const all = [...HELP, ...(this.handlers.keys ?? [])];
     const width = Math.max(...all.map(([keys]) => keys.length));
     const lines = all.map(([keys, what]) => `Ctrl-A ${keys.padEnd(width)}  ${what}\r\n`);
-    process.stdout.write(`\r\n${lines.join("")}`);
+    const text = `\r\n${lines.join("")}`;
+    if (this.handlers.onHelp) this.handlers.onHelp(text);
+    else process.stdout.write(text);
   }
 
   private leaveRaw(): void {

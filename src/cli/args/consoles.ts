@@ -61,7 +61,7 @@ function parseTcp(text: string, option: string): Endpoint {
   const [address = "", ...flags] = text.slice(4).split(",");
   const match = /^(\[[0-9a-fA-F:]+\]|[^:]*):(\d{1,5})$/.exec(address);
   const port = Number(match?.[2]);
-  if (!match || port > 65535) throw bad("tcp:[HOST]:PORT is expected");
+  if (!match || port > 65535) throw bad("tcp:[HOST]:PORT is expected, with a number up to 65535 as PORT");
   let [server, wait] = [false, true];
   for (const flag of flags) {
     const [key = "", value = "on"] = flag.split("=");

@@ -31,7 +31,7 @@ const MAX_QUEUED = 2 ** 20;
 export async function openPort(endpoint: Exclude<Endpoint, { kind: "stdio" }>, o: PortOptions): Promise<Port> {
   switch (endpoint.kind) {
     case "file":
-      return openFile(endpoint.path);
+      return openFile(endpoint.path, o);
     case "tcp":
       return endpoint.server ? await listen(endpoint, o) : await connect(endpoint, o);
     case "pty":
@@ -41,9 +41,20 @@ export async function openPort(endpoint: Exclude<Endpoint, { kind: "stdio" }>, o
   }
 }
 
-function openFile(path: string): Port {
+/** A file that can take no more (a full disk) loses output, and the machine goes on. */
+function openFile(path: string, o: PortOptions): Port {
   const file = openOutput(path);
-  return { write: (bytes) => void writeSync(file, bytes), close: () => closeSync(file) };
+  let failed = false;
+  const write = (bytes: Uint8Array): void => {
+    try {
+      for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes, at);
+      failed = false;
+    } catch (e) {
+      if (!failed) o.tell(`what the console ${o.name} prints is lost: cannot write to "${path}": ${reason(e)}`);
+      failed = true;
+    }
+  };
+  return { write, close: () => closeSync(file) };
 }
 
 type Tcp = Extract<Endpoint, { kind: "tcp" }>;

@@ -60,6 +60,9 @@ class ConsoleSet implements Consoles {
       ...(command.save === undefined ? {} : { onSignal: onQuit }),
       keys,
       onKey: (key) => this.key(key),
+      // Signals end the program at once: the screen would stay as it is.
+      onExit: () => this.split?.close(),
+      ...(command.consoles.kind === "split" ? { onHelp: (text) => this.show(text) } : {}),
     });
   }
 
@@ -128,8 +131,12 @@ class ConsoleSet implements Consoles {
   tell(line: string): void {
     // The terminal is raw, and the guest may be in the middle of a line. What is written past the panes would spoil the screen.
     const text = `\r\nrme-emu: ${line}\r\n`;
-    if (this.split) this.split.output(this.split.focus, new TextEncoder().encode(text));
+    if (this.split) this.show(text);
     else process.stderr.write(process.stderr.isTTY ? text : text.replaceAll("\r", "").slice(1));
+  }
+  /** Writes into the pane that is in use. */
+  private show(text: string): void {
+    this.split?.output(this.split.focus, new TextEncoder().encode(text));
   }
   close(): void {
     for (const close of this.closers.splice(0).reverse()) close();

@@ -1,6 +1,6 @@
 // Consoles of a process: files, marked lines, TCP, pseudoterminals, the split terminal.
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -61,6 +61,12 @@ describe("a realm's consoles", () => {
     expect(readFileSync(alone, "utf8")).toMatch(/^realm-hello\n/);
     expect(readFileSync(both, "utf8")).toMatch(/^Firmware \| SMC_RMI_VERSION .*\r\nHost {5}\| host: /);
   });
+  it.skipIf(!existsSync("/dev/full"))("in a file that takes no more: it is told once, and the machine goes on", async () => {
+    const { code, stdout, stderr } = await run(realm("--consoles", "realm=file:/dev/full,host=stdio"));
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/host: realm activated/);
+    expect(stderr).toMatch(/^rme-emu: what the console realm prints is lost: cannot write to "\/dev\/full": ENOSPC\n$/m);
+  });
   it("one that is not there is refused", async () => {
     expect(await run(realm("--consoles", "secure=stdio"))).toMatchObject({
       code: 2,
@@ -112,7 +118,8 @@ interface Pty {
   onData(listener: (text: string) => void): void;
   onExit(listener: (e: { exitCode: number }) => void): void;
   write(text: string): void;
-  kill(): void;
+  resize(cols: number, rows: number): void;
+  kill(signal?: string): void;
 }
 const nodePty = (await import("node-pty").catch(() => undefined)) as
   | { spawn(file: string, args: string[], options: { cols: number; rows: number }): Pty }
@@ -157,5 +164,25 @@ describe.skipIf(nodePty === undefined)("terminals", () => {
     expect(text).toMatch(/ 1 Host \(Non-secure\)/);
     expect(text).toMatch(/ 2 Firmware \(Root\)/);
     expect(text).toMatch(/\x1b\[\?1049l(?:.*\r\n)*typed\r\n$/);
+  });
+  it("a split terminal follows its size, shows the help in a pane, and is given back when a signal ends the program", async () => {
+    const user = nodePty?.spawn(process.execPath, [BIN, ...machine("--consoles", "split")], { cols: 124, rows: 24 }) as Pty;
+    onTestFinished(() => user.kill("SIGKILL"));
+    let text = "";
+    const ended = new Promise<number>((resolve) => user.onExit(({ exitCode }) => resolve(exitCode)));
+    // The panes stand side by side, then one above the other.
+    const steps: readonly (readonly [after: RegExp, act: () => void])[] = [
+      [/\x1b\[1;63H[^\r\n]* 2 Firmware.*ready/s, () => user.resize(80, 20)],
+      [/\x1b\[11;1H[^\r\n]* 2 Firmware/, () => user.write("\x01h")],
+      [/Ctrl-A Z +show one console only/, () => user.kill("SIGTERM")],
+    ];
+    let step = 0;
+    user.onData((chunk) => {
+      text += chunk;
+      if (steps[step]?.[0].test(text)) steps[step++]?.[1]();
+    });
+    expect(await ended).toBe(143);
+    expect(step).toBe(3);
+    expect(text).toMatch(/\x1b\[\?25h\x1b\[\?1049l[^\x1b]*ready/);
   });
 });
