@@ -2,28 +2,12 @@
 // as BL33. A core that TF-A knows completely, so that everything up to power-off can be compared with QEMU.
 
 import { expect, it } from "vitest";
-import { comparable, type Difference, kernelStack, stackMachine, stackOnQemu } from "../support/firmware.ts";
+import { comparable, kernelStack, stackMachine, stackOnQemu } from "../support/firmware.ts";
 import { shell, toPrompt } from "../support/linux.ts";
-import { linuxDifferences } from "./differences.ts";
+import { a76Differences, linuxDifferences, opteeDifferences, withoutAddresses } from "./differences.ts";
 
 const TIMEOUT = 300_000;
 const POWER_OFF = /QEMU System Power off: with GPIO\.\r\n/;
-
-const a76Differences: readonly Difference[] = [
-  {
-    line: /^CPU features: detected: Instruction cache invalidation not required/,
-    side: "ours",
-    why: "CTR_EL0.DIC: the emulator is coherent",
-  },
-];
-const secureDifferences: readonly Difference[] = [
-  { line: /periodic_callback:/, side: "both", why: "once a second" },
-  { line: /^(PANIC at PC.*)?$/, side: "both", why: "a PE runs on for a moment after the write that powers off, and TF-A panics then" },
-  { line: /dump_mmap_table:|xlat tables used/, side: "both", why: "order and tables follow the addresses that the seed chose" },
-];
-/** OP-TEE's virtual addresses are random, from the seed in the device tree. */
-const withoutAddresses = (text: string): string =>
-  text.replace(/(va|addr|at|offs|address|to|range: |, |with virtual load address|offset) ?0?x?[0-9a-f]{7,16}/g, "$1 X");
 
 it("boots Linux 7.2 with OP-TEE; both consoles are QEMU's", { timeout: TIMEOUT }, async () => {
   const stack = await kernelStack("tf-a-optee", "7.2");
@@ -36,7 +20,7 @@ it("boots Linux 7.2 with OP-TEE; both consoles are QEMU's", { timeout: TIMEOUT }
   const normal = comparable(machine.console.text, qemu.normal, [...linuxDifferences, ...a76Differences]);
   expect(normal.ours).toEqual(normal.theirs);
   expect(normal.unused).toEqual([]);
-  const secure = comparable(withoutAddresses(machine.secureConsole.text), withoutAddresses(qemu.secure), secureDifferences);
+  const secure = comparable(withoutAddresses(machine.secureConsole.text), withoutAddresses(qemu.secure), opteeDifferences);
   expect(secure.ours).toEqual(secure.theirs);
 });
 

@@ -73,7 +73,7 @@ export async function stackOnQemu(s: KernelStack, o: { cpu: string; smp: number;
     const args = ["-M", "virt,secure=on,virtualization=on,gic-version=3", "-cpu", o.cpu, "-smp", String(o.smp), "-m", `${MEMORY_MIB}M`,
       "-display", "none", "-nic", "none", "-monitor", "none", "-serial", "stdio", "-serial", `file:${secure}`,
       "-bios", bios, "-kernel", s.kernel, "-append", s.append, "-device", loader];
-    const normal = await runQemu(args, o.until, { type: o.type });
+    const normal = await runQemu(args, o.until, { typed: o.type === undefined ? [] : [[/^~ # /m, o.type]] });
     return { normal, secure: readFileSync(secure, "utf8") };
   } finally {
     rmSync(dir, { recursive: true, force: true });
@@ -81,18 +81,19 @@ export async function stackOnQemu(s: KernelStack, o: { cpu: string; smp: number;
 }
 
 /**
- * Runs QEMU until its first serial port has printed `until`, and `linger` host milliseconds more; what it has printed. `type` is typed at
- * the first shell prompt.
+ * Runs QEMU until its first serial port has printed `until`, and `linger` host milliseconds more; what it has printed. Each text of `typed`
+ * is typed once its pattern has matched what was printed since the one before.
  */
 export function runQemu(
   args: readonly string[],
   until: RegExp,
-  { type, linger = 0 }: { type?: string | undefined; linger?: number } = {},
+  { typed = [], linger = 0 }: { typed?: readonly (readonly [after: RegExp, text: string])[]; linger?: number } = {},
 ): Promise<string> {
   const child = spawn(referenceProgram("qemu-system-aarch64"), args, { stdio: ["pipe", "pipe", "pipe"] });
   let out = "";
   let errors = "";
-  let typed = type === undefined;
+  const left = [...typed];
+  let seen = 0;
   child.stdin.on("error", () => {});
   child.stderr.on("data", (chunk: Buffer) => {
     errors += chunk.toString();
@@ -101,9 +102,9 @@ export function runQemu(
     const limit = setTimeout(() => child.kill("SIGKILL"), 120_000);
     child.stdout.on("data", (chunk: Buffer) => {
       out += chunk.toString();
-      if (!typed && /^~ # /m.test(out)) {
-        typed = true;
-        child.stdin.write(type ?? "");
+      if (left[0]?.[0].test(out.slice(seen))) {
+        seen = out.length;
+        child.stdin.write(left.shift()?.[1] ?? "");
       }
       if (until.test(out) && linger === 0) child.kill("SIGKILL");
       else if (until.test(out)) setTimeout(() => child.kill("SIGKILL"), linger);
