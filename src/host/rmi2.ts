@@ -182,6 +182,7 @@ export class Rmi2 {
       const now = status(regs);
       if (now !== Status2.INCOMPLETE && now !== Status2.BUSY) return regs;
       if (now === Status2.BUSY) {
+        yield "interrupts";
         regs = yield handle === undefined ? call : [fidOf("OP_CONTINUE"), handle, 0n];
         continue;
       }
@@ -198,6 +199,7 @@ export class Rmi2 {
       case MemReq.RECLAIM:
         return yield* this.takeBack(handle);
       default:
+        yield "interrupts"; // one is why operations stop in the middle
         return yield [fidOf("OP_CONTINUE"), handle, 0n];
     }
   }
