@@ -28,6 +28,7 @@ import { EmuError, usageError } from "../util/errors.ts";
 import type { Saved } from "../util/stateful.ts";
 import { Console, type WaitOptions } from "./console.ts";
 import "./digests.ts";
+import "./host-compiler.ts";
 import "./prebuilt.ts";
 import { checkFlash, checkKernel, checkRmm, realmWarning } from "./fit.ts";
 import { Inspector } from "./inspect.ts";

@@ -25,6 +25,13 @@ export interface Func {
   readonly locals: readonly ValType[];
   /** Body without the final `end`. */
   readonly code: Bytes;
+  /** Branches whose outcome is foreseen, in the order of the code. */
+  readonly hints?: readonly Hint[];
+}
+/** The `if` or `br_if` at this offset of a body: is its condition usually true? */
+export interface Hint {
+  readonly at: number;
+  readonly likely: boolean;
 }
 export interface ModuleSpec {
   readonly memory: { readonly min: number; readonly max: number; readonly shared: boolean };
@@ -110,6 +117,14 @@ export function assemble(spec: ModuleSpec): Uint8Array {
       for (const f of table.elements) s.uleb(f + nImports);
     });
   }
+  const hinted = spec.funcs.flatMap((f, i) => (f.hints?.length ? [{ f, index: nImports + i }] : []));
+  if (hinted.length > 0) {
+    section(0, (s) => {
+      s.name("metadata.code.branch_hint");
+      s.uleb(hinted.length);
+      for (const { f, index } of hinted) writeHints(s, f, index);
+    });
+  }
   section(10, (s) => {
     s.uleb(spec.funcs.length);
     for (const f of spec.funcs) writeBody(s, f);
@@ -117,8 +132,20 @@ export function assemble(spec: ModuleSpec): Uint8Array {
   return out.view().slice();
 }
 
-function writeBody(s: Bytes, f: Func): void {
-  const b = new Bytes();
+/** Offsets count from the declarations of the locals, where a body starts. */
+function writeHints(s: Bytes, f: Func, index: number): void {
+  const locals = new Bytes();
+  writeLocals(locals, f);
+  const hints = f.hints ?? [];
+  s.uleb(index);
+  s.uleb(hints.length);
+  for (const { at, likely } of hints) {
+    s.uleb(locals.length + at);
+    s.uleb(1);
+    s.u8(likely ? 1 : 0);
+  }
+}
+function writeLocals(b: Bytes, f: Func): void {
   const runs: [count: number, type: number][] = [];
   for (const t of f.locals) {
     const last = runs[runs.length - 1];
@@ -130,6 +157,10 @@ function writeBody(s: Bytes, f: Func): void {
     b.uleb(count);
     b.u8(t);
   }
+}
+function writeBody(s: Bytes, f: Func): void {
+  const b = new Bytes();
+  writeLocals(b, f);
   b.bytes(f.code.view());
   b.u8(0x0b);
   s.uleb(b.length);

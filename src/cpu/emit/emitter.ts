@@ -5,7 +5,7 @@ import { BITMASKS, Off } from "../../arch/layout.ts";
 import { canonical, conditionOf, type Flags } from "../../ir/flags.ts";
 import { Fn, I32, I64, Op, state, type ValType, type Value } from "../../ir/value.ts";
 import { Bytes } from "../../wasm/bytes.ts";
-import type { Func } from "../../wasm/module.ts";
+import type { Func, Hint } from "../../wasm/module.ts";
 import { W } from "./opcodes.ts";
 import type { RuntimeFn } from "./runtime-abi.ts";
 
@@ -35,6 +35,7 @@ export const loadOp = (lg: number, signed: boolean) =>
 export class Emitter {
   readonly out = new Bytes();
   readonly locals: ValType[] = [];
+  readonly hints: Hint[] = [];
   private readonly params: number;
   private readonly runtime: (fn: RuntimeFn) => number;
 
@@ -44,7 +45,7 @@ export class Emitter {
     this.params = params;
   }
   func(type: number): Func {
-    return { type, locals: this.locals, code: this.out };
+    return { type, locals: this.locals, code: this.out, hints: this.hints };
   }
 
   // ---- emission helpers ------------------------------------------------------------------------------------------
@@ -90,6 +91,10 @@ export class Emitter {
     this.out.u8(op);
     this.out.u8(type);
   }
+  /** Foretells the condition of the `if` or `br_if` that is emitted next: the host keeps what is rare out of the way. */
+  expect(likely: boolean): void {
+    this.hints.push({ at: this.out.length, likely });
+  }
   br(depth: number, op: number = W.br): void {
     this.out.u8(op);
     this.out.uleb(depth);
@@ -104,6 +109,7 @@ export class Emitter {
   }
   /** Returns `code` from the handler when the value on the stack is nonzero. */
   protected returnIf(code: number): void {
+    this.expect(false);
     this.block(W.if);
     this.i32(code);
     this.op(W.return, W.end);

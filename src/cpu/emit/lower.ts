@@ -67,6 +67,7 @@ export class Lowering extends Emitter {
     const entry = this.local(I32);
     this.tlbTags(va, kind, entry);
     this.op(W.i64Eq);
+    this.expect(true);
     this.block(W.if, I32);
     this.get(entry);
     this.mem(W.i32Load, 8);
@@ -80,6 +81,7 @@ export class Lowering extends Emitter {
     this.tee(host);
     this.i32(-1);
     this.op(W.i32Eq);
+    this.expect(false);
     this.block(W.if);
     this.i32(-1);
     this.op(W.return, W.end);
@@ -163,6 +165,7 @@ export class Lowering extends Emitter {
     this.get(PE);
     this.i32(Off.VAL);
     this.op(W.i32Add, W.i32Eq);
+    this.expect(false);
     this.block(W.if);
     this.get(PE);
     this.get(IP);
@@ -201,6 +204,7 @@ export class Lowering extends Emitter {
     this.loadState(Off.EXADDR);
     this.get(host);
     this.op(W.i32Eq, W.i32And);
+    this.expect(true);
     this.block(W.if);
     this.storeElements(host, values, e.lg);
     this.op(W.else);
@@ -355,6 +359,7 @@ export class Lowering extends Emitter {
         case "system":
           if (e.cond) {
             this.value(e.cond);
+            this.expect(false);
             this.block(W.if);
             this.system(e.op);
             this.op(W.end);
@@ -365,6 +370,7 @@ export class Lowering extends Emitter {
           break;
         case "fast":
           this.value(e.ok);
+          this.expect(true);
           this.block(W.if);
           this.writes(e.writes);
           this.op(W.else);

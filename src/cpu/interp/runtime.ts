@@ -43,7 +43,7 @@ const near: FuncBuilder = () => {
   l.i32(1);
   l.op(W.i32And, W.i32Shl, W.i32Add);
   l.i32(4096);
-  l.op(0x4d); // i32.le_u
+  l.op(W.i32LeU);
   l.block(W.if);
   // The four current tables stand in a row: R, W, X, UR, UW.
   l.get(PE);

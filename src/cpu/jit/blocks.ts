@@ -317,7 +317,7 @@ function common(a: Block, b: Block): Block {
   }
   return x;
 }
-function dominates(a: Block, b: Block): boolean {
+export function dominates(a: Block, b: Block): boolean {
   for (let x = b; ; x = x.dominator as Block) {
     if (x === a) return true;
     if (x.dominator === x) return false;

@@ -5,7 +5,7 @@ import { Off } from "../../arch/layout.ts";
 import type { Effect } from "../../ir/builder.ts";
 import { I32, I64 } from "../../ir/value.ts";
 import { Bytes } from "../../wasm/bytes.ts";
-import { assemble, type Func, type ModuleSpec } from "../../wasm/module.ts";
+import { assemble, type Func, type Hint, type ModuleSpec } from "../../wasm/module.ts";
 import { flagSlots, IP, PE } from "../emit/emitter.ts";
 import { W } from "../emit/opcodes.ts";
 import { type RuntimeFn, Sig, signatures } from "../emit/runtime-abi.ts";
@@ -13,6 +13,7 @@ import type { Block, Edge, Region } from "./blocks.ts";
 import { analyse, dirtyAfter, type FlagForm, type Flow } from "./flow.ts";
 import type { Instruction, Registers } from "./instruction.ts";
 import { definesSp, keepsSpAligned, RegionLowering } from "./region-lowering.ts";
+import { streamsOf } from "./streams.ts";
 
 /** Functions of the runtime module that translated code calls, in import order. */
 export const jitImports = [
@@ -59,7 +60,7 @@ class Compiler {
   constructor(region: Region, aligned: boolean) {
     this.region = region;
     this.flow = analyse(region);
-    this.l = new RegionLowering(importIndex, region.pages);
+    this.l = new RegionLowering(importIndex, region.pages, streamsOf(region));
     if (!aligned) this.l.unaligned = false;
     this.budget = this.l.permanent(I32);
     this.at = this.l.permanent(I32);
@@ -83,9 +84,11 @@ class Compiler {
     this.bailTail();
     const body = l.out.view().slice();
     const code = new Bytes();
-    this.prologue(code);
+    const first = this.prologue(code);
+    const start = code.length;
     code.bytes(body);
-    return { type: Sig.handler, locals: l.locals, code };
+    const hints = [...first, ...l.hints.map(({ at, likely }) => ({ at: at + start, likely }))];
+    return { type: Sig.handler, locals: l.locals, code, hints };
   }
 
   // ---- structure ---------------------------------------------------------------------------------------------------
@@ -240,6 +243,7 @@ class Compiler {
     l.loadState(Off.GUARDED);
     l.op(W.i32Ne, W.i32Or);
     l.freeTemporaries();
+    l.expect(false);
     l.block(W.if);
     this.leaveTo(last, e.index);
     l.op(W.end);
@@ -250,6 +254,7 @@ class Compiler {
     l.get(this.budget);
     l.i32(l.ip(to.index) >>> 3);
     l.op(W.i32LeS);
+    l.expect(false);
     l.block(W.if);
     this.leaveAt(l.ip(to.index), 0);
     l.op(W.end);
@@ -331,8 +336,9 @@ class Compiler {
     l.get(this.at);
     l.call("plain");
   }
-  private prologue(code: Bytes): void {
+  private prologue(code: Bytes): Hint[] {
     const { l } = this;
+    const hints: Hint[] = [];
     const get = (off: number, op: number) => {
       code.u8(0x20);
       code.uleb(PE);
@@ -348,6 +354,7 @@ class Compiler {
     if (l.unaligned) {
       // if (ALIGN) return plain(pe, ip)
       get(Off.ALIGN, W.i32Load);
+      hints.push({ at: code.length, likely: false });
       code.bytes(new Uint8Array([W.if, 0x40, 0x20, PE, 0x20, IP, 0x10]));
       code.uleb(importIndex("plain"));
       code.bytes(new Uint8Array([W.return, W.end]));
@@ -364,6 +371,7 @@ class Compiler {
         load(off, i === 2 ? W.i32Load : W.i64Load, locals[i] as number);
       });
     }
+    return hints;
   }
 }
 

@@ -16,6 +16,7 @@ import { pageOf } from "./blocks.ts";
 import { type FlagForm, formOf } from "./flow.ts";
 import { bitOf, type Instruction, indexOf, type Registers } from "./instruction.ts";
 import { translateSpecial } from "./special.ts";
+import type { Stream } from "./streams.ts";
 
 const localOf = (type: ValType, index: number) => new Value(Op.Local, type, undefined, undefined, undefined, index);
 const canonicalTypes: readonly ValType[] = [I64, I64, I32, I64];
@@ -49,10 +50,13 @@ export class RegionLowering extends Lowering {
   private readonly pool = new Map<ValType, number[]>();
   private used: [ValType, number][] = [];
   private readonly tlb = new Map<number, number>();
+  /** Accesses that share a look at the TLB. */
+  private readonly streams: ReadonlyMap<Instruction, Stream>;
 
-  constructor(runtime: (fn: RuntimeFn) => number, pages: ReadonlyMap<number, number>) {
+  constructor(runtime: (fn: RuntimeFn) => number, pages: ReadonlyMap<number, number>, streams: ReadonlyMap<Instruction, Stream>) {
     super(runtime, 3);
     this.pages = pages;
+    this.streams = streams;
   }
 
   // ---- locals and labels -------------------------------------------------------------------------------------------
@@ -246,9 +250,62 @@ export class RegionLowering extends Lowering {
     const strict = kind & (Kind.EXCLUSIVE | Kind.ATOMIC | Kind.ORDERED | Kind.ZVA);
     const anywhere = !strict && (kind & Kind.LG) > 0 && this.unaligned !== undefined;
     if (anywhere) this.unaligned = true;
+    const stream = strict || this.unaligned === undefined ? undefined : this.streams.get(this.current as Instruction);
+    if (stream && stream.first !== this.current) {
+      this.followStream(stream, va, kind, host);
+      return host;
+    }
+    if (stream) this.openStream(stream);
     this.tlbTags(va, kind, host, anywhere);
     this.op(W.i64Ne);
+    this.expect(false);
     this.block(W.if);
+    this.refill(va, kind, host);
+    this.op(W.else);
+    this.get(host);
+    this.mem(W.i32Load, 8);
+    if (stream) this.tee(stream.delta);
+    this.get(va);
+    this.op(W.wrap, W.i32Add);
+    this.set(host);
+    if (stream) this.checkStream(stream, va);
+    this.op(W.end);
+    return host;
+  }
+  private openStream(stream: Stream): void {
+    stream.delta = this.permanent(I32);
+    stream.valid = this.permanent(I32);
+    this.i32(0);
+    this.set(stream.valid);
+  }
+  /** Are all accesses of the stream in the page of its first one, at `va`? */
+  private checkStream({ from, to, valid }: Stream, va: number): void {
+    this.get(va);
+    this.op(W.wrap);
+    this.i32(4095);
+    this.op(W.i32And);
+    if (from !== 0) {
+      this.i32(from);
+      this.op(W.i32Add);
+    }
+    this.i32(4096 - (to - from));
+    this.op(W.i32LeU);
+    this.set(valid);
+  }
+  private followStream({ delta, valid }: Stream, va: number, kind: number, host: number): void {
+    this.get(valid);
+    this.expect(true);
+    this.block(W.if);
+    this.get(delta);
+    this.get(va);
+    this.op(W.wrap, W.i32Add);
+    this.set(host);
+    this.op(W.else);
+    this.refill(va, kind, host);
+    this.op(W.end);
+  }
+  /** The address in linear memory, whatever the L1 TLB has; bails when only the interpreter can make the access. */
+  private refill(va: number, kind: number, host: number): void {
     this.get(PE);
     this.get(va);
     this.i32(kind);
@@ -256,16 +313,10 @@ export class RegionLowering extends Lowering {
     this.tee(host);
     this.i32(-1);
     this.op(W.i32Eq);
+    this.expect(false);
     this.block(W.if);
     this.bail();
-    this.op(W.end, W.else);
-    this.get(host);
-    this.mem(W.i32Load, 8);
-    this.get(va);
-    this.op(W.wrap, W.i32Add);
-    this.set(host);
     this.op(W.end);
-    return host;
   }
   /** What a refill finds is RAM: nothing is left to complete. */
   protected override commit(): void {}

@@ -11,6 +11,7 @@ import type { Instruction } from "./instruction.ts";
 import type { RegionLowering } from "./region-lowering.ts";
 
 const bailIf = (l: RegionLowering): void => {
+  l.expect(false);
   l.block(W.if);
   l.bail();
   l.op(W.end);
