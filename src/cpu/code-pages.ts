@@ -21,6 +21,8 @@ export interface CodePage {
 }
 
 const CAPACITY = Math.floor((RAM_POOL - PREDECODE_BASE) / PAGE_BYTES);
+/** Pages below 16 GiB: more than a board has. */
+const DIRECT_PAGES = 2 ** 22;
 /** Slow writes after which a page is taken for data. */
 const DROP_AFTER = 64;
 /** Words decoded ahead of the one that was needed. */
@@ -32,6 +34,8 @@ export class CodePages {
   private readonly context: DecodeContext;
   private readonly i32: Int32Array;
   private readonly byPa = new Map<number, CodePage>();
+  /** Slot of a live page plus 1, by page number; what is beyond is found in the map. */
+  private readonly direct = new Uint16Array(DIRECT_PAGES);
   private readonly slots: (CodePage | undefined)[] = [];
   private readonly free: number[] = [];
   /** Dropped pages whose slot may still be the current page of a running PE. */
@@ -52,7 +56,13 @@ export class CodePages {
     return this.byPa.size;
   }
   has(pa: number): boolean {
-    return this.byPa.has(Math.floor(pa / 4096));
+    return this.find(Math.floor(pa / 4096)) !== undefined;
+  }
+  /** The live page of a page number. */
+  private find(key: number): CodePage | undefined {
+    if (key >= DIRECT_PAGES) return this.byPa.get(key);
+    const slot = this.direct[key] as number;
+    return slot === 0 ? undefined : this.slots[slot - 1];
   }
   /** The page whose entries contain `ip`. */
   at(ip: number): CodePage {
@@ -76,12 +86,13 @@ export class CodePages {
   /** The predecoded page for the RAM page at `pa`, made if needed. */
   get(pa: number): CodePage {
     const key = Math.floor(pa / 4096);
-    const existing = this.byPa.get(key);
+    const existing = this.find(key);
     if (existing) return existing;
     const slot = this.takeSlot();
     const page: CodePage = { pa: key * 4096, offset: PREDECODE_BASE + slot * PAGE_BYTES, writes: 0, changes: 0, dead: false };
     this.slots[slot] = page;
     this.byPa.set(key, page);
+    if (key < DIRECT_PAGES) this.direct[key] = slot + 1;
     this.i32.fill(0, page.offset >> 2, (page.offset + PAGE_BYTES) >> 2);
     this.i32[(page.offset + 8192) >> 2] = Special.CROSS;
     this.domain.dropWrites(page.pa);
@@ -118,7 +129,7 @@ export class CodePages {
   written(pa: number, length: number): void {
     const last = Math.floor((pa + length - 1) / 4096);
     for (let key = Math.floor(pa / 4096); key <= last; key++) {
-      const page = this.byPa.get(key);
+      const page = this.find(key);
       if (!page) continue;
       if (++page.writes > DROP_AFTER) {
         this.drop(page);
@@ -141,13 +152,15 @@ export class CodePages {
     if (page.dead) return;
     this.changes(page);
     page.dead = true;
-    this.byPa.delete(page.pa / 4096);
+    const key = page.pa / 4096;
+    this.byPa.delete(key);
+    if (key < DIRECT_PAGES) this.direct[key] = 0;
     this.domain.dropFetch(page.offset);
     for (let i = 0; i < 1024; i++) this.i32[(page.offset + 8 * i) >> 2] = Special.DECODE;
     this.quarantine.push(page);
   }
   dropAt(pa: number): void {
-    const page = this.byPa.get(Math.floor(pa / 4096));
+    const page = this.find(Math.floor(pa / 4096));
     if (page) this.drop(page);
   }
   clear(): void {

@@ -145,7 +145,7 @@ export class GptOwner {
     // Memory is one coherent copy: DC CIPAPA of the old space would do nothing here.
     this.written(entry, 8);
     this.writeIn(entry, granule, to);
-    pe.mmu.tlbi(6, 8, 4, 7, BigInt(granule / PAGE)); // RPALOS, 4 KiB
+    pe.mmu.invalidatePa(granule, granule + PAGE); // TLBI RPALOS
     this.onChange?.(pe.index, granule, from, to);
     return Gtsi.OK;
   }

@@ -43,7 +43,8 @@ export class L2Tlb {
   /** First virtual address, canonical. */
   readonly lo = new Int32Array(L2_ENTRIES);
   readonly hi = new Int32Array(L2_ENTRIES);
-  readonly tag = new Int32Array(L2_ENTRIES);
+  /** -1, which is in no context: free. */
+  readonly tag = new Int32Array(L2_ENTRIES).fill(-1);
   /** ASID, or GLOBAL. */
   readonly asid = new Int32Array(L2_ENTRIES);
   /** log2 of the stage 1 and stage 2 leaves: an invalidation anywhere in them covers the entry. */
@@ -232,8 +233,10 @@ export class L2Tlb {
 
   /** Removes non-global entries of one ASID. */
   removeAsid(tag: number, asid: number): void {
-    if (this.ofAsid[asid] === 0) return;
-    this.removeWhere(tag, (i) => this.asid[i] === asid && (((this.tag[i] as number) ^ tag) & TAG_CONTEXT_VMID) === 0);
+    const { asid: asids, tag: tags } = this;
+    for (let i = 0; i < L2_ENTRIES && this.ofAsid[asid] !== 0; i++) {
+      if (asids[i] === asid && (((tags[i] as number) ^ tag) & TAG_CONTEXT_VMID) === 0) this.remove(i);
+    }
   }
 
   /** Removes everything of a context, of one VMID (mask TAG_CONTEXT_VMID) or of all (TAG_CONTEXT). */

@@ -390,6 +390,14 @@ export class Mmu {
     if (!everywhere) apply(this.l2, this);
     else for (const m of this.domain.mmus) apply(m.l2, m);
   }
+  /** What TLBI RPALOS does for [start, end): multiples of the physical granule. All PEs. */
+  invalidatePa(start: number, end: number): void {
+    for (const m of this.domain.mmus) m.dropPa(start, end);
+  }
+  private dropPa(start: number, end: number): void {
+    this.walker.forgetPa(start, end);
+    this.l2.removePa(start, end);
+  }
   /** By one address, which kernels do most: VA[55:12] in bits 43:0 of the operand, the ASID in 63:48. One-range regimes have none. */
   private tlbiPage(t: Tlbi, c: Context, lo: number, hi: number, everywhere: boolean): void {
     const tag = tagOf(0, c.number, c.vmid);
@@ -439,10 +447,7 @@ export class Mmu {
       case TlbiOp.PaRange: {
         const r = paOperand(value, this.granuleCheck?.granuleLog2 ?? 0);
         if (r === undefined) return undefined;
-        return (l2, m) => {
-          m.walker.forgetPa(r.start, r.end);
-          l2.removePa(r.start, r.end);
-        };
+        return (_l2, m) => m.dropPa(r.start, r.end);
       }
     }
   }

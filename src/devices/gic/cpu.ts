@@ -15,6 +15,7 @@ const GIC_LINES = Line.IRQ | Line.FIQ | Line.VIRQ | Line.VFIQ;
 /** Numbers of the list registers. */
 const lrNumber = new Map<RegName, number>();
 for (let n = 0; n < LIST_REGISTERS; n++) lrNumber.set(`ICH_LR${n}_EL2` as RegName, n);
+const LOW = 0xffff_ffffn;
 
 export class GicCpu {
   readonly cx: Context;
@@ -59,8 +60,8 @@ export class GicCpu {
 
   /** MSR, after access() allowed it. Bits that do not exist are ignored. */
   write(reg: RegName, value: bigint): void {
-    const low = Number(BigInt.asUintN(32, value));
-    const high = Number(BigInt.asUintN(32, value >> 32n));
+    const low = Number(value & LOW);
+    const high = Number((value >> 32n) & LOW);
     const n = lrNumber.get(reg);
     if (n !== undefined) this.virtual.writeLr(n, low, high);
     else if (reg.startsWith("ICH_")) this.virtual.writeIch(reg, low);
