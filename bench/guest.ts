@@ -1,4 +1,4 @@
-// A Debian guest at its shell, in QEMU or rme-emu, as the benchmarks drive it.
+// A guest with a shell (Debian's, or firmware/bench), in QEMU or rme-emu, as the benchmarks drive it.
 
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -47,27 +47,29 @@ export class Guest {
     });
     this.child.on("error", () => this.child.emit("close"));
   }
-  /** Waits until the shell asks for the next command. */
-  prompt(): Promise<void> {
+  /** Waits until the shell asks for the next command; what was printed before. */
+  prompt(): Promise<string> {
     return this.until(PROMPT);
   }
-  /** Waits until the console has printed something that matches; it and what was before it are consumed. */
-  async until(pattern: RegExp): Promise<void> {
+  /** Waits until the console has printed something that matches; it and what was before it are consumed, and answered. */
+  async until(pattern: RegExp): Promise<string> {
     while (!pattern.test(this.unread)) {
       if (this.ended) throw new Error(`${this.child.spawnfile} ended before ${pattern}; last output: ${this.last}`);
       await new Promise<void>((resolve) => {
         this.wake = resolve;
       });
     }
+    const text = this.unread;
     this.unread = "";
+    return text;
   }
-  /** Runs a command line to the next prompt; what that cost. */
-  async run(command: string): Promise<Omit<Usage, "memory">> {
+  /** Runs a command line to the next prompt; what that cost, and the last line that it printed. */
+  async run(command: string): Promise<Omit<Usage, "memory"> & { answer: string }> {
     const before = this.usage();
     this.child.stdin.write(`${command}\n`);
-    await this.prompt();
+    const text = await this.prompt();
     const after = this.usage();
-    return { seconds: after.seconds - before.seconds, cpu: after.cpu - before.cpu };
+    return { seconds: after.seconds - before.seconds, cpu: after.cpu - before.cpu, answer: text.trimEnd().split(/\r?\n/).at(-2) ?? "" };
   }
   /** From the process's start (Linux: /proc). */
   usage(): Usage {
