@@ -7,7 +7,7 @@ import { dmaPermitted } from "../../src/gpt/dma.ts";
 import { Gpi } from "../../src/gpt/format.ts";
 import { Machine, type MachineOptions, verifyToken } from "../../src/harness/index.ts";
 import { realmSetup } from "../../src/harness/machine.ts";
-import { HostAgent } from "../../src/host/agent.ts";
+import { HostAgent, type HostTask } from "../../src/host/agent.ts";
 import { HostGic } from "../../src/host/host-gic.ts";
 import { expectedRim, planRealm } from "../../src/host/index.ts";
 import type { RealmSoftware } from "../../src/machine/realms.ts";
@@ -58,6 +58,38 @@ describe.skipIf(image === undefined)("TF-RMM, RMI 2.0, under our EL3 monitor", (
       ...pages.map((pa) => `${pa}: ${Gpi.NonSecure} to ${Gpi.Realm}`),
       ...pages.map((pa) => `${pa}: ${Gpi.Realm} to ${Gpi.NonSecure}`),
     ]);
+  });
+
+  test("a PE that is switched off and on again: the RMM boots there with its token, and answers", async () => {
+    const log: string[] = [];
+    const machine = await Machine.create({ ...optionsOf({}, 2), log: (line) => log.push(line) });
+    const { board } = machine;
+    const answers: (bigint | undefined)[] = [];
+    const version = [0xc400_0150n, 0x2_0000n] as const;
+    const on = [0xc400_0003n, 1n, BigInt(virtMap.ram.base + 64 * MiB), 0n] as const;
+    const off = [0x8400_0002n] as const;
+    const affinity = [0xc400_0004n, 1n, 0n] as const;
+    const OFF = 1n;
+    function* first(): HostTask {
+      for (let round = 0; round < 3; round++) {
+        // Calls of the RMM take time, in which the other PE gets on.
+        while ((yield affinity)[0] !== OFF) yield version;
+        answers.push((yield on)[0]);
+        while (answers.length < 2 * round + 2) yield version;
+      }
+      yield [0x8400_0008n];
+    }
+    function* second(): HostTask {
+      while (true) {
+        answers.push((yield version)[1]);
+        yield off;
+      }
+    }
+    const host = new HostAgent((pe) => (pe.index === 0 ? first() : second()));
+    for (const pe of board.pes) pe.setAgent(2, Security.NonSecure, host);
+    expect(await machine.run()).toEqual({ kind: "poweroff" });
+    expect(answers).toEqual([0n, 0x2_0000n, 0n, 0x2_0000n, 0n, 0x2_0000n]);
+    expect(log.filter((line) => line === "EL3: PE 1: RMM boot complete").length).toBe(3);
   });
 
   test.each([
