@@ -5,7 +5,7 @@
 
 #include "bench.h"
 
-uint8_t arena[ARENA] __attribute__((aligned(4096)));
+uint8_t arena[ARENA] __attribute__((aligned(4096), section(".arena,\"aw\",%nobits//")));
 
 struct job {
   const char *name, *what;
