@@ -39,6 +39,8 @@ interface Exports {
 /** Tables that data accesses look into; while a watchpoint is armed they are replaced by one that always misses. */
 const DATA_TABLES = [Off.TLB_R, Off.TLB_W, Off.TLB_UR, Off.TLB_UW] as const;
 
+/** Most calls of an agent in a slice. Each may cost the host some 100 microseconds, and its event loop waits for the end of the slice. */
+const MAX_AGENT_CALLS = 64;
 /** Between two budget checks a translated region runs forward, and then straight-line code to the end of its page. */
 const SLACK = 1100 + REGION_LIMIT;
 
@@ -76,6 +78,8 @@ export class Executor {
   /** Remaining budget when a helper asked to leave; -1: nobody did. */
   private stopped = -1;
   private stopRequested = false;
+  /** The last slice ended before its time only because agents were called too often: what is left of it is to be run by another call. */
+  cut = false;
   /** PE whose last instruction was executed as a software step (ISS.ISV of the next step exception). */
   private stepped: Pe | undefined;
   /** 4 KiB pages that hold another PE's exclusive reservation: writes to them clear it. */
@@ -200,7 +204,7 @@ export class Executor {
   }
 
   /**
-   * Runs `pe` for exactly `count` instructions, fewer if it halts or a stop is requested. Returns how many retired.
+   * Runs `pe` for exactly `count` instructions, fewer if it halts, a stop is requested or it is `cut`. Returns how many retired.
    * `fresh`: a new turn, interrupts are polled; otherwise the continuation of one that was cut.
    */
   slice(pe: Pe, count: number, fresh = true): number {
@@ -210,15 +214,22 @@ export class Executor {
     this.engine?.work();
     this.blocks?.work();
     this.stopRequested = false;
+    this.cut = false;
     this.unwatch(pe);
     if (fresh) pe.pollInterrupts();
     let left = count;
+    let calls = 0;
     while (left > 0 && st.lo(Off.HALT) === 0 && !this.stopRequested) {
       this.earlier = count - left;
       const { mode } = pe.debug;
       const software = residentAgent(pe);
-      if (software !== undefined) left -= this.runAgent(pe, software);
-      else if (mode !== 0) left -= this.debugged(pe, mode);
+      if (software !== undefined) {
+        left -= this.runAgent(pe, software);
+        if (++calls === MAX_AGENT_CALLS) {
+          this.cut = left > 0;
+          break;
+        }
+      } else if (mode !== 0) left -= this.debugged(pe, mode);
       else if (left <= 2 * SLACK) left -= this.enter(pe, this.exports.step, left);
       else left -= this.enter(pe, this.exports.run, left - SLACK);
     }

@@ -320,6 +320,10 @@ export class Pe implements Stateful {
   waitDeadline(): bigint | undefined {
     return this.waitUntil;
   }
+  /** Does it wait in WFIT, WFET, or WFE that the event stream ends: for time to pass, in a loop that does nothing else? */
+  get delays(): boolean {
+    return this.st.lo(Off.HALT) === 1 && (this.waitUntil !== undefined || (this.waitsForEvent && this.timers.eventStream));
+  }
   /** While waiting: does the wait end now? Clears Off.HALT when it does. Call timers.update() before. */
   wakeFromHalt(): boolean {
     const st = this.st;

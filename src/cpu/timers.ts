@@ -222,6 +222,10 @@ export class Timers {
     this.streamAt = now;
   }
 
+  /** Does an event stream end waits for events of this PE? */
+  get eventStream(): boolean {
+    return this.streamOn(0) || this.streamOn(1);
+  }
   private nextEvent(): bigint | undefined {
     let best: bigint | undefined;
     const now = this.now();

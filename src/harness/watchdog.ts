@@ -32,7 +32,11 @@ export interface StuckPe {
 export interface WatchdogLimits {
   /** For how long a machine has to have been stuck; default 200 million. */
   readonly after?: number | undefined;
-  /** For how long no console may print anything, whatever the machine does; default: for ever. A machine that waits for input runs no instructions. */
+  /**
+   * For how long no console may print anything, whatever the machine does; default: for ever. Time that passes in delays of the guest
+   * counts as well (kernels wait for a panic to be read that way), a nanosecond as an instruction. A machine that waits for input does
+   * neither.
+   */
   readonly silent?: number | undefined;
   /** How many instructions there may be since power-on, whatever the machine does (firmware that starts again and again); default: no limit. */
   readonly limit?: number | undefined;
@@ -55,8 +59,9 @@ export class Watchdog {
   /** What was found at the last look, and since which instruction it has been so. */
   private state = "";
   private since = 0;
-  /** Instructions of all PEs when a console last printed. */
+  /** Instructions of all PEs when a console last printed, and nanoseconds of delays. */
   private heardAt = 0;
+  private delayedAt = 0;
 
   constructor(board: VirtMachine, { after = AFTER, silent = Infinity, limit = Infinity }: WatchdogLimits) {
     for (const [name, value] of Object.entries({ after, silent, limit }))
@@ -71,17 +76,22 @@ export class Watchdog {
   /** A console has printed. */
   heard(): void {
     this.heardAt = this.board.retired;
+    this.delayedAt = this.board.delayed;
   }
   /** What the machine has had too much of. */
-  get excess(): Pick<Stuck, "silence" | "instructions"> | undefined {
-    const { retired } = this.board;
+  get excess(): Pick<Stuck, "silence" | "delay" | "instructions"> | undefined {
+    const { retired, delayed } = this.board;
     if (retired >= this.limit) return { instructions: retired };
-    return retired - this.heardAt >= this.silent ? { silence: retired - this.heardAt } : undefined;
+    return this.isSilent ? { silence: retired - this.heardAt, delay: delayed - this.delayedAt } : undefined;
+  }
+  private get isSilent(): boolean {
+    const { retired, delayed } = this.board;
+    return retired - this.heardAt + (delayed - this.delayedAt) >= this.silent;
   }
 
-  /** So many exceptions were taken since the last look that it is time for the next. */
+  /** So many exceptions were taken since the last look, or there was nothing to hear for so long, that it is time for the next. */
   get due(): boolean {
-    return this.faults.due;
+    return this.faults.due || this.isSilent;
   }
   /** To be called every few million instructions, when it is due, and when all PEs wait (`idle`). The PEs, when the machine is stuck for good. */
   look(idle: boolean): StuckPe[] | undefined {
@@ -136,21 +146,27 @@ export function whereabouts(pes: readonly Pe[]): StuckPe[] {
   });
 }
 
-/** Why a watchdog ended a run: the PEs are stuck for good, have printed nothing for `silence` instructions, or have run `instructions` in all. */
+/**
+ * Why a watchdog ended a run: the PEs are stuck for good, have printed nothing for `silence` instructions and `delay` nanoseconds of delays,
+ * or have run `instructions` in all.
+ */
 export interface Stuck {
   readonly kind: "stuck";
   readonly pes: readonly StuckPe[];
   readonly silence?: number;
+  readonly delay?: number;
   readonly instructions?: number;
 }
 
 /** The same in a sentence. */
-export function stuckMessage({ pes, silence, instructions }: Stuck, symbol?: (address: bigint) => string | undefined): string {
+export function stuckMessage({ pes, silence, delay = 0, instructions }: Stuck, symbol?: (address: bigint) => string | undefined): string {
   let what = "the machine can get no further";
-  if (silence !== undefined) what = `no console has printed anything for ${silence} instructions`;
+  if (silence !== undefined) what = `no console has printed anything for ${silence} instructions${delayText(delay)}`;
   if (instructions !== undefined) what = `the machine has run ${instructions} instructions and may run no more`;
   return `${what}: ${stuckText(pes, symbol)}`;
 }
+
+const delayText = (ns: number): string => (ns < 1e6 ? "" : ` and ${(ns / 1e9).toFixed(3)} s of delays`);
 
 /** One line about PEs that get nowhere. PEs that are off are counted only. `symbol`: "name+0x10" for an address. */
 export function stuckText(pes: readonly StuckPe[], symbol: (address: bigint) => string | undefined = () => undefined): string {

@@ -155,6 +155,13 @@ export class VirtMachine {
   sampler: { readonly period: number; sample(pe: Pe, instructions: number, ms: number): void } | undefined;
   /** Instructions retired by all PEs since power-on. */
   retired = 0;
+  /**
+   * Virtual nanoseconds in which all PEs waited, at least one of them for an event or a time of its own choice: a delay, where an idle PE
+   * waits for interrupts.
+   */
+  delayed = 0;
+  /** When the present time of that kind began. */
+  private delayedFrom: number | undefined;
   private readonly rtc: Pl031Rtc;
   private readonly gpio: Pl061Gpio;
   private readonly secureGpio: Pl061Gpio;
@@ -499,9 +506,14 @@ export class VirtMachine {
       if (fresh && !this.startTurn()) {
         const deadline = this.deadline();
         this.clock.idle();
+        if (this.pes.some((pe) => pe.delays)) this.delayedFrom ??= this.clock.now();
         if (this.clock.mode === "wall" || deadline === Infinity) return { idle: true, deadline };
         this.clock.skipTo(deadline);
         continue;
+      }
+      if (this.delayedFrom !== undefined) {
+        this.delayed += this.clock.now() - this.delayedFrom;
+        this.delayedFrom = undefined;
       }
       const { sampler } = this;
       const piece = Math.min(this.turnLeft, sampler?.period ?? Infinity);
@@ -512,7 +524,7 @@ export class VirtMachine {
       sampler?.sample(this.pe(this.turnPe), n, performance.now() - start);
       this.clock.retired(n);
       this.retired += n;
-      this.turnLeft = n < count ? 0 : this.turnLeft - n;
+      this.turnLeft = n < count && !this.executor.cut ? 0 : this.turnLeft - n;
     }
     return { idle: false, deadline: 0 };
   }
@@ -629,6 +641,7 @@ export class VirtMachine {
     }
   }
   private restoreTurn(s: SavedFields): void {
+    this.delayedFrom = undefined;
     this.turnPe = s.uint("pe", this.pes.length - 1);
     this.turnLeft = s.uint("left", this.quantum);
     this.retired = s.uint("retired", Number.MAX_SAFE_INTEGER);
