@@ -16,14 +16,15 @@ const failed = (kind: Gpc, level: 0 | 1): number => kind * 16 + level;
 type Registers = Pick<PeState, "get" | "lo" | "hi">;
 
 const VALID_SLOTS = 16;
-const PASSED = 256;
+const PASSED = 1024;
 const PAGE = 4096;
 /** log2 of a block larger than any address. */
 const EVERYWHERE = 52;
 
 /**
- * The check as one PE makes it. What a TLB remembers of its answers is the TLB's business; but for pages of translation tables, which
- * are in no TLB, this remembers which it has let pass. The registers are compared at each check, so whoever writes them need not tell.
+ * The check as one PE makes it. What a TLB remembers of its answers is the TLB's business; but of pages that are in no TLB and accessed
+ * again and again, as translation tables are, this remembers which it has let pass. The registers are compared at each check, so whoever
+ * writes them need not tell.
  */
 export class GranuleProtection implements GranuleCheck {
   sizeLog2 = EVERYWHERE;
@@ -46,7 +47,7 @@ export class GranuleProtection implements GranuleCheck {
   private readonly validHalf = new Int32Array(VALID_SLOTS);
   private readonly validFor: (GptConfig | undefined)[] = new Array(VALID_SLOTS).fill(undefined);
 
-  // Pages of tables that passed: page number, PA space and Security state in one number, by the low bits of the page number.
+  // Pages that passed: page number, PA space and Security state in one number, by the low bits of the page number.
   private readonly passed = new Float64Array(PASSED).fill(-1);
   private passedFor: GptConfig | undefined;
 
@@ -104,7 +105,7 @@ export class GranuleProtection implements GranuleCheck {
     return this.level0(c, pa, pas, state);
   }
 
-  checkTable(pa: number, pas: Pas, state: Security): number {
+  checkOften(pa: number, pas: Pas, state: Security): number {
     const c = this.config;
     if (!c.enabled) return PASS;
     const page = Math.floor(pa / PAGE);

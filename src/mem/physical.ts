@@ -76,6 +76,9 @@ export class PhysicalMemory {
   private readonly ram: Region[] = [];
   private readonly roms: Rom[] = [];
   private readonly secure: Region[] = [];
+  /** Ends of the last ROM and of the last Secure region: most accesses are above both. */
+  private romEnd = 0;
+  private secureEnd = 0;
   private readonly devices: Region[] = [];
   /** The inverse: chunk number (PA >> 16) by pool chunk. */
   private readonly owners: number[] = [];
@@ -104,13 +107,18 @@ export class PhysicalMemory {
   addRam(base: number, size: number, secure = false): void {
     this.ram.push({ base, size });
     this.ram.sort((a, b) => a.base - b.base);
-    if (secure) this.secure.push({ base, size });
+    if (secure) this.addSecure(base, size);
+  }
+  private addSecure(base: number, size: number): void {
+    this.secure.push({ base, size });
+    this.secureEnd = Math.max(this.secureEnd, base + size);
   }
   /** Adds the contents of a ROM at [base, base+size), multiples of 64 KiB, zeros at first. `secure`: as for RAM. */
   addRom(base: number, size: number, secure = false): RomContents {
     const rom: Rom = { base, size, direct: true, used: false };
     this.roms.push(rom);
-    if (secure) this.secure.push({ base, size });
+    this.romEnd = Math.max(this.romEnd, base + size);
+    if (secure) this.addSecure(base, size);
     return {
       read: (offset, length) => this.readBytes(base + offset, length) as Uint8Array,
       write: (offset, data) => {
@@ -127,12 +135,13 @@ export class PhysicalMemory {
     rom.used = false;
   }
   private romAt(pa: number): Rom | undefined {
+    if (pa >= this.romEnd) return undefined;
     for (const r of this.roms) if (pa >= r.base && pa < r.base + r.size) return r;
     return undefined;
   }
   /** Is the RAM at `pa` hidden from accesses to this PA space? */
   hidden(pa: number, pas: Pas): boolean {
-    if (this.secure.length === 0 || (pas & 1) === 0) return false; // Non-secure and Realm are the odd ones
+    if (pa >= this.secureEnd || (pas & 1) === 0) return false; // Non-secure and Realm are the odd ones
     for (const r of this.secure) if (pa >= r.base && pa < r.base + r.size) return true;
     return false;
   }

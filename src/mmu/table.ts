@@ -14,8 +14,8 @@ export interface GranuleCheck {
   readonly active: boolean;
   /** May the PA space `pas` access `pa` for a requester in `state`? 0: yes. Else what failed: kind (`Gpc`) * 16 + level of the GPT. */
   check(pa: number, pas: Pas, state: Security): number;
-  /** The same for the read of a descriptor; may answer as a TLB may, from what it found since the last `forget`. */
-  checkTable?(pa: number, pas: Pas, state: Security): number;
+  /** The same for what is accessed again and again, as descriptors are; may answer as a TLB may, from what it found since the last `forget`. */
+  checkOften?(pa: number, pas: Pas, state: Security): number;
   /** Granule protection of [start, end) was invalidated. */
   forget?(start: number, end: number): void;
   /** log2 of the naturally aligned block around the address last checked for which the answer holds, at least 12. */
@@ -81,7 +81,7 @@ export class TableMemory {
   private protected(pa: number, pas: Pas): boolean {
     const g = this.granuleCheck;
     if (g === undefined) return false;
-    this.gpc = g.checkTable === undefined ? g.check(pa, pas, this.state) : g.checkTable(pa, pas, this.state);
+    this.gpc = g.checkOften === undefined ? g.check(pa, pas, this.state) : g.checkOften(pa, pas, this.state);
     return this.gpc !== 0;
   }
 
