@@ -33,6 +33,7 @@ function takeBranch(l: Lowering, off: Value): void {
   l.get(left);
   l.i32(0);
   l.op(W.i32LeS, W.i32Or);
+  l.expect(false);
   l.block(W.if);
   l.get(PE);
   l.loadState(Off.PCBASE, W.i64Load);

@@ -106,12 +106,14 @@ export const jump = (): Func => {
   l.tee(left);
   l.i32(0);
   l.op(W.i32LeS);
+  l.expect(false);
   l.block(W.if);
   l.i32(EXIT_BUDGET);
   l.op(W.return, W.end);
   l.loadState(Off.PC, W.i64Load);
   l.set(pc);
   missesTlb(l, pc, entry);
+  l.expect(false);
   l.block(W.if);
   l.get(PE);
   l.call("fetch");
@@ -189,8 +191,10 @@ export const go = (): Func => {
   l.get(LEFT);
   l.i32(0);
   l.op(W.i32LeS);
+  l.expect(false);
   l.br(0, W.brIf);
   missesTlb(l, PC, entry);
+  l.expect(false);
   l.br(0, W.brIf);
   l.get(entry);
   l.mem(W.i32Load, 8);
@@ -198,8 +202,10 @@ export const go = (): Func => {
   entryAddress(l, PC, page);
   l.set(ip);
   isPlain(l, ip, handler);
+  l.expect(false);
   l.br(0, W.brIf);
   l.loadState(Off.BTYPE);
+  l.expect(false);
   l.block(W.if);
   l.get(entry);
   l.mem(W.i32Load, 12);
@@ -250,6 +256,7 @@ export const onward = (): Func => {
   l.tee(left);
   l.i32(0);
   l.op(W.i32LeS);
+  l.expect(false);
   l.block(W.if);
   savePc(l);
   l.get(PE);
@@ -261,6 +268,7 @@ export const onward = (): Func => {
   l.get(BUDGET);
   l.mem(W.i32Store, Off.BUDGET);
   isPlain(l, IP, handler);
+  l.expect(false);
   l.block(W.if);
   l.get(WARM);
   l.block(W.if);

@@ -99,6 +99,7 @@ export function countVisit(l: Lowering, ip: number): void {
   l.i32(0);
   l.mem(W.i32Load, VISITS_LIMIT);
   l.op(W.i32Eq);
+  l.expect(false);
   l.block(W.if);
   l.get(PE);
   l.get(ip);

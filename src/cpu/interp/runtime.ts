@@ -95,6 +95,7 @@ const slow: FuncBuilder = () => {
   l.tee(host);
   l.i32(-1);
   l.op(W.i32Eq);
+  l.expect(false);
   l.block(W.if);
   l.i32(-1);
   l.op(W.return, W.end);
