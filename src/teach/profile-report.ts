@@ -99,6 +99,8 @@ export function cpuProfile(p: Profile): string {
     written += delta;
   }
   samples.push(1);
-  return JSON.stringify({ nodes, startTime: 0, endTime: written, samples, timeDeltas });
+  // Chrome takes a start time of 0 for none, and then shows nothing.
+  const startTime = 1;
+  return JSON.stringify({ nodes, startTime, endTime: startTime + written, samples, timeDeltas });
 }
 const frameOf = (functionName: string): Node["callFrame"] => ({ functionName, scriptId: "0", url: "", lineNumber: -1, columnNumber: -1 });

@@ -54,6 +54,7 @@ function violations(p: CpuProfile): string[] {
     "samples are nodes",
   );
   check(p.timeDeltas.every(natural), "times are microseconds, not negative");
+  check(p.startTime > 0, "a start time: Chrome takes 0 for none, and shows nothing");
   check(p.startTime + p.timeDeltas.reduce((a, d) => a + d, 0) === p.endTime, "times add up");
   return wrong;
 }
