@@ -35,6 +35,7 @@ const fast: readonly (readonly [RegName, "r" | "rw"])[] = [
   ["SPSR_EL3", "rw"],
   ["ESR_EL3", "rw"],
   ["FAR_EL3", "rw"],
+  ["GPCCR_EL3", "r"],
   ["SP_EL1", "rw"],
   ["PAR_EL1", "rw"],
   ["APIAKEYLO_EL1", "rw"],
