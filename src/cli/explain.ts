@@ -61,7 +61,8 @@ export function readSymbols(files: readonly string[]): Symbols | undefined {
   for (const spec of files) {
     const m = /^(.+)@(-?)(0x[0-9a-fA-F]+|[0-9]+)$/.exec(spec);
     const offset = m ? BigInt(m[3] as string) * (m[2] === "-" ? -1n : 1n) : 0n;
-    symbols.addFile(read(m ? (m[1] as string) : spec), offset);
+    const path = m ? (m[1] as string) : spec;
+    symbols.addFile(read(path), offset, `"${path}"`);
   }
   return symbols;
 }

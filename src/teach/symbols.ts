@@ -11,6 +11,12 @@ interface Entry {
 /** A symbol without a size covers at most this much. */
 const REACH = 0x10_0000n;
 
+/** Debian's kernel packages have one line in place of a System.map. */
+const hint = (data: Uint8Array): string =>
+  data.length < 1000 && /real System\.map/.test(new TextDecoder().decode(data))
+    ? " (the real System.map is in Debian's -dbg package; /proc/kallsyms of the guest will do, booted with nokaslr)"
+    : "";
+
 /** A sorted table of functions and labels. */
 export class Symbols {
   private readonly entries: Entry[] = [];
@@ -20,13 +26,16 @@ export class Symbols {
     return this.entries.length;
   }
 
-  /** Adds the symbols of a file: ELF, or lines "address type name". `offset` is added to each address (KASLR, relocation). */
-  addFile(data: Uint8Array, offset = 0n): void {
+  /**
+   * Adds the symbols of a file: ELF, or lines "address type name". `offset` is added to each address (KASLR, relocation). `name`: what
+   * an error calls the file.
+   */
+  addFile(data: Uint8Array, offset = 0n, name = "the file"): void {
     const before = this.count;
     if (data[0] === 0x7f && data[1] === 0x45 && data[2] === 0x4c && data[3] === 0x46) this.addElf(data, offset);
     else this.addMap(new TextDecoder().decode(data), offset);
     if (this.count === before)
-      throw new EmuError("no-symbols", 'the file holds no symbols: neither an ELF symbol table nor lines "address type name"');
+      throw new EmuError("no-symbols", `${name} holds no symbols: neither an ELF symbol table nor lines "address type name"${hint(data)}`);
   }
 
   add(address: bigint, size: bigint, name: string): void {

@@ -87,6 +87,10 @@ describe("symbols", () => {
   });
   it("of a file without any are an error", () => {
     expect(() => new Symbols().addFile(new TextEncoder().encode("nothing here"))).toThrow(/no symbols/);
+    const placeholder = "ffffffffffffffff B The real System.map is in the linux-image-<version>-dbg package\n";
+    expect(() => new Symbols().addFile(new TextEncoder().encode(placeholder), 0n, '"System.map"')).toThrow(
+      /^"System.map" holds no symbols: .*nokaslr/,
+    );
     expect(() => new Symbols().addFile(Uint8Array.of(0x7f, 0x45, 0x4c, 0x46, 2, 1))).toThrow(/cut short/);
   });
 });
