@@ -24,7 +24,7 @@ import type { Translation } from "./jit/job.ts";
 import { JsEngine } from "./jit/js/engine.ts";
 import { entryInTlb } from "./jit/nearby.ts";
 import type { Pe } from "./pe.ts";
-import { SlowPath } from "./slow-path.ts";
+import { REDIRECTED, SlowPath } from "./slow-path.ts";
 
 interface Exports {
   run(pe: number): number;
@@ -73,6 +73,8 @@ export class Executor {
   /** PE being run and the budget that its current call started with. */
   private current: Pe | undefined;
   private budget = 0;
+  /** By PE: the instructions that it had retired when it took its last data abort. */
+  private readonly faultedAt: number[] = [];
   /** Instructions that earlier calls of generated code and agents have retired in this slice. */
   private earlier = 0;
   /** Remaining budget when a helper asked to leave; -1: nobody did. */
@@ -294,8 +296,19 @@ export class Executor {
   private miss(pe: Pe, kind: number): number {
     this.counters?.count("data access");
     const host = this.slow.access(pe, kind);
+    if (host === REDIRECTED) this.faulted(pe);
     this.checker?.touched(pe.st, kind, host);
     return host;
+  }
+  /**
+   * A data abort was taken. It retires nothing; but a handler whose first instruction takes it again would then never come to the end of a
+   * slice: without an instruction since the last one it costs one.
+   */
+  private faulted(pe: Pe): void {
+    const at = Number(this.retired(pe) & 0xffff_ffff_ffffn);
+    const again = at === this.faultedAt[pe.index];
+    if (again) spend(pe.st);
+    this.faultedAt[pe.index] = again ? at + 1 : at;
   }
   private probe(pe: Pe, kind: number): number {
     if (this.counters) this.counters.refills++;
@@ -306,7 +319,10 @@ export class Executor {
 
   /** Completes a store. One that stops the machine ends the slice there: what runs up to the next branch is not counted. */
   private commit(pe: Pe, kind: number): number {
-    if (this.slow.commit(pe, kind)) return 1;
+    if (this.slow.commit(pe, kind)) {
+      this.faulted(pe);
+      return 1;
+    }
     if (this.stopRequested && this.stopped < 0) this.leave(pe);
     return 0;
   }
@@ -427,12 +443,14 @@ export class Executor {
 
   // ---- snapshots ---------------------------------------------------------------------------------------------------
   save(): Saved {
-    return { stepped: this.stepped?.index ?? null };
+    return { stepped: this.stepped?.index ?? null, faulted: this.pes.map((pe) => this.faultedAt[pe.index] ?? -1) };
   }
   /** After RAM and all PEs were restored. */
   restore(state: Saved): void {
-    const s = state as { stepped?: Saved } | null;
+    const s = state as { stepped?: Saved; faulted?: Saved } | null;
     this.stepped = typeof s?.stepped === "number" ? this.pes[s.stepped] : undefined;
+    const faulted = Array.isArray(s?.faulted) ? s.faulted : [];
+    for (const pe of this.pes) this.faultedAt[pe.index] = Number(faulted[pe.index] ?? -1);
     this.watched.clear();
     for (const pe of this.pes) this.watch(pe);
   }
@@ -441,7 +459,7 @@ export class Executor {
 /** Instructions left of the budget with which generated code was entered. */
 const remaining = (st: PeState): number => (st.lo(Off.BUDGET) + st.lo(Off.RESERVE)) | 0;
 
-/** A fetch that faults costs one instruction: a guest whose vectors cannot be fetched must not hold the host for ever. */
+/** What faults costs one instruction where it is fetched, or in vain: a guest whose vectors fault must not hold the host for ever. */
 const spend = (st: PeState): void => st.setLo(Off.BUDGET, (st.lo(Off.BUDGET) | 0) - 1);
 
 /** The agent that is the software of the current Exception level and Security state and runs by itself, if there is one. */

@@ -37,6 +37,18 @@ describe("a machine that gets nowhere is told", () => {
     );
   });
 
+  it.each(["interp", "wasm", "js"] as const)("a handler whose first instruction faults, on %s", async (engine) => {
+    const vectors = { 2048: Array.from({ length: 16 * 32 }, () => ldr32(0, 1)) };
+    const machine = await boot([...a64.useVectors(2), ...mov(1, NOWHERE), ldr32(0, 1)], { engine }, vectors);
+    expect(await machine.runInstructions(1001)).toBeUndefined();
+    expect(machine.instructions).toBe(1001);
+    const [pe] = await stuck(machine);
+    expect(pe).toMatchObject({ pe: 0, el: 2, security: "Non-secure" });
+    expect(pe?.why).toMatch(
+      /^the same exception over and over, and the handler itself takes it again \(Data Abort, .*FAR_EL2 0x70000000\)$/,
+    );
+  });
+
   it("an access that faults again each time that its handler returns", async () => {
     const entry = [a64.ERET, ...Array<number>(31).fill(NOP)];
     const vectors = { 2048: Array.from({ length: 16 }, () => entry).flat() };
