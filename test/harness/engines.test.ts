@@ -1,9 +1,10 @@
-// Every engine retires the same instructions and prints the same bytes: several PEs under Debian's kernel, and realms. How far a run
+// Every engine retires the same instructions and prints the same bytes: several PEs under Debian's kernel, realms, and firmware. How far a run
 // goes is chosen so that each engine has translated much of it and the test stays short.
 
 import { describe, expect, it } from "vitest";
 import type { Engine, Machine } from "../../src/harness/index.ts";
 import { TEST_KERNELS } from "../support/debian.ts";
+import { kernelStack, stackMachine } from "../support/firmware.ts";
 import { linuxMachine } from "../support/linux.ts";
 
 const TIMEOUT = 300_000;
@@ -52,6 +53,20 @@ describe("all engines run alike", () => {
         return machine;
       });
       expect(text).toMatch(/smp: Brought up 1 node, 2 CPUs/);
+    },
+    TIMEOUT,
+  );
+
+  it(
+    "TF-A with RME, until it has started the kernel",
+    async () => {
+      const stack = await kernelStack("tf-a-rme", TEST_KERNELS[0] as string);
+      const text = await agree(["wasm", "js"], 1, async (engine) => {
+        const machine = await stackMachine(stack, { engine, cpu: "max,rme=on" });
+        await machine.runInstructions(375_000_000);
+        return machine;
+      });
+      expect(text).toMatch(/BL31: Preparing for EL3 exit[\s\S]*Booting Linux on physical CPU/);
     },
     TIMEOUT,
   );

@@ -23,7 +23,7 @@ export interface JsTuning {
   /** Characters of source kept; more drops all translations. */
   readonly bound: number;
 }
-export const defaultJsTuning: JsTuning = { threshold: 100_000, batch: 32, patience: 60, bound: 64 << 20 };
+export const defaultJsTuning: JsTuning = { threshold: 500_000, batch: 32, patience: 60, bound: 64 << 20 };
 /** Under check: correctness of much code counts, not speed. */
 const checkTuning: JsTuning = { ...defaultJsTuning, threshold: 1000 };
 
