@@ -89,8 +89,8 @@ export interface MachineOptions {
   /** What executes hot code; results do not depend on it. Default: $RME_ENGINE, else "wasm". */
   engine?: Engine;
   /**
-   * Where the engine "wasm" translates: in a thread of its own, or in the one that runs the guest (default on one core, and when
-   * this program is run from its sources). The guest cannot tell.
+   * Where the engine "wasm" translates: in a thread of its own, or in the one that runs the guest (default on one or two cores, and
+   * when this program is run from its sources). The guest cannot tell.
    */
   translation?: "thread" | "inline";
   /** Seed of everything random in the machine; default 1. */

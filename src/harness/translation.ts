@@ -11,8 +11,11 @@ import { Translator } from "../cpu/jit/translator.ts";
 import type { Enlist } from "./translation-worker.ts";
 
 const built = extname(fileURLToPath(import.meta.url)) === ".js";
-/** Sources that are run as they are have to be compiled again by each thread, which takes longer than a thread saves. */
-const worthwhile = built && availableParallelism() > 1;
+/**
+ * Sources that are run as they are have to be compiled again by each thread, which takes longer than a thread saves. On two cores the
+ * translator and the host's compiler would wait for each other.
+ */
+const worthwhile = built && availableParallelism() > 2;
 const program = new URL(built ? "./translation-worker.js" : "./translation-worker.ts", import.meta.url);
 
 let thread: Worker | undefined;
