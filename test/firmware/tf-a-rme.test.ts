@@ -36,7 +36,11 @@ it("boots Linux 7.2; the console is QEMU's until userland, where QEMU's CPU has 
 
 it("boots Linux 6.12 on four PEs, which TF-A brings up one by one", { timeout: TIMEOUT }, async () => {
   const machine = await stackMachine(await kernelStack("tf-a-rme", "6.12"), { cpu: "max,rme=on", smp: 4 });
+  await machine.waitFor(TO_BL33);
+  await gptIsWhatTfaSays(machine);
   await toPrompt(machine);
+  // Each PE checks accesses by that table.
+  for (let pe = 1; pe < 4; pe++) expect(machine.gpt({ pe })).toEqual(machine.gpt());
   expect(await shell(machine, "nproc")).toBe("4\n");
   expect(await shell(machine, "cat /sys/devices/system/cpu/online")).toBe("0-3\n");
   // CPU_OFF and CPU_ON through TF-A's warm boot path, which sets up the granule protection check and the RMM of the PE again.
