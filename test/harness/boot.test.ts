@@ -88,10 +88,13 @@ describe.each(TEST_KERNELS)("Debian's kernel %s", (version) => {
     TIMEOUT,
   );
 
-  it.each([2, 4])(
-    "works on %i PEs",
-    async (smp) => {
-      const machine = await linuxMachine(version, { smp });
+  it.each([
+    [2, "wasm"],
+    [4, "js"],
+  ] as const)(
+    "works on %i PEs, engine %s",
+    async (smp, engine) => {
+      const machine = await linuxMachine(version, { smp, engine });
       await bootToShell(machine);
       expect(await shell(machine, "nproc")).toBe(`${smp}\n`);
       expect(await shell(machine, "dmesg | grep -c 'VHE mode initialized successfully'")).toBe("1\n");

@@ -21,14 +21,15 @@ async function powerKey(machine: Machine): Promise<string | undefined> {
 }
 
 test.each([
-  ["virt", "ttyAMA0", 1, 512],
-  ["kvmtool", "ttyS0", 2, 512],
-  ["virt", "ttyAMA0", 4, 2048],
+  ["virt", "ttyAMA0", 1, 512, "wasm"],
+  ["kvmtool", "ttyS0", 2, 512, "js"],
+  ["virt", "ttyAMA0", 4, 2048, "wasm"],
 ] as const)(
-  "%s with console %s, %i REC(s) and %i MiB",
-  async (board, console, smp, mib) => {
+  "%s with console %s, %i REC(s) and %i MiB, engine %s",
+  async (board, console, smp, mib, engine) => {
     const disk = Uint8Array.from({ length: 2 ** 20 }, (_, i) => (i * 7 + (i >> 8)) & 0xff);
     const machine = await linuxMachine("7.2", {
+      engine,
       smp,
       memory: mib * MiB,
       append: `console=${console}`,
