@@ -9,6 +9,7 @@ import "./structure.ts";
 import "./vector.ts";
 import "./fp.ts";
 import "./vector-shift.ts";
+import "./vector-integer.ts";
 import { fpHelpers } from "../fp/index.ts";
 import type { Helper } from "../helper.ts";
 import { simdHelpers } from "../simd/index.ts";
