@@ -100,7 +100,8 @@ export class Symbols {
     for (let at = start; at + SYMBOL <= start + length; at += SYMBOL) {
       const info = view.getUint8(at + 4);
       const name = cString(text, view.getUint32(at, true));
-      const defined = view.getUint16(at + 6, true) !== 0;
+      const section = view.getUint16(at + 6, true);
+      const defined = section !== SHN_UNDEF && section !== SHN_ABS;
       // Functions and labels; $x, $d mark code and data for disassemblers.
       if (defined && (info & 15) <= STT_FUNC && (info & 15) !== STT_OBJECT && name !== "" && !name.startsWith("$"))
         this.add(view.getBigUint64(at + 8, true) + offset, view.getBigUint64(at + 16, true), name);
@@ -109,6 +110,9 @@ export class Symbols {
 }
 
 const SHT_SYMTAB = 2;
+const SHN_UNDEF = 0;
+/** Constants of the assembler and the linker, not addresses. */
+const SHN_ABS = 0xfff1;
 const SYMBOL = 24;
 const STT_OBJECT = 1;
 const STT_FUNC = 2;
