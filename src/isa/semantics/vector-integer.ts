@@ -3,26 +3,11 @@
 
 import { Off } from "../../arch/layout.ts";
 import type { Builder } from "../../ir/builder.ts";
-import { c32, c64, I32, I64, lo32, or, shl, shuffle, sub, V128, type Value, vzero, wasm, zext } from "../../ir/value.ts";
+import { c32, c64, I32, I64, or, shl, shuffle, V128, type Value, vzero, wasm } from "../../ir/value.ts";
 import { SysOp } from "../sysops.ts";
 import { define, type Fields, helperIndex, type Variants } from "./define.ts";
+import { binary, leftAmount, lgOfImmh, narrow, ops, resizable, right, rightAmount, shiftable, splat, unary } from "./vector-ops.ts";
 
-/** Opcodes by log2 element size. */
-type Sized = readonly number[];
-const ops = {
-  add: [0xfd6e, 0xfd8e, 0xfdae, 0xfdce],
-  sub: [0xfd71, 0xfd91, 0xfdb1, 0xfdd1],
-  abs: [0xfd60, 0xfd80, 0xfda0, 0xfdc0],
-  neg: [0xfd61, 0xfd81, 0xfda1, 0xfdc1],
-  shl: [0xfd6b, 0xfd8b, 0xfdab, 0xfdcb],
-  shrS: [0xfd6c, 0xfd8c, 0xfdac, 0xfdcc],
-  shrU: [0xfd6d, 0xfd8d, 0xfdad, 0xfdcd],
-  minS: [0xfd76, 0xfd96, 0xfdb6],
-  minU: [0xfd77, 0xfd97, 0xfdb7],
-  maxS: [0xfd78, 0xfd98, 0xfdb8],
-  maxU: [0xfd79, 0xfd99, 0xfdb9],
-  splat: [0xfd0f, 0xfd10, 0xfd11, 0xfd12],
-} as const satisfies Record<string, Sized>;
 /** Saturating sums and differences of bytes and halfwords. */
 const saturating = {
   SQADDV: [ops.add, [0xfd6f, 0xfd8f]],
@@ -37,10 +22,7 @@ const extend = [0xfd87, 0xfda7, 0xfdc7] as const;
 const pairwiseSum = [0xfd7c, 0xfd7e] as const;
 const [XOR, AND, OR, SELECT, ANY, LANE0] = [0xfd51, 0xfd4e, 0xfd50, 0xfd52, 0xfd53, 0xfd1d];
 
-const un = (op: number | undefined, a: Value) => wasm(op as number, V128, a);
-const bin = (op: number | undefined, a: Value, b: Value) => wasm(op as number, V128, a, b);
 const sizeOf = (v: Variants) => v.size as number;
-const splat = (lg: number, x: Value) => wasm(ops.splat[lg] as number, V128, lg === 3 ? zext(x) : x.type === I64 ? lo32(x) : x);
 
 type Body = (b: Builder, f: Fields, v: Variants) => void;
 function rows(names: string, variants: string, body: Body, valid: (v: Variants) => boolean): void {
@@ -60,10 +42,10 @@ const sameWidth =
 
 // ---- three registers, one width ------------------------------------------------------------------------------------------
 function multiply(lg: number, n: Value, m: Value): Value {
-  if (lg > 0) return bin([0, 0xfd95, 0xfdb5][lg], n, m);
+  if (lg > 0) return binary([0, 0xfd95, 0xfdb5][lg], n, m);
   // Bytes: products of 16 bits, of which the lower halves stay.
   const even = Array.from({ length: 16 }, (_, j) => 2 * j);
-  return shuffle(bin(extmul[0], n, m), bin(extmul[0] + 1, n, m), even);
+  return shuffle(binary(extmul[0], n, m), binary(extmul[0] + 1, n, m), even);
 }
 /** The element of Rm that H, L and M choose, in every place. */
 function element(b: Builder, f: Fields, v: Variants): Value {
@@ -77,7 +59,7 @@ for (const [row, op] of Object.entries({ MULV: undefined, MLAV: ops.add, MLSV: o
   const value = (other: (b: Builder, f: Fields, v: Variants) => Value) =>
     sameWidth((b, f, v) => {
       const product = multiply(sizeOf(v), b.v(f.Rn), other(b, f, v));
-      return op ? bin(op[sizeOf(v)], b.v(f.Rd), product) : product;
+      return op ? binary(op[sizeOf(v)], b.v(f.Rd), product) : product;
     });
   rows(
     `${row}_VEC`,
@@ -91,19 +73,19 @@ for (const [row, op] of Object.entries({ SMAXV: ops.maxS, UMAXV: ops.maxU, SMINV
   rows(
     row,
     "Q size",
-    sameWidth((b, f, v) => bin(op[sizeOf(v)], b.v(f.Rn), b.v(f.Rm))),
+    sameWidth((b, f, v) => binary(op[sizeOf(v)], b.v(f.Rn), b.v(f.Rm))),
     notDoubleword,
   );
 
 /** |n - m|, as an unsigned number. */
 function difference(sign: "S" | "U", lg: number, n: Value, m: Value): Value {
   const [max, min] = sign === "S" ? [ops.maxS, ops.minS] : [ops.maxU, ops.minU];
-  return bin(ops.sub[lg], bin(max[lg], n, m), bin(min[lg], n, m));
+  return binary(ops.sub[lg], binary(max[lg], n, m), binary(min[lg], n, m));
 }
 /** floor((n + m) / 2) without the sum; rounding up: ceil. */
 function halving(sign: "S" | "U", up: boolean, lg: number, n: Value, m: Value): Value {
-  const half = wasm((sign === "S" ? ops.shrS : ops.shrU)[lg] as number, V128, bin(XOR, n, m), c32(1));
-  return up ? bin(ops.sub[lg], bin(OR, n, m), half) : bin(ops.add[lg], bin(AND, n, m), half);
+  const half = wasm((sign === "S" ? ops.shrS : ops.shrU)[lg] as number, V128, binary(XOR, n, m), c32(1));
+  return up ? binary(ops.sub[lg], binary(OR, n, m), half) : binary(ops.add[lg], binary(AND, n, m), half);
 }
 for (const sign of ["S", "U"] as const) {
   const diff = (b: Builder, f: Fields, v: Variants) => difference(sign, sizeOf(v), b.v(f.Rn), b.v(f.Rm));
@@ -111,7 +93,7 @@ for (const sign of ["S", "U"] as const) {
   rows(
     `${sign}ABAV`,
     "Q size",
-    sameWidth((b, f, v) => bin(ops.add[sizeOf(v)], b.v(f.Rd), diff(b, f, v))),
+    sameWidth((b, f, v) => binary(ops.add[sizeOf(v)], b.v(f.Rd), diff(b, f, v))),
     notDoubleword,
   );
   for (const up of [false, true])
@@ -126,23 +108,23 @@ for (const [row, op] of Object.entries({ ABSV: ops.abs, NEGV: ops.neg }))
   rows(
     row,
     "Q size",
-    sameWidth((b, f, v) => un(op[sizeOf(v)], b.v(f.Rn))),
+    sameWidth((b, f, v) => unary(op[sizeOf(v)], b.v(f.Rn))),
     allSizes,
   );
 rows(
   "CNTV",
   "Q",
-  sameWidth((b, f) => un(0xfd62, b.v(f.Rn))),
+  sameWidth((b, f) => unary(0xfd62, b.v(f.Rn))),
   () => true,
 );
 
 // ---- widening --------------------------------------------------------------------------------------------------------------
 for (const sign of ["S", "U"] as const) {
   const unsigned = sign === "U" ? 2 : 0;
-  const wide = (v: Variants, x: Value) => un((extend[sizeOf(v)] as number) + unsigned + (v.Q as number), x);
-  const product = (v: Variants, n: Value, m: Value) => bin((extmul[sizeOf(v)] as number) + unsigned + (v.Q as number), n, m);
-  const plus = (v: Variants, a: Value, x: Value) => bin(ops.add[sizeOf(v) + 1], a, x);
-  const minus = (v: Variants, a: Value, x: Value) => bin(ops.sub[sizeOf(v) + 1], a, x);
+  const wide = (v: Variants, x: Value) => unary((extend[sizeOf(v)] as number) + unsigned + (v.Q as number), x);
+  const product = (v: Variants, n: Value, m: Value) => binary((extmul[sizeOf(v)] as number) + unsigned + (v.Q as number), n, m);
+  const plus = (v: Variants, a: Value, x: Value) => binary(ops.add[sizeOf(v) + 1], a, x);
+  const minus = (v: Variants, a: Value, x: Value) => binary(ops.sub[sizeOf(v) + 1], a, x);
   const full =
     (value: (b: Builder, f: Fields, v: Variants) => Value): Body =>
     (b, f, v) =>
@@ -178,7 +160,7 @@ for (const sign of ["S", "U"] as const) {
   }
   // A difference is unsigned, whatever its operands are.
   const diff = (b: Builder, f: Fields, v: Variants) =>
-    un((extend[sizeOf(v)] as number) + 2 + (v.Q as number), difference(sign, sizeOf(v), b.v(f.Rn), b.v(f.Rm)));
+    unary((extend[sizeOf(v)] as number) + 2 + (v.Q as number), difference(sign, sizeOf(v), b.v(f.Rn), b.v(f.Rm)));
   rows(`${sign}ABDLV`, "Q size", full(diff), notDoubleword);
   rows(
     `${sign}ABALV`,
@@ -190,9 +172,9 @@ for (const sign of ["S", "U"] as const) {
   /** Sums of neighbours. */
   const pairs = (b: Builder, f: Fields, v: Variants): Value => {
     const n = b.v(f.Rn);
-    if (v.size !== 2) return un((pairwiseSum[sizeOf(v)] as number) + (sign === "U" ? 1 : 0), n);
+    if (v.size !== 2) return unary((pairwiseSum[sizeOf(v)] as number) + (sign === "U" ? 1 : 0), n);
     const shr = (sign === "S" ? ops.shrS : ops.shrU)[3];
-    return bin(ops.add[3], wasm(shr, V128, n, c32(32)), wasm(shr, V128, wasm(ops.shl[3], V128, n, c32(32)), c32(32)));
+    return binary(ops.add[3], wasm(shr, V128, n, c32(32)), wasm(shr, V128, wasm(ops.shl[3], V128, n, c32(32)), c32(32)));
   };
   rows(`${sign}ADDLPV`, "Q size", sameWidth(pairs), notDoubleword);
   rows(
@@ -204,25 +186,10 @@ for (const sign of ["S", "U"] as const) {
 }
 
 // ---- shifts by immediate -------------------------------------------------------------------------------------------------
-/** The highest set bit of immh gives the element size (log2 bytes); of a narrowing shift, that of the result. */
-const lgOf = (v: Variants) => 31 - Math.clz32(v.immh as number);
-const immediate = (f: Fields, v: Variants) => or(c32((v.immh as number) << 3), f.immb);
-/** 2 * esize - immh:immb, in 1..esize. */
-const rightAmount = (f: Fields, v: Variants) => sub(c32(16 << lgOf(v)), immediate(f, v));
-const leftAmount = (f: Fields, v: Variants) => sub(immediate(f, v), c32(8 << lgOf(v)));
-const shiftable = (v: Variants) => v.immh !== 0 && (v.Q === 1 || (v.immh as number) < 8);
-const narrowable = (v: Variants) => v.immh !== 0 && (v.immh as number) < 8;
-/** A right shift by 1..esize: Wasm takes the amount modulo that, so the last bit goes by itself. `round`: half of the last bit is added. */
-function right(sign: "S" | "U", lg: number, x: Value, amount: Value, round: boolean): Value {
-  const op = (sign === "S" ? ops.shrS : ops.shrU)[lg] as number;
-  const most = wasm(op, V128, x, sub(amount, c32(1)));
-  const shifted = wasm(op, V128, most, c32(1));
-  return round ? bin(ops.add[lg], shifted, bin(AND, most, splat(lg, lg === 3 ? c64(1) : c32(1)))) : shifted;
-}
 for (const sign of ["S", "U"] as const) {
-  const value = (round: boolean) => (b: Builder, f: Fields, v: Variants) => right(sign, lgOf(v), b.v(f.Rn), rightAmount(f, v), round);
+  const value = (round: boolean) => (b: Builder, f: Fields, v: Variants) => right(sign, lgOfImmh(v), b.v(f.Rn), rightAmount(f, v), round);
   const plus = (round: boolean) =>
-    sameWidth((b: Builder, f: Fields, v: Variants) => bin(ops.add[lgOf(v)], b.v(f.Rd), value(round)(b, f, v)));
+    sameWidth((b: Builder, f: Fields, v: Variants) => binary(ops.add[lgOfImmh(v)], b.v(f.Rd), value(round)(b, f, v)));
   rows(`${sign}RSHRV`, "Q immh", sameWidth(value(true)), shiftable);
   rows(`${sign}SRAV`, "Q immh", plus(false), shiftable);
   rows(`${sign}RSRAV`, "Q immh", plus(true), shiftable);
@@ -233,7 +200,7 @@ rows(
   "SLIV",
   "Q immh",
   sameWidth((b, f, v) => {
-    const [op, amount] = [ops.shl[lgOf(v)] as number, leftAmount(f, v)];
+    const [op, amount] = [ops.shl[lgOfImmh(v)] as number, leftAmount(f, v)];
     return wasm(SELECT, V128, wasm(op, V128, b.v(f.Rn), amount), b.v(f.Rd), wasm(op, V128, ones(), amount));
   }),
   shiftable,
@@ -242,7 +209,7 @@ rows(
   "SRIV",
   "Q immh",
   sameWidth((b, f, v) => {
-    const shift = (x: Value) => right("U", lgOf(v), x, rightAmount(f, v), false);
+    const shift = (x: Value) => right("U", lgOfImmh(v), x, rightAmount(f, v), false);
     return wasm(SELECT, V128, shift(b.v(f.Rn)), b.v(f.Rd), shift(ones()));
   }),
   shiftable,
@@ -265,31 +232,24 @@ for (const [row, [wrapping, clamping]] of Object.entries(saturating))
         return;
       }
       const [n, m] = [b.v(f.Rn), b.v(f.Rm)];
-      const sum = bin(clamped, n, m);
-      saturated(b, bin(XOR, sum, bin(plain, n, m)), v.Q === 1);
+      const sum = binary(clamped, n, m);
+      saturated(b, binary(XOR, sum, binary(plain, n, m)), v.Q === 1);
       b.setV(f.Rd, sum, v.Q ? 4 : 3);
     },
     allSizes,
   );
 
-/** The lower halves of the elements of `x` (2^(lg+1) bytes each) become the lower (Q = 0) or upper half of Rd. */
-function narrow(b: Builder, f: Fields, v: Variants, lg: number, x: Value): void {
-  const size = 1 << lg;
-  const packed = Array.from({ length: 8 }, (_, j) => Math.floor(j / size) * 2 * size + (j % size));
-  if (v.Q) b.setV(f.Rd, shuffle(b.v(f.Rd), x, [0, 1, 2, 3, 4, 5, 6, 7, ...packed.map((k) => k + 16)]));
-  else b.setV(f.Rd, shuffle(x, vzero(), [...packed, ...Array.from({ length: 8 }, () => 16)]));
-}
 /** Clamps to what fits: from signed to signed, from unsigned to unsigned, from signed to unsigned. */
 function narrowSaturating(b: Builder, f: Fields, v: Variants, lg: number, kind: "S" | "U" | "SU", x: Value): void {
   const bits = 8 << lg;
   const limit = (k: number) => splat(lg + 1, c32(k));
   const clamped =
     kind === "U"
-      ? bin(ops.minU[lg + 1], x, limit(2 ** bits - 1))
+      ? binary(ops.minU[lg + 1], x, limit(2 ** bits - 1))
       : kind === "SU"
-        ? bin(ops.minS[lg + 1], bin(ops.maxS[lg + 1], x, vzero()), limit(2 ** bits - 1))
-        : bin(ops.minS[lg + 1], bin(ops.maxS[lg + 1], x, limit(-(2 ** (bits - 1)))), limit(2 ** (bits - 1) - 1));
-  saturated(b, bin(XOR, clamped, x), true);
+        ? binary(ops.minS[lg + 1], binary(ops.maxS[lg + 1], x, vzero()), limit(2 ** bits - 1))
+        : binary(ops.minS[lg + 1], binary(ops.maxS[lg + 1], x, limit(-(2 ** (bits - 1)))), limit(2 ** (bits - 1) - 1));
+  saturated(b, binary(XOR, clamped, x), true);
   narrow(b, f, v, lg, clamped);
 }
 for (const [kind, from] of [
@@ -297,21 +257,26 @@ for (const [kind, from] of [
   ["U", "UQ"],
   ["SU", "SQ"],
 ] as const) {
-  const un = kind === "SU" ? "UN" : "N";
+  const letters = kind === "SU" ? "UN" : "N";
   for (const round of [false, true]) {
-    const row = `${from}${round ? "R" : ""}SHR${un}V`;
+    const row = `${from}${round ? "R" : ""}SHR${letters}V`;
     const body: Body = (b, f, v) => {
-      const lg = lgOf(v);
+      const lg = lgOfImmh(v);
       if (lg === 2) b.helper(helperIndex(row));
       else narrowSaturating(b, f, v, lg, kind, right(kind === "U" ? "U" : "S", lg + 1, b.v(f.Rn), rightAmount(f, v), round));
     };
-    rows(row, "Q immh", body, narrowable);
+    rows(row, "Q immh", body, resizable);
   }
-  const row = `${from}XT${un}V`;
+  const row = `${from}XT${letters}V`;
   const body: Body = (b, f, v) => {
     if (v.size === 2) b.helper(helperIndex(row));
     else narrowSaturating(b, f, v, sizeOf(v), kind, b.v(f.Rn));
   };
   rows(row, "Q size", body, notDoubleword);
 }
-rows("RSHRNV", "Q immh", (b, f, v) => narrow(b, f, v, lgOf(v), right("U", lgOf(v) + 1, b.v(f.Rn), rightAmount(f, v), true)), narrowable);
+rows(
+  "RSHRNV",
+  "Q immh",
+  (b, f, v) => narrow(b, f, v, lgOfImmh(v), right("U", lgOfImmh(v) + 1, b.v(f.Rn), rightAmount(f, v), true)),
+  resizable,
+);

@@ -2,20 +2,18 @@
 // here also has a helper (isa/simd), which the tests compare with.
 
 import type { Builder } from "../../ir/builder.ts";
-import { and, c32, c64, I64, lo32, or, shl, shru, shuffle, sub, V128, type Value, vzero, wasm, zext } from "../../ir/value.ts";
+import { and, c32, c64, or, shl, shru, shuffle, sub, V128, type Value, vzero, wasm, zext } from "../../ir/value.ts";
 import { SysOp } from "../sysops.ts";
 import { define, type Fields, type Variants } from "./define.ts";
+import { binary, ops, splat } from "./vector-ops.ts";
 
 /** Register size as log2 bytes. */
 const lgOf = (v: Variants) => (v.Q ? 4 : 3);
-const op2 = (op: number, a: Value, b: Value) => wasm(op, V128, a, b);
-const and2 = (a: Value, b: Value) => op2(0xfd4e, a, b);
-const andNot = (a: Value, b: Value) => op2(0xfd4f, a, b);
-const or2 = (a: Value, b: Value) => op2(0xfd50, a, b);
-const xor2 = (a: Value, b: Value) => op2(0xfd51, a, b);
+const and2 = (a: Value, b: Value) => binary(0xfd4e, a, b);
+const andNot = (a: Value, b: Value) => binary(0xfd4f, a, b);
+const or2 = (a: Value, b: Value) => binary(0xfd50, a, b);
+const xor2 = (a: Value, b: Value) => binary(0xfd51, a, b);
 const not1 = (a: Value) => wasm(0xfd4d, V128, a);
-const splatOps = [0xfd0f, 0xfd10, 0xfd11, 0xfd12] as const;
-const splat = (lg: number, x: Value) => wasm(splatOps[lg] as number, V128, lg === 3 ? zext(x) : x.type === I64 ? lo32(x) : x);
 
 type Vector = (b: Builder, f: Fields, v: Variants) => Value;
 function vector(rows: string, variants: string, value: Vector, valid?: (v: Variants) => boolean): void {
@@ -38,13 +36,13 @@ function lanewise(row: string, opcodes: readonly number[], swapped = false): voi
     "Q size",
     (b, f, v) => {
       const [n, m] = swapped ? [b.v(f.Rm), b.v(f.Rn)] : [b.v(f.Rn), b.v(f.Rm)];
-      return op2(opcodes[v.size as number] as number, n, m);
+      return binary(opcodes[v.size as number] as number, n, m);
     },
     sized(opcodes),
   );
 }
-lanewise("ADDV", [0xfd6e, 0xfd8e, 0xfdae, 0xfdce]);
-lanewise("SUBV", [0xfd71, 0xfd91, 0xfdb1, 0xfdd1]);
+lanewise("ADDV", ops.add);
+lanewise("SUBV", ops.sub);
 lanewise("CMEQV_REG", [0xfd23, 0xfd2d, 0xfd37, 0xfdd6]);
 lanewise("CMGTV_REG", [0xfd27, 0xfd31, 0xfd3b, 0xfdd9]);
 lanewise("CMGEV_REG", [0xfd2b, 0xfd35, 0xfd3f, 0xfddb]);
@@ -65,7 +63,7 @@ vector("NOTV", "Q", (b, f) => not1(b.v(f.Rn)));
 
 // ---- two-register: compare with zero ---------------------------------------------------------------------------------
 function compareZero(row: string, opcodes: readonly number[]): void {
-  vector(row, "Q size", (b, f, v) => op2(opcodes[v.size as number] as number, b.v(f.Rn), vzero()), sized(opcodes));
+  vector(row, "Q size", (b, f, v) => binary(opcodes[v.size as number] as number, b.v(f.Rn), vzero()), sized(opcodes));
 }
 compareZero("CMEQV_ZERO", [0xfd23, 0xfd2d, 0xfd37, 0xfdd6]);
 compareZero("CMGTV_ZERO", [0xfd27, 0xfd31, 0xfd3b, 0xfdd9]);
@@ -86,14 +84,14 @@ function pairwise(row: string, opcodes: readonly number[]): void {
           return k < half ? k : 16 + (k - half);
         });
       const [n, m] = [b.v(f.Rn), b.v(f.Rm)];
-      return op2(opcodes[v.size as number] as number, shuffle(n, m, pick(0)), shuffle(n, m, pick(1)));
+      return binary(opcodes[v.size as number] as number, shuffle(n, m, pick(0)), shuffle(n, m, pick(1)));
     },
     sized(opcodes),
   );
 }
-pairwise("ADDPV_VEC", [0xfd6e, 0xfd8e, 0xfdae, 0xfdce]);
-pairwise("UMAXPV", [0xfd79, 0xfd99, 0xfdb9]);
-pairwise("UMINPV", [0xfd77, 0xfd97, 0xfdb7]);
+pairwise("ADDPV_VEC", ops.add);
+pairwise("UMAXPV", ops.maxU);
+pairwise("UMINPV", ops.minU);
 
 // ---- copy --------------------------------------------------------------------------------------------------------------
 /** imm5: the lowest set bit gives the element size, the bits above it the index. */
