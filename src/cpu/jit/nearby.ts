@@ -47,12 +47,15 @@ export class CodeImages {
   of(page: CodePage): CodeImage {
     let image = this.plain.get(page);
     if (!image) {
-      const words = this.code.words(page);
-      image = { offset: page.offset, words: this.copied ? words.slice() : words, warm: this.reached(page) };
+      image = { offset: page.offset, words: this.words(page), warm: this.reached(page) };
       this.plain.set(page, image);
-      this.pages.set(page.offset, page);
     }
     return image;
+  }
+  private words(page: CodePage): Int32Array {
+    this.pages.set(page.offset, page);
+    const words = this.code.words(page);
+    return this.copied ? words.slice() : words;
   }
   /**
    * Pages with translations that the fetch TLB maps, by their distance from that of `place`; warm is what is translated. It is a
@@ -72,7 +75,7 @@ export class CodeImages {
     if (!image) {
       const warm = new Uint32Array(32);
       for (const { ip } of this.entries.around(page.offset)) if (this.code.at(ip) === page) mark(warm, (ip - page.offset) >> 3);
-      image = { ...this.of(page), warm };
+      image = { offset: page.offset, words: this.plain.get(page)?.words ?? this.words(page), warm };
       this.marked.set(page, image);
     }
     return image;
