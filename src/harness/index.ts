@@ -25,11 +25,10 @@ export {
   verifyToken,
 } from "./attestation.ts";
 export { Console, type OutputListener, type WaitOptions, type Writer } from "./console.ts";
+export { type Engine, engines } from "./engine.ts";
 export type { Try, TryKind } from "./host-tries.ts";
 export type { EnterOptions, HostedRealm, HostedRealmOptions, RealmContent, RealmExit } from "./hosted-realm.ts";
 export {
-  type Engine,
-  engines,
   type FwCfgEntry,
   type LoaderEntry,
   Machine,

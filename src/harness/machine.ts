@@ -1,6 +1,5 @@
 // A machine as its user handles it.
 
-import type { Engine } from "../cpu/executor.ts";
 import type { Pe } from "../cpu/pe.ts";
 import type { FwCfgFile } from "../devices/fw-cfg.ts";
 import type { BlockBackend } from "../devices/virtio/index.ts";
@@ -27,6 +26,7 @@ import { type TraceEvent, type TraceKind, Tracer } from "../trace/events.ts";
 import { EmuError, usageError } from "../util/errors.ts";
 import type { Saved } from "../util/stateful.ts";
 import { Console, type WaitOptions } from "./console.ts";
+import { defaultEngine, type Engine } from "./engine.ts";
 import "./digests.ts";
 import "./host-compiler.ts";
 import "./prebuilt.ts";
@@ -173,16 +173,6 @@ function fits(o: MachineOptions): string[] {
   const asKernel = o.realm === undefined && o.pflash?.[0] === undefined && o.start === undefined;
   if (asKernel && o.kernel !== undefined) checkKernel(o.kernel, facts);
   return [];
-}
-
-export type { Engine };
-/** What can execute hot code. */
-export const engines = ["interp", "wasm", "js", "check", "check-js"] as const satisfies Engine[];
-function defaultEngine(): Engine {
-  const name = process.env.RME_ENGINE ?? "wasm";
-  const engine = engines.find((e) => e === name);
-  if (!engine) throw usageError("bad-engine", `RME_ENGINE takes ${engines.join(", ")}, not ${name}`);
-  return engine;
 }
 
 /** The host software that runs a guest, and the guest in words. */

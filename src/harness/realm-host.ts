@@ -15,6 +15,7 @@ import { type RmiName, rmiCommands } from "../rmm/commands.ts";
 import { granuleStateName } from "../rmm/granules.ts";
 import { exitReasonName, GRANULE, rmiCodeName } from "../rmm/status.ts";
 import { EmuError, hex, usageError } from "../util/errors.ts";
+import { defaultEngine } from "./engine.ts";
 import { HostTries, type Try, type TryKind } from "./host-tries.ts";
 import { createRealm, type HostedRealm, type HostedRealmOptions, must } from "./hosted-realm.ts";
 import { Inspector } from "./inspect.ts";
@@ -116,6 +117,7 @@ export class RealmHost extends Inspector {
       seed: o.seed ?? 1n,
       epoch: 1_767_225_600,
       software: (m) => (holder.software = new HostSoftware(m)),
+      engine: defaultEngine(),
       drives: [],
       output: () => {},
       virtioOutput: (bytes) => void this.printed.push(...bytes),

@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { Security } from "../../src/arch/security.ts";
 import { slot } from "../../src/arch/state.ts";
 import { buildGpt, Gpi } from "../../src/gpt/index.ts";
+import { defaultEngine } from "../../src/harness/engine.ts";
 import { Machine } from "../../src/harness/index.ts";
 import { VirtMachine } from "../../src/machine/virt.ts";
 import { Access } from "../../src/mmu/access.ts";
@@ -60,6 +61,7 @@ function board(smp = 1): VirtMachine {
     seed: 1n,
     epoch: 0,
     kernel: raw(HALT),
+    engine: defaultEngine(),
     drives: [],
     output: () => {},
     virtioOutput: () => {},

@@ -4,6 +4,8 @@ import { expect, it } from "vitest";
 import { Executor } from "../../src/cpu/executor.ts";
 import { rowAvailable } from "../../src/cpu/feature-use.ts";
 import { fastIndex } from "../../src/cpu/sysreg-map.ts";
+import { defaultEngine } from "../../src/harness/engine.ts";
+import type { Row } from "../../src/isa/table.ts";
 import { rmi, rsi } from "../../src/rmm/commands.ts";
 import { RecEnter } from "../../src/rmm/layouts.ts";
 import { EnterFlag, ExitReason, GRANULE } from "../../src/rmm/status.ts";
@@ -23,7 +25,8 @@ const LOOP = 0x1400_0000;
 
 it("a realm stores to memory, to an emulated device, and makes a host call", () => {
   const b = new Bench();
-  const executor = new Executor(b.phys, b.domain, b.pes, { available: (row) => rowAvailable(b.pe().features, row.features), fastIndex });
+  const context = { available: (row: Row) => rowAvailable(b.pe().features, row.features), fastIndex };
+  const executor = new Executor(b.phys, b.domain, b.pes, context, defaultEngine());
   const r = b.realm();
   b.data(
     r,

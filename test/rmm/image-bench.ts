@@ -10,6 +10,7 @@ import { MonitorAgent } from "../../src/el3/monitor.ts";
 import { RMM_REGION, readRmmImage } from "../../src/el3/rmm-image.ts";
 import { dmaPermitted } from "../../src/gpt/dma.ts";
 import { Gpi } from "../../src/gpt/format.ts";
+import { defaultEngine } from "../../src/harness/engine.ts";
 import type { RealmSoftware } from "../../src/machine/realms.ts";
 import { rootMemory } from "../../src/machine/root-memory.ts";
 import { VirtMachine } from "../../src/machine/virt.ts";
@@ -60,6 +61,7 @@ export abstract class CodeBench extends RmmBench {
       time: "deterministic" as const,
       seed: 1n,
       epoch: 0,
+      engine: defaultEngine(),
       drives: [],
       output: (bytes: Uint8Array) => {
         this.text += decoder.decode(bytes);
