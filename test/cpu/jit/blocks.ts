@@ -5,30 +5,33 @@ import { Special } from "../../../src/cpu/interp/handlers.ts";
 import { instructionAt } from "../../../src/cpu/jit/instruction.ts";
 import { disassemble } from "../../../src/isa/disasm/index.ts";
 import { semantics } from "../../../src/isa/semantics/index.ts";
-import { decode } from "../../../src/isa/table.ts";
+import { decode, type Row } from "../../../src/isa/table.ts";
 import { BareInterpreter, bareContext } from "../../isa/bare-interpreter.ts";
 import { unpredictable } from "../../isa/oracle/memory.ts";
 import { differences, fromPe, type Registers, toPe } from "../../isa/oracle/oracle.ts";
 import { DATA_PAGE } from "../../isa/oracle/program.ts";
-import { type Random, randomRegisters, randomWord } from "../../isa/oracle/random.ts";
+import { Random, randomRegisters, randomWord } from "../../isa/oracle/random.ts";
 
 /** Code stands here. */
 export const PC = 0x4000_0100;
 const FIRST = (PC & 0xfff) >> 2;
-/** Registers that point into the data page and are never written. */
+/** Registers that point into the data page; only accesses that write their base back change them. */
 const POINTERS = [20, 21, 22, 23];
 const pointerMask = POINTERS.reduce((m, r) => m | (1 << r), 0);
 
-/** Rows whose instructions fall through, by whether they access memory. */
+/** Does the word fall through, and access memory or not? */
+function fits(row: Row, word: number, memory: boolean): boolean {
+  if (/^(PAC|AUT|LDRA)/.test(row.name) || decode(word) !== row) return false;
+  const i = instructionAt(0, word, bareContext);
+  if (i.end !== "next" || i.handler < Special.COUNT) return false;
+  return memory === i.effects.some((e) => ["load", "store", "atomic", "storex"].includes(e.e));
+}
+/** Rows with such words: fields that are zero may be reserved (the option of register offsets is). */
 function rowsOf(memory: boolean): string[] {
+  const rng = new Random(1);
   return [...semantics.values()]
-    .filter(({ row }) => {
-      if (row.name === "UDF_PERM_UNDEF" || /^(PAC|AUT|LDRA)/.test(row.name)) return false;
-      const word = row.value | 0;
-      const i = decode(word) === row ? instructionAt(0, word, bareContext) : undefined;
-      if (i?.end !== "next" || i.handler < Special.COUNT) return false;
-      return memory === i.effects.some((e) => ["load", "store", "atomic", "storex"].includes(e.e));
-    })
+    .filter(({ row }) => row.name !== "UDF_PERM_UNDEF")
+    .filter(({ row }) => fits(row, row.value | 0, memory) || [1, 2, 3, 4].some(() => fits(row, randomWord(row, rng) | 0, memory)))
     .map((s) => s.row.name);
 }
 const plainRows = rowsOf(false);
@@ -36,19 +39,21 @@ const memoryRows = rowsOf(true);
 
 function plainWord(rng: Random): number {
   for (;;) {
-    const { row } = semantics.get(plainRows[rng.below(plainRows.length)] as string) as { row: Parameters<typeof randomWord>[0] };
+    const { row } = semantics.get(plainRows[rng.below(plainRows.length)] as string) as { row: Row };
     const word = randomWord(row, rng) | 0;
-    if ((instructionAt(0, word, bareContext).defs & pointerMask) === 0) return word;
+    if (fits(row, word, false) && (instructionAt(0, word, bareContext).defs & pointerMask) === 0) return word;
   }
 }
 /** Mostly with a pointer for its base. */
 function memoryWord(rng: Random): number {
   for (;;) {
-    const { row } = semantics.get(memoryRows[rng.below(memoryRows.length)] as string) as { row: Parameters<typeof randomWord>[0] };
+    const { row } = semantics.get(memoryRows[rng.below(memoryRows.length)] as string) as { row: Row };
     const base = POINTERS[rng.below(POINTERS.length)] as number;
-    const word = (randomWord(row, rng) & ~(31 << 5)) | (base << 5);
-    if (decode(word) !== row || unpredictable(row, word)) continue;
-    if ((instructionAt(0, word, bareContext).defs & pointerMask) === 0) return word;
+    let word = row.fields.has("Rn") ? (randomWord(row, rng) & ~(31 << 5)) | (base << 5) : randomWord(row, rng) | 0;
+    // An offset of zero, in half of those that are in a register: others lead out of the page.
+    if (row.fields.has("option_name") && rng.below(2) === 0) word |= 31 << 16;
+    if (!fits(row, word, true) || unpredictable(row, word)) continue;
+    if ((instructionAt(0, word, bareContext).defs & pointerMask & ~(1 << base)) === 0) return word;
   }
 }
 

@@ -57,7 +57,7 @@ describe.each(translators)("a fault at each access on %s", (engine) => {
     let faults = 0;
     for (let n = 0; n < samples; n++) {
       const sample = randomSample(rng, 4 + rng.below(8), rng.below(2) === 0);
-      for (let failAt = 0; failAt < 12; failAt++) {
+      for (let failAt = 0; failAt < 64; failAt++) {
         const expected = ours.run(sample, failAt);
         if (expected.fault === "") break;
         faults++;
