@@ -50,8 +50,14 @@ export type Effect =
 
 export class Builder {
   readonly effects: Effect[] = [];
+  /** The host multiplies and adds with one rounding (cpu/emit/fused.ts): f32x4.relaxed_madd and its like may be used. */
+  readonly fused: boolean;
   readsFlags = false;
   setsFlags = false;
+
+  constructor(fused = false) {
+    this.fused = fused;
+  }
 
   // ---- registers -------------------------------------------------------------------------------------------------
   /** X register as i64; index 31 reads zero. */

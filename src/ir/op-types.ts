@@ -47,6 +47,8 @@ const runs: readonly (readonly [first: number, last: number, type: string, lanes
   // f32x4, f64x2, conversions
   [0xfde0, 0xfde1, "v>v"], [0xfde3, 0xfde3, "v>v"], [0xfde4, 0xfdeb, "vv>v"], [0xfdec, 0xfded, "v>v"], [0xfdef, 0xfdef, "v>v"],
   [0xfdf0, 0xfdf7, "vv>v"], [0xfdf8, 0xfdff, "v>v"],
+  // relaxed: f32x4 and f64x2 madd, nmadd
+  [0xfd105, 0xfd108, "vvv>v"],
 ];
 
 /** Types by opcode. */

@@ -2,7 +2,7 @@
 //
 // Checklist for a new operation: give it a name and opcode here, its types in `bin`/`un` or as a function of its own,
 // and a folding rule if both executors profit. Where an operation is one Wasm instruction its number is that opcode
-// (0xfdNN: SIMD), so lowering is a table walk.
+// (0xfdNN: SIMD, 0xfd1NN: relaxed SIMD), so lowering is a table walk.
 
 import { F32, F64, I32, I64, V128, type ValType } from "../wasm/module.ts";
 
@@ -40,6 +40,8 @@ export const Op = {
   VZero: 0x1000d,
   /** Internal function imm (see Fn) of a, b, c. Fn.Pac: high is the bit of Off.PAUTH that enables the key, or 0. */
   Call: 0x1000e,
+  /** i32 1 if a (i32) is not zero; otherwise b, an i32 0 or 1, which may be left alone until then. */
+  OrElse: 0x1000f,
 } as const;
 
 /** Functions of the runtime module that expressions may call; signatures in cpu/interp/runtime.ts. */
@@ -197,6 +199,8 @@ export const select = (condition: Value, a: Value, b: Value) => {
   if (isConst(condition)) return condition.imm ? a : b;
   return new Value(0x1b, a.type, a, b, condition);
 };
+/** condition || rare: for a `rare` that costs much. */
+export const orElse = (condition: Value, rare: Value) => new Value(Op.OrElse, I32, condition, rare);
 /** Sign-extends the low `width` bits of an i32 field. */
 export const signed = (n: Value, width: number) => shrs(shl(n, c32(32 - width)), c32(32 - width));
 export const call = (fn: number, type: ValType, a?: Value, b?: Value, c?: Value, high = 0) => new Value(Op.Call, type, a, b, c, fn, high);

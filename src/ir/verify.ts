@@ -273,6 +273,9 @@ class Verifier {
         else this.wrong.push(`a call of function ${n.imm}`);
         return;
       }
+      case Op.OrElse:
+        this.types(n, operands, [I32, I32], I32);
+        return;
       case SELECT:
         this.types(n, operands, [n.type, n.type, I32], n.type);
         return;

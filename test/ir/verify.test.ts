@@ -30,9 +30,11 @@ describe("the instruction table", () => {
         const insn = randomWord(s.row, rng);
         const v = variantsFrom(s, variantOf(s, insn));
         if (!s.valid(v)) continue;
-        const b = new Builder();
-        s.fn(b, constantFields(s.row, insn), v, s.row);
-        wrong.push(...verify(b.effects, "translation").map((w) => `${s.row.name} ${insn.toString(16)}: ${w}`));
+        for (const fused of [false, true]) {
+          const b = new Builder(fused);
+          s.fn(b, constantFields(s.row, insn), v, s.row);
+          wrong.push(...verify(b.effects, "translation").map((w) => `${s.row.name} ${insn.toString(16)}: ${w}`));
+        }
       }
     }
     expect([...new Set(wrong)].slice(0, 20)).toEqual([]);

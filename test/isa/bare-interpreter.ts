@@ -3,6 +3,7 @@
 import { BITMASKS, CRC_TABLES, Off, PLAIN_HANDLERS, PREDECODE_BASE, RAM_POOL, TLB_EMPTY, TLB_TABLE_BYTES } from "../../src/arch/layout.ts";
 import { PeState } from "../../src/arch/state.ts";
 import type { CodePages } from "../../src/cpu/code-pages.ts";
+import { hostFuses } from "../../src/cpu/emit/fused.ts";
 import { bitmaskTable, crcTables } from "../../src/cpu/emit/tables.ts";
 import { generateInterpreter } from "../../src/cpu/interp/generate.ts";
 import { handlerCount, handlerOf, Special } from "../../src/cpu/interp/handlers.ts";
@@ -19,6 +20,7 @@ import { decode } from "../../src/isa/table.ts";
 import type { PhysicalMemory } from "../../src/mem/physical.ts";
 import { type Fault, FaultType } from "../../src/mmu/fault.ts";
 import { DATA_PAGE } from "./oracle/program.ts";
+import "../../src/harness/host-compiler.ts";
 
 /** L1 tables of the one PE: reads, writes, fetches, unprivileged reads and writes. */
 const tables = [Off.TLB_R, Off.TLB_W, Off.TLB_X, Off.TLB_UR, Off.TLB_UW] as const;
@@ -31,6 +33,8 @@ export const testEngines = (process.env.RME_TEST_ENGINES ?? "interp,wasm,js").sp
 
 /** Every row exists; system registers take the slow form. */
 export const bareContext: DecodeContext = { available: () => true, fastIndex: () => 0 };
+/** Regions may have the host's multiplication and addition with one rounding; the interpreter and JavaScript have not. */
+const regionContext: DecodeContext = { ...bareContext, fused: hostFuses() && process.env.RME_TEST_FUSED !== "0" };
 
 export class BareInterpreter {
   readonly engine: TestEngine;
@@ -48,6 +52,8 @@ export class BareInterpreter {
   trapped: { op: number; insn: number } | undefined;
   /** A data access faulted. */
   fault: Fault | undefined;
+  /** Calls of helpers. */
+  helped = 0;
 
   constructor(engine: TestEngine = "interp") {
     this.engine = engine;
@@ -69,7 +75,10 @@ export class BareInterpreter {
       this.st.setLo(Off.BUDGET, 1); // leaves the loop
       return 1;
     };
-    imports.helper = (_pe: number, index: number, insn: number) => helpers[index]?.(this.st, insn);
+    imports.helper = (_pe: number, index: number, insn: number) => {
+      this.helped++;
+      helpers[index]?.(this.st, insn);
+    };
     const slow = this.slowPath();
     imports.miss = (_pe: number, kind: number) => slow.path.access(slow.pe, kind);
     const probe = (_pe: number, kind: number) => slow.path.probe(slow.pe, kind, () => true);
@@ -205,7 +214,7 @@ export class BareInterpreter {
   /** Words of zeros around the code: UDF, which is nobody's to translate. */
   private translate(words: readonly number[], first: number): (() => number) | RegionFunction | undefined {
     const word = (index: number): number => words[index - first] ?? 0;
-    const read = (index: number): Instruction => instructionAt(index, word(index), bareContext);
+    const read = (index: number): Instruction => instructionAt(index, word(index), this.engine === "js" ? bareContext : regionContext);
     if (this.engine === "js") {
       const block = translateRegion(first, { at: read, describe: () => "" });
       return block && instantiate(this.runtime, [block.source])[0];

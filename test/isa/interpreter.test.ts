@@ -2,10 +2,13 @@
 // RME_ORACLE_STATES sets the states per row, RME_ORACLE_ROWS a pattern of row names.
 
 import { describe, expect, it } from "vitest";
+import { Off } from "../../src/arch/layout.ts";
 import { build } from "../../src/cpu/interp/handlers.ts";
 import { Builder } from "../../src/ir/builder.ts";
+import { fpHelpers } from "../../src/isa/fp/index.ts";
 import { type Semantics, semantics, variantCount, variantsFrom } from "../../src/isa/semantics/index.ts";
 import { bare, type TestEngine, testEngines } from "./bare-interpreter.ts";
+import { randomFpRegisters } from "./fp/operands.ts";
 import { type Case, differences, fromPe, qemu, runOracle, toPe } from "./oracle/oracle.ts";
 import { Random, randomRegisters, randomWord } from "./oracle/random.ts";
 import { batches, chosen, states, statesPerWordOn } from "./oracle/suite.ts";
@@ -25,7 +28,10 @@ function registersOnly(s: Semantics): boolean {
     const b = new Builder();
     build(b, s, v);
     return b.effects.every(
-      (e) => ["setX", "setV", "setLane", "setFlags", "helper", "fast"].includes(e.e) || (e.e === "system" && e.cond !== undefined),
+      (e) =>
+        ["setX", "setV", "setLane", "setFlags", "helper", "fast"].includes(e.e) ||
+        (e.e === "system" && e.cond !== undefined) ||
+        (e.e === "setState" && e.off === Off.FPSR),
     );
   }
   return false;
@@ -42,7 +48,7 @@ function compare(names: readonly string[], engine: TestEngine): string[] {
     let insn = 0;
     for (let n = 0; n < states; n++) {
       if (n % perWord === 0) insn = randomWord(row, rng);
-      cases.push({ name, insn, before: randomRegisters(rng) });
+      cases.push({ name, insn, before: name in fpHelpers ? randomFpRegisters(row, insn, rng) : randomRegisters(rng) });
     }
   }
   const wrong: string[] = [];

@@ -32,6 +32,9 @@ export const loadOp = (lg: number, signed: boolean) =>
     ][lg] as number[]
   )[signed ? 1 : 0] as number;
 
+const SPLATS: readonly number[] = [0xfd0f, 0xfd10, 0xfd11, 0xfd12];
+const [F32_FROM_BITS, F64_FROM_BITS, F32_LANE, F64_LANE] = [0xbe, 0xbf, 0xfd1f, 0xfd21];
+
 export class Emitter {
   readonly out = new Bytes();
   readonly locals: ValType[] = [];
@@ -53,8 +56,10 @@ export class Emitter {
     for (const o of ops) {
       if (o < 256) this.out.u8(o);
       else {
-        this.out.u8(o >> 8);
-        this.out.uleb(o & 0xff);
+        // A prefix and a number behind it, of 8 bits, or of 12.
+        const bits = o > 0xffff ? 12 : 8;
+        this.out.u8(o >> bits);
+        this.out.uleb(o & (2 ** bits - 1));
       }
     }
   }
@@ -244,12 +249,62 @@ export class Emitter {
         for (const x of [n.a, n.b, n.c]) if (x) this.value(x);
         this.call("crc32");
         return;
+      case Op.OrElse:
+        this.orElse(n.a as Value, n.b as Value);
+        return;
       case Op.Result:
         throw new Error("ir: result used before its effect");
     }
+    if (this.direct(n)) return;
     for (const x of [n.a, n.b, n.c]) if (x) this.value(x);
     this.op(n.op);
     if (n.op >= 0xfd15 && n.op <= 0xfd22) this.out.u8(n.imm);
+  }
+  /** `b` is computed only if `a` is 0, except for what is used elsewhere too: that is computed before. */
+  private orElse(a: Value, b: Value): void {
+    this.value(a);
+    const inside = new Map<Value, number>();
+    const visit = (n: Value): void => {
+      const seen = inside.get(n) ?? 0;
+      inside.set(n, seen + 1);
+      if (seen === 0) for (const x of [n.a, n.b, n.c]) if (x) visit(x);
+    };
+    visit(b);
+    const pin = (n: Value): void => {
+      if (n.local >= 0 || n.op === Op.Const || n.op === Op.Local) return;
+      if (n.uses > (inside.get(n) as number)) {
+        this.value(n);
+        this.op(W.drop);
+      } else for (const x of [n.a, n.b, n.c]) if (x) pin(x);
+    };
+    pin(b);
+    this.expect(true);
+    this.block(W.if, I32);
+    this.i32(1);
+    this.op(W.else);
+    this.value(b);
+    this.op(W.end);
+  }
+  /** Constants of floating point; elements of V registers that need not be taken out of a vector, or go from memory into every lane. */
+  private direct(n: Value): boolean {
+    const a = n.a as Value;
+    if ((n.op === F32_FROM_BITS || n.op === F64_FROM_BITS) && a.op === Op.Const) {
+      this.op(n.op === F32_FROM_BITS ? W.f32Const : W.f64Const);
+      this.out.bytes(new Uint8Array(Int32Array.of(a.imm, a.high).buffer, 0, n.op === F32_FROM_BITS ? 4 : 8));
+      return true;
+    }
+    const splat = SPLATS.indexOf(n.op);
+    if (splat >= 0) {
+      const lane = splat < 3 && a.op === W.wrap && a.uses <= 1 ? (a.a as Value) : a;
+      if (lane.op !== Op.Lane || lane.high !== splat || lane.uses > 1) return false;
+      const at = this.laneAddress(lane);
+      this.mem(W.v128Load8Splat + splat, at);
+      return true;
+    }
+    if ((n.op !== F32_LANE && n.op !== F64_LANE) || a.op !== Op.V || a.uses > 1) return false;
+    const at = this.registerAddress(a.a, a.imm, 4);
+    this.mem(n.op === F32_LANE ? W.f32Load : W.f64Load, Off.V + at + (n.imm << (n.op === F32_LANE ? 2 : 3)));
+    return true;
   }
   /** An authentication code with a key that is disabled is not used by anything: it need not be computed. */
   private pac(n: Value): void {

@@ -17,6 +17,8 @@ export interface DecodeContext {
   available(row: Row): boolean;
   /** Index of a system register in the fast map, or 0 (cpu/sysreg-map.ts). Key: op0<<14 | op1<<11 | CRn<<7 | CRm<<3 | op2. */
   fastIndex(key: number): number;
+  /** Translations for a host that multiplies and adds with one rounding (emit/fused.ts). */
+  readonly fused?: boolean;
 }
 
 const sysKey = (insn: number) => (insn >>> 5) & 0xffff;

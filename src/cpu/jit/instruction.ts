@@ -186,7 +186,7 @@ export function instructionAt(index: number, word: number, context: DecodeContex
     return i;
   }
   const row = decode(word) as Row;
-  const b = new Builder();
+  const b = new Builder(context.fused);
   const { semantics } = variants[i.handler - Special.COUNT] as (typeof variants)[number];
   semantics.fn(b, constantFields(row, word), variantsOf(i.handler), row);
   i.row = row;

@@ -69,6 +69,8 @@ export interface Target {
   readonly absent: readonly string[];
   /** The memory as modules import it. */
   readonly memory: ModuleSpec["memory"];
+  /** The host multiplies and adds with one rounding. */
+  readonly fused: boolean;
 }
 
 /** Translates in its own time; answers come in the order of the jobs. */

@@ -329,8 +329,11 @@ export class RegionLowering extends Lowering {
   /** Checks that hold from here on along every path: they are not made twice. */
   checked = { fp: false, sp: false };
 
+  /** The form of the flags before the present instruction. */
+  private formBefore: FlagForm = "memory";
   translate(i: Instruction): Effect | undefined {
     this.current = i;
+    this.formBefore = this.form;
     if (translateSpecial(this, i)) return undefined;
     const flags = i.effects.find((e) => e.e === "setFlags");
     if (flags) this.nextForm = formOf(flags.f);
@@ -373,6 +376,7 @@ export class RegionLowering extends Lowering {
   protected override fallback(e: Extract<Effect, { e: "fast" }>): void {
     const i = this.current as Instruction;
     this.storeRegisters(this.dirty & i.uses);
+    if (i.readsFlags) this.storeFlags(this.formBefore);
     this.helper(e.index);
     this.loadRegisters(i.defs);
     if (!i.setsFlags) return;

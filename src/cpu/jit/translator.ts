@@ -2,6 +2,7 @@
 
 import { type Row, rows } from "../../isa/table.ts";
 import type { Func, ModuleSpec } from "../../wasm/module.ts";
+import { hostFuses } from "../emit/fused.ts";
 import { Special } from "../interp/handlers.ts";
 import type { DecodeContext } from "../interp/predecode.ts";
 import { fastIndex } from "../sysreg-map.ts";
@@ -13,6 +14,7 @@ import type { Answer, CodeImage, Found, Job, Target, TranslationService, Wanted 
 export const targetOf = (context: DecodeContext, memory: ModuleSpec["memory"]): Target => ({
   absent: rows.filter((row) => !context.available(row)).map((row) => row.name),
   memory,
+  fused: hostFuses(),
 });
 
 /** Regions are found in what the job holds. */
@@ -52,9 +54,9 @@ export class Translator implements TranslationService {
   private readonly memory: ModuleSpec["memory"];
   private readonly answers: Answer[] = [];
 
-  constructor({ absent, memory }: Target) {
+  constructor({ absent, memory, fused }: Target) {
     const names = new Set(absent);
-    this.context = { available: (row: Row) => !names.has(row.name), fastIndex };
+    this.context = { available: (row: Row) => !names.has(row.name), fastIndex, fused };
     this.memory = memory;
   }
 

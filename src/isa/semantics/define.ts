@@ -2,7 +2,8 @@
 // and each combination gets a handler of its own in the interpreter; all other fields are values.
 
 import type { Builder } from "../../ir/builder.ts";
-import type { Value } from "../../ir/value.ts";
+import { isConst, type Value } from "../../ir/value.ts";
+import { SysOp } from "../sysops.ts";
 import { type Row, rowByName } from "../table.ts";
 
 const fieldNames = [
@@ -48,6 +49,9 @@ const fieldNames = [
   "f",
   "g",
   "h",
+  "H",
+  "L",
+  "M",
 ] as const;
 export type Fields = Record<(typeof fieldNames)[number], Value>;
 /** Variant fields as numbers; "Rn31" is 1 when field Rn is 31. */
@@ -90,6 +94,27 @@ export function helperIndex(row: string): number {
   const index = helperIndices.get(row);
   if (index === undefined) throw new Error(`isa: no helper for ${row}`);
   return index;
+}
+
+/**
+ * Defines rows of Advanced SIMD whose operations are for translations alone: there every field is known, so they may depend on each. `fn`
+ * answers whether it has them for this word; other words, and all in the interpreter, which does not grow for them, are the helper's.
+ */
+export function defineTranslated(rows: string, fn: (b: Builder, f: Fields, v: Variants, row: Row) => boolean): void {
+  define(rows, "", (b, f, _v, row) => {
+    b.requireFp(SysOp.FPTRAP);
+    const v = knownFields(f, row);
+    if (!v || !fn(b, f, v, row)) b.helper(helperIndex(row.name));
+  });
+}
+function knownFields(f: Fields, row: Row): Variants | undefined {
+  const v: Variants = { sf: 1 };
+  for (const name of row.fields.keys()) {
+    const value = (f as Record<string, Value>)[name] as Value;
+    if (!isConst(value)) return undefined;
+    v[name] = value.imm;
+  }
+  return v;
 }
 
 /** Number of variant combinations. */

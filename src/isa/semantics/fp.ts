@@ -2,137 +2,71 @@
 // number, and no FPSR bit would change (the result is exact, or FPSR.IXC is set already), its result is the architected one.
 // Everything else is left to the row's helper (isa/fp), which is also what the tests compare with.
 
-import { Off } from "../../arch/layout.ts";
 import type { Builder } from "../../ir/builder.ts";
-import { and, bin, c32, c64, eqz, F32, F64, I32, I64, lo32, or, select, sext, shl, sub, type Value, wasm, zext } from "../../ir/value.ts";
+import { and, bin, c32, c64, eqz, lo32, or, orElse, select, sext, shl, sub, type Value, zext } from "../../ir/value.ts";
 import { SysOp } from "../sysops.ts";
-import { define, type Fields, helperIndex, type Variants } from "./define.ts";
-
-/** Smallest normal numbers: an inexact result above them cannot be tiny before rounding (underflow). */
-const MIN_NORMAL: Record<"s" | "d", Value> = { s: c32(0x0080_0000), d: c64(0, 0x0010_0000) };
-const FPSR_IXC = 0x10;
-const FPCR_FZ = 1 << 24;
-const FPCR_FZ_RMODE = FPCR_FZ | (3 << 22);
-
-// ---- numbers ---------------------------------------------------------------------------------------------------------
-/** Arithmetic of one precision: opcodes of Wasm. */
-interface Precision {
-  readonly name: "s" | "d";
-  readonly type: typeof F32 | typeof F64;
-  readonly lg: 2 | 3;
-  readonly extract: number;
-  /** Opcode of `add`; the others follow in the order add sub mul div min max. */
-  readonly add: number;
-  /** Opcode of `abs`; the others follow in the order abs neg ceil floor trunc nearest sqrt. */
-  readonly abs: number;
-  /** Opcode of `eq`; the others follow in the order eq ne lt gt le ge. */
-  readonly eq: number;
-  readonly fromBits: number;
-}
-const single: Precision = { name: "s", type: F32, lg: 2, extract: 0xfd1f, add: 0x92, abs: 0x8b, eq: 0x5b, fromBits: 0xbe };
-const double: Precision = { name: "d", type: F64, lg: 3, extract: 0xfd21, add: 0xa0, abs: 0x99, eq: 0x61, fromBits: 0xbf };
-const precisionOf = (v: Variants): Precision | undefined => [single, double][v.ftype as number];
-
-const arithmetic = { add: 0, sub: 1, mul: 2, div: 3, min: 4, max: 5 } as const;
-const unary = { abs: 0, neg: 1, ceil: 2, floor: 3, trunc: 4, nearest: 5, sqrt: 6 } as const;
-const relations = { eq: 0, ne: 1, lt: 2, gt: 3, le: 4, ge: 5 } as const;
-const op2 = (p: Precision, name: keyof typeof arithmetic, a: Value, b: Value) => wasm(p.add + arithmetic[name], p.type, a, b);
-const op1 = (p: Precision, name: keyof typeof unary, a: Value) => wasm(p.abs + unary[name], p.type, a);
-const rel = (p: Precision, name: keyof typeof relations, a: Value, b: Value) => wasm(p.eq + relations[name], I32, a, b);
-const number = (b: Builder, p: Precision, r: Value) => wasm(p.extract, p.type, b.v(r));
-const promote = (x: Value) => wasm(0xbb, F64, x);
-const demote = (x: Value) => wasm(0xb6, F32, x);
-const bits64 = (x: Value) => wasm(0xbd, I64, x);
-const zero = (p: Precision) => wasm(p.fromBits, p.type, p === double ? c64(0) : c32(0));
-
-const both = (...conditions: Value[]) => conditions.reduce((a, c) => and(a, c));
-const fpcrClear = (b: Builder, mask: number) => eqz(and(b.state(Off.FPCR), c32(mask)));
-const inexactKnown = (b: Builder) => bin("ne", and(b.state(Off.FPSR), c32(FPSR_IXC)), c32(0));
-const finite = (p: Precision, r: Value) => rel(p, "eq", op2(p, "sub", r, r), zero(p));
-const isNumber = (p: Precision, a: Value) => rel(p, "eq", a, a);
-const aboveTiny = (p: Precision, r: Value) => rel(p, "gt", op1(p, "abs", r), wasm(p.fromBits, p.type, MIN_NORMAL[p.name]));
-/** Both have at most 26 significant bits, so their product is exact in double precision. */
-const short = (a: Value, b: Value) => eqz(and(lo32(or(bits64(a), bits64(b))), c32(0x7ff_ffff)));
-/** Rounding error of s = a + b (Knuth's two-sum) is zero. */
-function exactSum(a: Value, b: Value, s: Value): Value {
-  const t = op2(double, "sub", s, a);
-  const error = op2(double, "add", op2(double, "sub", a, op2(double, "sub", s, t)), op2(double, "sub", b, t));
-  return rel(double, "eq", error, zero(double));
-}
+import { define, defineTranslated, helperIndex } from "./define.ts";
+import {
+  aboveTiny,
+  both,
+  defineScalar,
+  double,
+  exactSum,
+  finite,
+  inexactKnown,
+  isNumber,
+  isZero,
+  nearest,
+  noFlush,
+  normal,
+  number,
+  op1,
+  op2,
+  type Precision,
+  precisionOf,
+  promote,
+  rel,
+  setFp,
+  short,
+  zero,
+} from "./fp-ops.ts";
 
 // ---- arithmetic ------------------------------------------------------------------------------------------------------
-/** A result and the condition under which it is exact. `tiny`: an inexact result must be looked at for underflow. */
-interface Result {
-  readonly value: Value;
-  readonly exact: Value;
-  readonly tiny: boolean;
-}
-type Operation = (a: Value, b: Value) => Result;
-const doubles: Record<string, Operation> = {
-  FADD: (a, b) => {
-    const value = op2(double, "add", a, b);
-    return { value, exact: exactSum(a, b, value), tiny: false };
-  },
-  FSUB: (a, b) => {
-    const value = op2(double, "sub", a, b);
-    return { value, exact: exactSum(a, op1(double, "neg", b), value), tiny: false };
-  },
-  FMUL: (a, b) => {
-    const value = op2(double, "mul", a, b);
-    const none = or(rel(double, "eq", a, zero(double)), rel(double, "eq", b, zero(double)));
-    return { value, exact: or(none, and(short(a, b), aboveTiny(double, value))), tiny: true };
-  },
-  FDIV: (a, b) => {
-    const value = op2(double, "div", a, b);
-    const exact = both(short(value, b), rel(double, "eq", op2(double, "mul", value, b), a), aboveTiny(double, value));
-    return { value, exact: or(exact, rel(double, "eq", a, zero(double))), tiny: true };
-  },
+/** Whether the result r of an operation on a and b is exact. */
+type Exactness = (a: Value, b: Value, r: Value) => Value;
+const isZeroDouble = (a: Value) => isZero(double, a);
+/** Of doubles. A product or quotient that is exact is zero, or of a normal size. */
+const doubles: Record<string, Exactness> = {
+  add: exactSum,
+  sub: (a, b, r) => exactSum(a, op1(double, "neg", b), r),
+  mul: (a, b, r) => or(or(isZeroDouble(a), isZeroDouble(b)), and(short(a, b), aboveTiny(double, r))),
+  div: (a, b, r) => or(isZeroDouble(a), both(short(r, b), rel(double, "eq", op2(double, "mul", r, b), a), aboveTiny(double, r))),
 };
-/** Double precision rounds sums, products and quotients of singles innocuously (53 >= 2 * 24 + 2). */
-const wide: Record<string, (a: Value, b: Value, value: Value, r: Value) => Value> = {
-  FADD: (a, b, value, r) => and(rel(double, "eq", promote(r), value), exactSum(a, b, value)),
-  FSUB: (a, b, value, r) => and(rel(double, "eq", promote(r), value), exactSum(a, op1(double, "neg", b), value)),
-  FMUL: (_a, _b, value, r) => rel(double, "eq", promote(r), value),
-  FDIV: (a, b, value, r) => and(rel(double, "eq", promote(r), value), rel(double, "eq", op2(double, "mul", promote(r), b), a)),
+/** Of singles: double precision has their products, and tells when it does not have their sums. */
+const singles: Record<string, Exactness> = {
+  add: (a, b, r) => wideSum("add", promote(a), promote(b), promote(r)),
+  sub: (a, b, r) => wideSum("sub", promote(a), promote(b), promote(r)),
+  mul: (a, b, r) => rel(double, "eq", op2(double, "mul", promote(a), promote(b)), promote(r)),
+  div: (a, b, r) => rel(double, "eq", op2(double, "mul", promote(r), promote(b)), promote(a)),
 };
-const wideOps = { FADD: "add", FSUB: "sub", FMUL: "mul", FDIV: "div" } as const;
-function singleResult(name: keyof typeof wideOps, a: Value, b: Value): Result {
-  const [x, y] = [promote(a), promote(b)];
-  const value = op2(double, wideOps[name], x, y);
-  const r = demote(value);
-  return { value: r, exact: (wide[name] as (typeof wide)[string])(x, y, value, r), tiny: true };
+function wideSum(name: "add" | "sub", a: Value, b: Value, r: Value): Value {
+  const sum = op2(double, name, a, b);
+  return and(rel(double, "eq", sum, r), exactSum(a, name === "sub" ? op1(double, "neg", b) : b, sum));
 }
-/** The condition that FPSR stays as it is. */
-function quiet(b: Builder, p: Precision, r: Result): Value {
-  const known = inexactKnown(b);
-  return both(fpcrClear(b, FPCR_FZ_RMODE), finite(p, r.value), or(r.exact, r.tiny ? and(known, aboveTiny(p, r.value)) : known));
-}
-
-/** Defines a row whose half-precision form, and every case that `emit` does not cover, is the helper's. */
-function defineScalar(
-  rows: string,
-  variants: string,
-  emit: (b: Builder, p: Precision, f: Fields, v: Variants, name: string) => void,
-): void {
-  define(
-    rows,
-    variants,
-    (b, f, v, row) => {
-      b.requireFp(SysOp.FPTRAP);
-      const p = precisionOf(v);
-      if (p) emit(b, p, f, v, row.name);
-      else b.helper(helperIndex(row.name));
-    },
-    (v) => v.ftype !== 2,
-  );
-}
-const setFp = (b: Builder, p: Precision, r: Value, x: Value) => b.setV(r, x, p.lg);
-
-defineScalar("FADD_FLOAT FSUB_FLOAT FMUL_FLOAT FDIV_FLOAT", "ftype", (b, p, f, _v, name) => {
-  const op = name.slice(0, 4) as keyof typeof wideOps;
+const operations = { FADD: "add", FSUB: "sub", FMUL: "mul", FDIV: "div", FNMUL: "mul" } as const;
+defineScalar("FADD_FLOAT FSUB_FLOAT FMUL_FLOAT FDIV_FLOAT FNMUL_FLOAT", "ftype", (b, p, f, _v, name) => {
+  const row = name.slice(0, name.indexOf("_")) as keyof typeof operations;
+  const operation = operations[row];
   const [n, m] = [number(b, p, f.Rn), number(b, p, f.Rm)];
-  const r = p === double ? (doubles[op] as Operation)(n, m) : singleResult(op, n, m);
-  b.fast(quiet(b, p, r), helperIndex(name), () => setFp(b, p, f.Rd, r.value));
+  const r = op2(p, operation, n, m);
+  const exact = ((p === double ? doubles : singles)[operation] as Exactness)(n, m, r);
+  const known = inexactKnown(b);
+  // A sum that is tiny is exact.
+  const quiet =
+    operation === "add" || operation === "sub"
+      ? and(finite(p, r), orElse(known, exact))
+      : orElse(and(known, normal(p, r)), and(finite(p, r), exact));
+  b.fast(and(nearest(b), quiet), helperIndex(name), () => setFp(b, p, f.Rd, row === "FNMUL" ? op1(p, "neg", r) : r));
 });
 defineScalar("FSQRT_FLOAT", "ftype", (b, p, f, _v, name) => {
   const n = number(b, p, f.Rn);
@@ -141,19 +75,13 @@ defineScalar("FSQRT_FLOAT", "ftype", (b, p, f, _v, name) => {
   const squared = p === double ? op2(double, "mul", value, value) : op2(double, "mul", promote(value), promote(value));
   const back = rel(double, "eq", squared, p === double ? n : promote(n));
   const exact = p === double ? and(short(value, value), back) : back;
-  b.fast(quiet(b, p, { value, exact, tiny: false }), helperIndex(name), () => setFp(b, p, f.Rd, value));
+  const ok = both(nearest(b), finite(p, value), orElse(inexactKnown(b), exact));
+  b.fast(ok, helperIndex(name), () => setFp(b, p, f.Rd, value));
 });
 defineScalar("FMAX_FLOAT FMIN_FLOAT FMAXNM_FLOAT FMINNM_FLOAT", "ftype", (b, p, f, _v, name) => {
   const [n, m] = [number(b, p, f.Rn), number(b, p, f.Rm)];
-  const ok = both(fpcrClear(b, FPCR_FZ), isNumber(p, n), isNumber(p, m));
+  const ok = both(noFlush(b), isNumber(p, n), isNumber(p, m));
   b.fast(ok, helperIndex(name), () => setFp(b, p, f.Rd, op2(p, name.startsWith("FMAX") ? "max" : "min", n, m)));
-});
-/** To integral, in floating-point format, without the Inexact exception. */
-const roundings = { FRINTN: "nearest", FRINTP: "ceil", FRINTM: "floor", FRINTZ: "trunc" } as const;
-defineScalar("FRINTN_FLOAT FRINTP_FLOAT FRINTM_FLOAT FRINTZ_FLOAT", "ftype", (b, p, f, _v, name) => {
-  const n = number(b, p, f.Rn);
-  const op = roundings[name.slice(0, 6) as keyof typeof roundings];
-  b.fast(and(fpcrClear(b, FPCR_FZ), isNumber(p, n)), helperIndex(name), () => setFp(b, p, f.Rd, op1(p, op, n)));
 });
 
 // ---- moves and signs: no exceptions whatever the operand ----------------------------------------------------------------
@@ -209,49 +137,22 @@ define(
 defineScalar("FCMP_FLOAT FCMPE_FLOAT", "ftype opc", (b, p, f, v, name) => {
   const n = number(b, p, f.Rn);
   const m = (v.opc as number) & 1 ? zero(p) : number(b, p, f.Rm);
-  const ok = both(fpcrClear(b, FPCR_FZ), isNumber(p, n), isNumber(p, m));
-  b.fast(ok, helperIndex(name), () => {
-    const less = sext(sub(c32(0), rel(p, "lt", n, m)));
-    b.setFlags({ kind: "canonical", values: [less, zext(rel(p, "ne", n, m)), rel(p, "ge", n, m), c64(0)] });
-  });
+  const ok = both(noFlush(b), isNumber(p, n), isNumber(p, m));
+  b.fast(ok, helperIndex(name), () => b.setFlags({ kind: "canonical", values: compared(p, n, m) }));
 });
-
-// ---- conversions -------------------------------------------------------------------------------------------------------
-/** [from i32 s, i32 u, i64 s, i64 u] */
-const fromInteger = { s: [0xb2, 0xb3, 0xb4, 0xb5], d: [0xb7, 0xb8, 0xb9, 0xba] } as const;
-defineScalar("SCVTF_FLOAT_INT UCVTF_FLOAT_INT", "sf ftype", (b, p, f, v, name) => {
-  const isUnsigned = name.startsWith("U");
-  const x = b.reg(f.Rn, v.sf);
-  const value = wasm(fromInteger[p.name][v.sf * 2 + (isUnsigned ? 1 : 0)] as number, p.type, x);
-  const y = v.sf ? x : isUnsigned ? zext(x) : sext(x);
-  // Integers of as many bits as the significand are exact.
-  const limit = p === double ? c64(0, 1 << 21) : c64(1 << 24);
-  const exact = isUnsigned ? bin("leu", y, limit) : bin("leu", bin("add", y, limit), shl(limit, c64(1)));
-  b.fast(and(fpcrClear(b, FPCR_FZ_RMODE), or(exact, inexactKnown(b))), helperIndex(name), () => setFp(b, p, f.Rd, value));
-});
-/** Saturating truncations [f32 to i32 s, u], [f64 ...], [f32 to i64 ...], [f64 ...]. */
-const toInteger = { s: [0xfc00, 0xfc01, 0xfc04, 0xfc05], d: [0xfc02, 0xfc03, 0xfc06, 0xfc07] } as const;
-/** High word of 2^n as a double. */
-const power = (n: number) => wasm(0xbf, F64, c64(0, (1023 + n) << 20));
-defineScalar("FCVTZS_FLOAT_INT FCVTZU_FLOAT_INT", "sf ftype", (b, p, f, v, name) => {
-  const isUnsigned = name.startsWith("FCVTZU");
-  const n = number(b, p, f.Rn);
-  const value = wasm(toInteger[p.name][v.sf * 2 + (isUnsigned ? 1 : 0)] as number, v.sf ? I64 : I32, n);
-  const d = p === double ? n : promote(n);
-  const limit = power((v.sf ? 64 : 32) - (isUnsigned ? 0 : 1));
-  const low = isUnsigned ? rel(double, "ge", d, zero(double)) : rel(double, "gt", d, op1(double, "neg", limit));
-  const exact = rel(p, "eq", op1(p, "trunc", n), n);
-  const ok = both(fpcrClear(b, FPCR_FZ), low, rel(double, "lt", d, limit), or(exact, inexactKnown(b)));
-  b.fast(ok, helperIndex(name), () => b.setX(f.Rd, v.sf ? value : zext(value)));
-});
-/** Between single and double; opc gives the destination. */
-defineScalar("FCVT_FLOAT", "ftype opc", (b, p, f, v, name) => {
-  const n = number(b, p, f.Rn);
-  if (p === single && v.opc === 1) {
-    b.fast(and(fpcrClear(b, FPCR_FZ), isNumber(p, n)), helperIndex(name), () => setFp(b, double, f.Rd, promote(n)));
-  } else if (p === double && v.opc === 0) {
-    const value = demote(n);
-    const exact = rel(double, "eq", promote(value), n);
-    b.fast(quiet(b, single, { value, exact, tiny: true }), helperIndex(name), () => setFp(b, single, f.Rd, value));
-  } else b.helper(helperIndex(name));
+/** N, Z, C, V of two numbers. */
+function compared(p: Precision, n: Value, m: Value): readonly Value[] {
+  const less = sext(sub(c32(0), rel(p, "lt", n, m)));
+  return [less, zext(rel(p, "ne", n, m)), rel(p, "ge", n, m), c64(0)];
+}
+defineTranslated("FCCMP_FLOAT FCCMPE_FLOAT", (b, f, v, { name }) => {
+  const p = precisionOf(v);
+  if (!p) return false;
+  const [n, m, nzcv] = [number(b, p, f.Rn), number(b, p, f.Rm), v.nzcv as number];
+  const holds = b.cond(v.cond as number);
+  const ok = or(eqz(holds), both(noFlush(b), isNumber(p, n), isNumber(p, m)));
+  const otherwise = [c64(nzcv & 8 ? -1 : 0), c64(nzcv & 4 ? 0 : 1), c32((nzcv >> 1) & 1), c64(nzcv & 1 ? -1 : 0)];
+  const values = compared(p, n, m).map((x, i) => select(holds, x, otherwise[i] as Value));
+  b.fast(ok, helperIndex(name), () => b.setFlags({ kind: "canonical", values }));
+  return true;
 });

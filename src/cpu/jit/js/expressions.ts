@@ -98,7 +98,23 @@ export const splats: Readonly<Record<number, (e: string) => string>> = {
   64785: (e) => e,
 };
 const supported = new Set<number>([
-  ...[Op.Const, Op.X, Op.V, Op.Result, Op.Local, Op.Cond, Op.Flag, Op.Pc, Op.BitMask, Op.State, Op.Lane, Op.VZero, Op.Call, SELECT],
+  ...[
+    Op.Const,
+    Op.X,
+    Op.V,
+    Op.Result,
+    Op.Local,
+    Op.Cond,
+    Op.Flag,
+    Op.Pc,
+    Op.BitMask,
+    Op.State,
+    Op.Lane,
+    Op.VZero,
+    Op.Call,
+    Op.OrElse,
+    SELECT,
+  ],
   ...[EQZ32, EQZ64, 0x67, 0x6c, 0x6d, 0x6e, 0x78, 0x79, 0x7c, 0x7d, 0x7e, 0x7f, 0x80, 0x86, 0x87, 0x88, 0x8a, 0xa7, 0xac, 0xad, 0xc2, 0xc3],
   ...Object.keys(operators32).map(Number),
   ...Object.keys(bitwise64).map(Number),
@@ -162,7 +178,7 @@ export function floatConstant(n: Value): string | undefined {
   view.setInt32(0, bits.imm, true);
   view.setInt32(4, bits.high, true);
   const value = n.type === F32 ? view.getFloat32(0, true) : view.getFloat64(0, true);
-  return Number.isFinite(value) ? `${Object.is(value, -0) ? "-0" : value}` : undefined;
+  return Number.isNaN(value) ? undefined : `${Object.is(value, -0) ? "-0" : value}`;
 }
 /** Element of a V register as a number. */
 export function floatElement(n: Value): string | undefined {

@@ -192,12 +192,14 @@ export class Lowering extends FlagState {
   private fast(e: Fast, i: Instruction): void {
     const flags = e.writes.find((w) => w.e === "setFlags");
     const ok = this.truth(e.ok);
+    const before = i.readsFlags ? this.storedFlags() : "";
     this.emit(`if ${wrapped(ok)} {`);
     this.indent++;
     this.writes(e.writes);
     this.indent--;
     this.emit("} else {");
     this.indent++;
+    if (before !== "") this.emit(before);
     this.callHelper(e.index, i);
     if (flags) this.loadCanonical();
     this.indent--;

@@ -65,6 +65,7 @@ const isTruth = (n: Value): boolean =>
   n.op === EQZ32 ||
   n.op === EQZ64 ||
   n.op === Op.Cond ||
+  n.op === Op.OrElse ||
   floatRelation(n.op) !== undefined ||
   ((n.op === 0x71 || n.op === 0x72) && isTruth(n.a as Value) && isTruth(n.b as Value));
 /** A condition before a question mark. */
@@ -370,6 +371,7 @@ export class Values {
     const [a, b] = [n.a as Value, n.b as Value];
     if (n.op === Op.Const) return n.imm !== 0 ? "true" : "false";
     if (n.op === Op.Cond) return this.truth(this.counted(this.condition(n.imm)));
+    if (n.op === Op.OrElse) return `(${this.truth(a)} || ${this.truth(b)})`;
     if (n.op === EQZ32) return this.negated(a);
     if (n.op === EQZ64) return this.isZero(a);
     const relation = floatRelation(n.op);
