@@ -13,6 +13,7 @@ import "./fp-fused.ts";
 import "./fp-vector.ts";
 import "./vector-shift.ts";
 import "./vector-integer.ts";
+import "./vector-more.ts";
 import { fpHelpers } from "../fp/index.ts";
 import type { Helper } from "../helper.ts";
 import { simdHelpers } from "../simd/index.ts";
