@@ -1,19 +1,9 @@
 // Image header and entry: to EL1, stack, bss, vectors, MMU and caches, then bench().
 
 #define STACK 65536
+#include "../start.S"
 
-    .section .head, "ax"
-    .globl _start
-_start:
-    // Header of the arm64 Image format (Linux: Documentation/arch/arm64/booting.rst).
-    b       entry                   // code0
-    .long   0                       // code1
-    .quad   0                       // text_offset
-    .quad   _end - _start           // image_size
-    .quad   0xa                     // flags: little-endian, 4 KiB pages, anywhere in memory
-    .quad   0, 0, 0
-    .ascii  "ARM\x64"
-    .long   0
+    image_header entry
 
 // MMU off, interrupts masked, EL1 or EL2.
 entry:
@@ -44,34 +34,10 @@ entry:
     eret
 
 at_el1:
-    // R_AARCH64_RELATIVE (1027) entries {offset, info, addend}: the word at base + offset becomes base + addend.
-    adr     x0, _start
-    adrp    x1, _rela
-    add     x1, x1, :lo12:_rela
-    adrp    x2, _rela_end
-    add     x2, x2, :lo12:_rela_end
-1:  cmp     x1, x2
-    b.hs    2f
-    ldp     x3, x4, [x1], #16
-    ldr     x5, [x1], #8
-    cmp     x4, #1027
-    b.ne    1b
-    add     x5, x5, x0
-    str     x5, [x0, x3]
-    b       1b
-2:  adrp    x1, _bss
-    add     x1, x1, :lo12:_bss
-    adrp    x2, _bss_end
-    add     x2, x2, :lo12:_bss_end
-3:  cmp     x1, x2
-    b.hs    4f
-    stp     xzr, xzr, [x1], #16
-    b       3b
-4:  adrp    x1, stack + STACK
-    add     x1, x1, :lo12:stack + STACK
-    mov     sp, x1
-    adrp    x1, vectors
-    add     x1, x1, :lo12:vectors
+    relocate
+    clear_bss
+    use_stack stack
+    address x1, vectors
     msr     vbar_el1, x1
     mov     x0, #3 << 20            // CPACR_EL1.FPEN
     msr     cpacr_el1, x0
@@ -86,8 +52,7 @@ at_el1:
 // Addresses of 39 bits, a level 1 table with blocks of 1 GiB, flat: the first one devices, the others memory. The program itself stands in
 // pages of 4 KiB (a level 2 and a level 3 table for the 2 MiB at its start), as the code of an operating system does.
 mmu_on:
-    adrp    x0, level1
-    add     x0, x0, :lo12:level1
+    address x0, level1
     ldr     x1, =0x60000000000401   // block, AF, AttrIndx 0, UXN, PXN
     str     x1, [x0]
     mov     x1, #0x705              // block, AF, inner shareable, AttrIndx 1
@@ -99,8 +64,7 @@ mmu_on:
     b.ne    1b
 
     adr     x4, _start
-    adrp    x5, level2
-    add     x5, x5, :lo12:level2
+    address x5, level2
     orr     x3, x5, #3              // the 1 GiB around _start: a table of blocks of 2 MiB
     ubfx    x2, x4, #30, #9
     str     x3, [x0, x2, lsl #3]
@@ -113,8 +77,7 @@ mmu_on:
     cmp     x2, #512
     b.ne    2b
 
-    adrp    x7, level3
-    add     x7, x7, :lo12:level3
+    address x7, level3
     orr     x3, x7, #3              // the 2 MiB around _start: a table of pages
     ubfx    x2, x4, #21, #9
     str     x3, [x5, x2, lsl #3]
@@ -145,7 +108,6 @@ mmu_on:
 
 // No exception is expected: trap(kind, ESR, ELR, FAR) says so and switches off.
     .macro  vector kind
-    .balign 128
     mov     x0, #\kind
     mrs     x1, esr_el1
     mrs     x2, elr_el1
@@ -155,9 +117,7 @@ mmu_on:
 
     .balign 2048
 vectors:
-    .irp    kind, 0,1,2,3, 4,5,6,7, 8,9,10,11, 12,13,14,15
-    vector  \kind
-    .endr
+    vector_table vector
 
     .ltorg
 

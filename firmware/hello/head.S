@@ -1,49 +1,16 @@
 // Image header, entry points of the first and of the other PEs, exception vectors.
 
 #define STACK 16384
+#include "../start.S"
 
-    .section .head, "ax"
-    .globl _start
-_start:
-    // Header of the arm64 Image format (Linux: Documentation/arch/arm64/booting.rst).
-    b       first_pe                // code0
-    .long   0                       // code1
-    .quad   0                       // text_offset
-    .quad   _end - _start           // image_size
-    .quad   0xa                     // flags: little-endian, 4 KiB pages, anywhere in memory
-    .quad   0, 0, 0
-    .ascii  "ARM\x64"
-    .long   0
+    image_header first_pe
 
 // x0 = address of the device tree, MMU off, interrupts masked.
 first_pe:
     mov     x19, x0
-    // R_AARCH64_RELATIVE (1027) entries {offset, info, addend}: the word at base + offset becomes base + addend.
-    adr     x0, _start
-    adrp    x1, _rela
-    add     x1, x1, :lo12:_rela
-    adrp    x2, _rela_end
-    add     x2, x2, :lo12:_rela_end
-1:  cmp     x1, x2
-    b.hs    2f
-    ldp     x3, x4, [x1], #16
-    ldr     x5, [x1], #8
-    cmp     x4, #1027
-    b.ne    1b
-    add     x5, x5, x0
-    str     x5, [x0, x3]
-    b       1b
-2:  adrp    x1, _bss
-    add     x1, x1, :lo12:_bss
-    adrp    x2, _bss_end
-    add     x2, x2, :lo12:_bss_end
-3:  cmp     x1, x2
-    b.hs    4f
-    stp     xzr, xzr, [x1], #16
-    b       3b
-4:  adrp    x1, first_stack + STACK
-    add     x1, x1, :lo12:first_stack + STACK
-    mov     sp, x1
+    relocate
+    clear_bss
+    use_stack first_stack
     bl      set_vectors
     mov     x0, x19
     bl      hello
@@ -63,8 +30,7 @@ other_pe_entry:
     b       6b
 
 set_vectors:
-    adrp    x1, vectors
-    add     x1, x1, :lo12:vectors
+    address x1, vectors
     mrs     x2, CurrentEL
     cmp     x2, #8
     b.ne    7f
@@ -78,7 +44,6 @@ set_vectors:
 // ---- exceptions: everything is saved, trap(frame, kind) looks at it, everything is restored -----------------------------------
 
     .macro  vector kind
-    .balign 128
     sub     sp, sp, #272
     stp     x0, x1, [sp]
     mov     x0, #\kind
@@ -87,9 +52,7 @@ set_vectors:
 
     .balign 2048
 vectors:
-    .irp    kind, 0,1,2,3, 4,5,6,7, 8,9,10,11, 12,13,14,15
-    vector  \kind
-    .endr
+    vector_table vector
 
 common:
     stp     x2, x3, [sp, #16]

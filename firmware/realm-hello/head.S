@@ -1,16 +1,8 @@
 // Entry of realm-hello: an arm64 Image that runs in a realm, at EL1 with the MMU off, wherever it is loaded (4 KiB aligned).
 
-  .section .head, "ax"
-  .global _start
-_start:
-  b     start
-  .word 0
-  .quad 0                       // text_offset
-  .quad _end - _start           // image_size
-  .quad 0xa                     // flags: little-endian, 4 KiB pages, anywhere
-  .quad 0, 0, 0
-  .ascii "ARM\x64"
-  .word 0
+#include "../start.S"
+
+  image_header start
 
 start:
   adrp  x1, stack_top

@@ -3,29 +3,20 @@
 #include "layout.h"
 
 #define STACK 16384
+#include "../start.S"
 
     .section .head, "ax"
     .globl _start
 _start:
     msr     daifset, #15
-    adrp    x1, vectors_el3
-    add     x1, x1, :lo12:vectors_el3
+    address x1, vectors_el3
     msr     vbar_el3, x1
     msr     tpidr_el3, xzr
     msr     spsel, #1
-    adrp    x1, stack + STACK
-    add     x1, x1, :lo12:stack + STACK
-    mov     sp, x1
+    use_stack stack
     isb
-    adrp    x1, _bss
-    add     x1, x1, :lo12:_bss
-    adrp    x2, _bss_end
-    add     x2, x2, :lo12:_bss_end
-1:  cmp     x1, x2
-    b.hs    2f
-    stp     xzr, xzr, [x1], #16
-    b       1b
-2:  bl      main
+    clear_bss
+    bl      main
 3:  wfi
     b       3b
 
@@ -52,16 +43,13 @@ enter:
     eret
 
     .macro  vector_el3 n
-    .balign 128
     mov     x18, #\n
     b       taken_el3
     .endm
 
     .balign 2048
 vectors_el3:
-    .irp    n, 0,1,2,3, 4,5,6,7, 8,9,10,11, 12,13,14,15
-    vector_el3 \n
-    .endr
+    vector_table vector_el3
 
 taken_el3:
     mrs     x17, tpidr_el3
@@ -100,15 +88,12 @@ lost:
     .balign 4096
     .globl  shared_page
     .macro  vector_low n
-    .balign 128
     mov     x10, #\n
     b       taken_low
     .endm
 
 shared_page: // also VBAR_EL1 and VBAR_EL2
-    .irp    n, 0,1,2,3, 4,5,6,7, 8,9,10,11, 12,13,14,15
-    vector_low \n
-    .endr
+    vector_table vector_low
 taken_low:
     mrs     x15, CurrentEL
     tbnz    x15, #3, 1f

@@ -3,34 +3,17 @@
 #include "offsets.h"
 
 #define STACK 32768
+#include "../start.S"
 
-    .section .head, "ax"
-    .globl _start
-_start:
-    // Header of the arm64 Image format (Linux: Documentation/arch/arm64/booting.rst).
-    b       first_pe                // code0
-    .long   0                       // code1
-    .quad   0                       // text_offset
-    .quad   _end - _start           // image_size
-    .quad   0xa                     // flags: little-endian, 4 KiB pages, anywhere in memory
-    .quad   0, 0, 0
-    .ascii  "ARM\x64"
-    .long   0
+    image_header first_pe
 
 first_pe:
     adr     x1, _bss
-    adrp    x2, _bss_end
-    add     x2, x2, :lo12:_bss_end
-    adrp    x1, _bss
-    add     x1, x1, :lo12:_bss
-1:  cmp     x1, x2
-    b.hs    2f
-    stp     xzr, xzr, [x1], #16
-    b       1b
-2:  msr     spsel, #1
-    adrp    x1, first_stack + STACK
-    add     x1, x1, :lo12:first_stack + STACK
-    mov     sp, x1
+    address x2, _bss_end
+    address x1, _bss
+    clear
+    msr     spsel, #1
+    use_stack first_stack
     bl      set_vectors
     bl      tests_main
 3:  wfi
@@ -40,9 +23,7 @@ first_pe:
     .globl second_pe
 second_pe:
     msr     spsel, #1
-    adrp    x1, second_stack + STACK
-    add     x1, x1, :lo12:second_stack + STACK
-    mov     sp, x1
+    use_stack second_stack
     mov     x19, x0
     bl      set_vectors
     mov     x0, x19
@@ -51,8 +32,7 @@ second_pe:
     b       4b
 
 set_vectors:
-    adrp    x1, el2_vectors
-    add     x1, x1, :lo12:el2_vectors
+    address x1, el2_vectors
     msr     vbar_el2, x1
     msr     tpidr_el2, xzr
     isb
@@ -86,7 +66,6 @@ run_asm:
     eret
 
     .macro  el2_vector kind
-    .balign 128
     msr     tpidrro_el0, x0         // the one scratch register that no test looks at
     mrs     x0, tpidr_el2
     cbz     x0, unexpected
@@ -98,9 +77,7 @@ run_asm:
     .text
     .balign 2048
 el2_vectors:
-    .irp    kind, 0,1,2,3, 4,5,6,7, 8,9,10,11, 12,13,14,15
-    el2_vector \kind
-    .endr
+    vector_table el2_vector
 
 common:
     str     x1, [x0, #RUN_VECTOR]
@@ -146,8 +123,7 @@ common:
 
 // An exception in the monitor itself.
 unexpected:
-    adrp    x0, first_stack + STACK
-    add     x0, x0, :lo12:first_stack + STACK
+    address x0, first_stack + STACK
     mov     sp, x0
     msr     sctlr_el2, xzr
     isb
@@ -158,7 +134,6 @@ unexpected:
 
 // Vectors of EL1: nothing is touched, the kind of the exception goes to EL2 in the immediate of an HVC.
     .macro  el1_vector kind
-    .balign 128
     hvc     #0x100 + \kind
     .endm
 
@@ -166,9 +141,7 @@ unexpected:
     .balign 2048
     .globl  el1_vectors
 el1_vectors:
-    .irp    kind, 0,1,2,3, 4,5,6,7, 8,9,10,11, 12,13,14,15
-    el1_vector \kind
-    .endr
+    vector_table el1_vector
     .balign 4096
     .globl  generated
 generated:                          // code made at run time
