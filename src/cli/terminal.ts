@@ -1,6 +1,7 @@
 // The person's terminal: raw mode, the escape key Ctrl-A, and putting everything back at the end however it comes.
 
 import { spawnSync } from "node:child_process";
+import { LineOutput } from "./line-output.ts";
 
 const CTRL_A = 0x01;
 
@@ -83,7 +84,11 @@ export class Terminal {
   private readonly keys: EscapeKeys;
   private readonly handlers: TerminalHandlers;
   private raw = false;
-  private readonly restore = (): void => this.leaveRaw();
+  private readonly output = new LineOutput((bytes) => void process.stdout.write(bytes));
+  private readonly restore = (): void => {
+    this.output.flush();
+    this.leaveRaw();
+  };
   private readonly reenter = (): void => {
     if (this.raw) enterRaw(); // the shell changed it while we were stopped
   };
@@ -91,6 +96,7 @@ export class Terminal {
   private ending = false;
   private readonly onSignal = (signal: NodeJS.Signals): void => {
     this.handlers.onExit?.();
+    this.output.flush();
     this.leaveRaw();
     const code = 128 + (SIGNAL_NUMBER[signal] ?? 0);
     if (this.ending || !this.handlers.onSignal) process.exit(code);
@@ -108,9 +114,9 @@ export class Terminal {
     if (process.stdin.isTTY) {
       enterRaw();
       this.raw = true;
-      process.on("exit", this.restore);
       process.on("SIGCONT", this.reenter);
     }
+    process.on("exit", this.restore);
     for (const signal of SIGNALS) process.on(signal, this.onSignal);
     process.stdout.on("error", (error: NodeJS.ErrnoException) => process.exit(error.code === "EPIPE" ? 0 : 1));
     process.stdin.on("data", this.onData);
@@ -119,6 +125,7 @@ export class Terminal {
 
   /** Gives everything back. */
   close(): void {
+    this.output.flush();
     this.leaveRaw();
     process.off("exit", this.restore);
     process.off("SIGCONT", this.reenter);
@@ -130,7 +137,12 @@ export class Terminal {
 
   /** Bytes from the guest. */
   write(bytes: Uint8Array): void {
-    process.stdout.write(bytes);
+    this.output.write(bytes);
+  }
+
+  /** Brings out what the guest has begun of a line: something else is to be written after it. */
+  flush(): void {
+    this.output.flush();
   }
 
   private input(chunk: Uint8Array): void {
@@ -152,7 +164,7 @@ export class Terminal {
     const lines = all.map(([keys, what]) => `Ctrl-A ${keys.padEnd(width)}  ${what}\r\n`);
     const text = `\r\n${lines.join("")}`;
     if (this.handlers.onHelp) this.handlers.onHelp(text);
-    else process.stdout.write(text);
+    else this.write(new TextEncoder().encode(text));
   }
 
   private leaveRaw(): void {

@@ -131,6 +131,7 @@ class ConsoleSet implements Consoles {
   tell(line: string): void {
     // The terminal is raw, and the guest may be in the middle of a line. What is written past the panes would spoil the screen.
     const text = `\r\nrme-emu: ${line}\r\n`;
+    this.terminal.flush();
     if (this.split) this.show(text);
     else process.stderr.write(process.stderr.isTTY ? text : text.replaceAll("\r", "").slice(1));
   }
@@ -160,6 +161,7 @@ class ConsoleSet implements Consoles {
     const [first, ...rest] = this.typed;
     if (first === undefined) return;
     this.typed = [...rest, first];
+    this.terminal.flush();
     process.stderr.write(`\r\nrme-emu: what you type goes to the console ${this.typed[0]}\r\n`);
   }
 }
