@@ -18,6 +18,10 @@ type Registers = Pick<PeState, "get" | "lo" | "hi">;
 const VALID_SLOTS = 16;
 const PASSED = 1024;
 const PAGE = 4096;
+/** log2 of the granules in an entry, of the entries that are looked at together, and the bytes of those. */
+const ENTRY_LOG2 = 4;
+const GROUP_LOG2 = 5;
+const GROUP_BYTES = 8 << GROUP_LOG2;
 /** log2 of a block larger than any address. */
 const EVERYWHERE = 52;
 
@@ -151,7 +155,20 @@ export class GranuleProtection implements GranuleCheck {
     }
     if (!this.allValid(c, lo) || (hi !== lo && !this.allValid(c, hi))) return failed(Gpc.Walk, 1);
     const i = granule & 15;
-    return this.judge(((i < 8 ? lo : hi) >>> ((i & 7) * 4)) & 15, pas, state, c.granule, 1);
+    const gpi = ((i < 8 ? lo : hi) >>> ((i & 7) * 4)) & 15;
+    const same = lo === hi && lo === Math.imul(gpi, 0x1111_1111);
+    return this.judge(gpi, pas, state, same ? c.granule + this.sameAround(lo) : c.granule, 1);
+  }
+  /**
+   * log2 of the granules around the one in the entry just read, which says the same of its 16, of which others say so too. A TLB may hold
+   * all those entries, and drops what it made of them when one of them is invalidated.
+   */
+  private sameAround(word: number): number {
+    const at = this.phys.host(this.entry);
+    const first = at - (at % GROUP_BYTES);
+    const { view } = this.phys;
+    for (let word32 = first; word32 < first + GROUP_BYTES; word32 += 4) if (view.getInt32(word32, true) !== word) return ENTRY_LOG2;
+    return ENTRY_LOG2 + GROUP_LOG2;
   }
 
   /** Are all GPIs of half an entry valid? */

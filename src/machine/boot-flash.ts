@@ -34,7 +34,8 @@ export function makeBank(o: BankOptions): CfiFlash {
   const array = o.phys.addRom(base, size, o.secure);
   const { contents } = o;
   const drive = contents && "drive" in contents ? contents.drive : undefined;
-  if (contents !== undefined) load(o, drive ? readDrive(drive, o) : readInput("bios", (contents as { image: string }).image, size));
+  if (drive) loadDrive(drive, o);
+  else if (contents !== undefined) load(o, 0, readInput("bios", (contents as { image: string }).image, size));
   return new CfiFlash({
     size,
     array,
@@ -43,16 +44,20 @@ export function makeBank(o: BankOptions): CfiFlash {
   });
 }
 
-function readDrive(drive: BlockBackend, o: BankOptions): Uint8Array {
+function loadDrive(drive: BlockBackend, o: BankOptions): void {
   const { size } = o.window;
   if (drive.sectors * SECTOR !== size)
     throw new EmuError(
       "pflash-size",
       `the drive for ${o.name} has ${drive.sectors * SECTOR} bytes; a bank of flash has ${size} (truncate -s ${size / MiB}M FILE makes it so)`,
     );
-  const data = drive.read(0, drive.sectors);
-  if (data === undefined) throw new EmuError("drive-unreadable", `the drive for ${o.name} cannot be read`);
-  return data;
+  const count = RAM_CHUNK / SECTOR;
+  for (let sector = 0; sector < drive.sectors; sector += count) {
+    if (drive.isBlank?.(sector, count)) continue;
+    const data = drive.read(sector, count);
+    if (data === undefined) throw new EmuError("drive-unreadable", `the drive for ${o.name} cannot be read`);
+    load(o, sector * SECTOR, data);
+  }
 }
 
 /** Whole sectors around the change. */
@@ -64,15 +69,18 @@ function writeDrive(drive: BlockBackend, array: { read(at: number, n: number): U
   return drive.write(first, sectors);
 }
 
-/** Only what is not zero takes memory. */
-function load(o: BankOptions, data: Uint8Array): void {
+/** Puts `data` at `offset`, a multiple of a chunk. Only what is not zero takes memory. */
+function load(o: BankOptions, offset: number, data: Uint8Array): void {
   for (let at = 0; at < data.length; at += RAM_CHUNK) {
     const piece = data.subarray(at, at + RAM_CHUNK);
-    if (!isZero(piece)) o.phys.writeBytes(o.window.base + at, piece);
+    if (!isZero(piece)) o.phys.writeBytes(o.window.base + offset + at, piece);
   }
 }
+/** `piece` has whole words, except the last one of an image. */
 function isZero(piece: Uint8Array): boolean {
-  for (const b of piece) if (b !== 0) return false;
+  const words = piece.byteOffset % 4 === 0 ? new Uint32Array(piece.buffer, piece.byteOffset, piece.length >>> 2) : undefined;
+  if (words?.some((w) => w !== 0)) return false;
+  for (let i = words === undefined ? 0 : 4 * words.length; i < piece.length; i++) if (piece[i] !== 0) return false;
   return true;
 }
 

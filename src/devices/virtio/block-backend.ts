@@ -15,6 +15,8 @@ export interface BlockBackend extends Partial<Stateful> {
   readonly readOnly: boolean;
   /** `count` x 512 bytes from `sector` on. */
   read(sector: number, count: number): Uint8Array | undefined;
+  /** Are the sectors known to hold nothing but zeros, without looking at what they hold? Absent: not known. */
+  isBlank?(sector: number, count: number): boolean;
   /** Stores `data` (a multiple of 512 bytes) from `sector` on. */
   write(sector: number, data: Uint8Array): boolean;
   /** Everything written is on stable storage when it returns true. */
@@ -71,6 +73,12 @@ export class MemoryBlockBackend implements BlockBackend {
       done += n;
     }
     return out;
+  }
+
+  isBlank(sector: number, count: number): boolean {
+    if (this.base !== undefined) return false;
+    for (let n = Math.floor(sector / CHUNK_SECTORS); n * CHUNK_SECTORS < sector + count; n++) if (this.chunks.has(n)) return false;
+    return true;
   }
 
   /** Sectors of the base, and zeros past its end. */
