@@ -84,7 +84,10 @@ export function enter(pe: Pe, target: 1 | 2 | 3, vector: Vector, ec: number, iss
   if (pe.hasPan && (target === 1 || (target === 2 && pe.host)) && st.bit(sctlr, 23) === 0) st.setLo(Off.PAN, 1);
   if (pe.hasSsbs) st.setLo(Off.SSBS, st.bit(sctlr, 44));
   st.setLo(Off.EXSIZE, 0);
-  pe.contextChanged();
+  const agent = pe.agentFor(target, pe.security);
+  // What follows from the level is for instructions. An agent acts and returns: then it would be brought up to date for nothing.
+  if (agent === undefined) pe.contextChanged();
+  else pe.contextStale = true;
   const e = pe.exception;
   e.vector = vector;
   e.ec = ec;
@@ -92,7 +95,9 @@ export function enter(pe: Pe, target: 1 | 2 | 3, vector: Vector, ec: number, iss
   e.target = target;
   e.next = next;
   pe.hooks.exception?.(pe, e);
-  pe.agentFor(target, pe.security)?.handle(pe, e);
+  if (agent === undefined) return;
+  agent.handle(pe, e);
+  if (pe.contextStale) pe.contextChanged();
 }
 
 /** A synchronous exception about the current instruction. */

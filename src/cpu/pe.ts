@@ -39,6 +39,10 @@ export interface GicCpuPort {
   access(reg: RegName, write: boolean): number;
   read(reg: RegName): bigint;
   write(reg: RegName, value: bigint): void;
+  /** All of a virtual machine's interface at once, for world switches (devices/gic/virtual-interface.ts). */
+  saveVirtual(to: Uint32Array, at: number): void;
+  loadVirtual(from: Uint32Array, at: number): void;
+  clearVirtual(): void;
   /** The Exception level's Security state or the routing in HCR_EL2 and SCR_EL3 changed. */
   update(): void;
 }
@@ -114,6 +118,9 @@ export class Pe implements Stateful {
   readonly hasSsbs: boolean;
   readonly hasBti: boolean;
   readonly hasRme: boolean;
+  readonly hasPauth: boolean;
+  readonly hasLpa2: boolean;
+  readonly hasLva: boolean;
   private readonly hasVhe: boolean;
   private readonly hasSel2: boolean;
   private readonly hasFgt: boolean;
@@ -147,6 +154,9 @@ export class Pe implements Stateful {
   waitsForEvent = false;
   private waitUntil: bigint | undefined;
 
+  /** An agent acts at another level than the one for which `contextChanged` was called last. */
+  contextStale = false;
+
   private readonly derived = new DerivedContext();
   private readonly named = new Set<number>();
   private lastSecurity: Security = Security.NonSecure;
@@ -171,6 +181,9 @@ export class Pe implements Stateful {
     this.hasSsbs = has("SSBS");
     this.hasBti = has("BTI");
     this.hasRme = has("RME");
+    this.hasPauth = has("PAuth");
+    this.hasLpa2 = has("LPA2");
+    this.hasLva = has("LVA");
     this.hasVhe = has("VHE");
     this.hasSel2 = has("SEL2");
     this.hasFgt = has("FGT");
@@ -194,6 +207,7 @@ export class Pe implements Stateful {
 
   /** The Exception level, PSTATE or a translation register changed: brings everything derived from them up to date. */
   contextChanged(): void {
+    this.contextStale = false;
     this.mmu.contextChanged();
     this.derived.apply(this);
     if (this.pmu.active) this.pmu.recount();

@@ -62,7 +62,7 @@ export class DerivedContext {
     r[at + D.PAUTH] = pauth(pe, el, sctlr);
     r[at + D.ZVA] = zvaAllowed(pe, el, sctlr) ? 1 : 0;
     r[at + D.DC] = maintenanceAllowed(pe, el) ? 1 : 0;
-    r[at + D.BT] = pe.features.has("BTI") ? st.bit(sctlr, el === 0 ? 35 : 36) : 0;
+    r[at + D.BT] = pe.hasBti ? st.bit(sctlr, el === 0 ? 35 : 36) : 0;
     this.addressing(pe, el, at);
   }
 
@@ -72,20 +72,20 @@ export class DerivedContext {
     const two = el === 1 || (el === 0 ? true : el === 2 && pe.e2h);
     const tcr = el === 0 ? (pe.host ? slot.TCR_EL2 : slot.TCR_EL1) : el === 1 ? slot.TCR_EL1 : el === 2 ? slot.TCR_EL2 : slot.TCR_EL3;
     const lo = st.lo(tcr);
-    const tbid = pe.features.has("PAuth");
+    const tbid = pe.hasPauth;
     let tbi: number;
     if (two) {
       const tbi0 = st.bit(tcr, 37) & (tbid ? st.bit(tcr, 51) ^ 1 : 1);
       const tbi1 = st.bit(tcr, 38) & (tbid ? st.bit(tcr, 52) ^ 1 : 1);
-      const ds = pe.features.has("LPA2") ? st.bit(tcr, 59) : 0;
-      const wide0 = ((lo >>> 14) & 3) === 1 ? pe.features.has("LVA") : ds === 1;
-      const wide1 = lo >>> 30 === 3 ? pe.features.has("LVA") : ds === 1;
+      const ds = pe.hasLpa2 ? st.bit(tcr, 59) : 0;
+      const wide0 = ((lo >>> 14) & 3) === 1 ? pe.hasLva : ds === 1;
+      const wide1 = lo >>> 30 === 3 ? pe.hasLva : ds === 1;
       this.mask(at + D.MASK0, lo & 63, wide0, tbi0);
       this.mask(at + D.MASK1, (lo >>> 16) & 63, wide1, tbi1);
       tbi = tbi0 | (tbi1 << 1);
     } else {
       const on = st.bit(tcr, 20) & (tbid ? st.bit(tcr, 29) ^ 1 : 1);
-      const wide = ((lo >>> 14) & 3) === 1 ? pe.features.has("LVA") : pe.features.has("LPA2") && st.bit(tcr, 32) === 1;
+      const wide = ((lo >>> 14) & 3) === 1 ? pe.hasLva : pe.hasLpa2 && st.bit(tcr, 32) === 1;
       this.mask(at + D.MASK0, lo & 63, wide, on);
       this.mask(at + D.MASK1, lo & 63, wide, on);
       tbi = on ? 7 : 4;
@@ -126,7 +126,7 @@ export function pauthTrapTarget(pe: Pe, el: number): number {
 
 /** Off.PAUTH: bits 0..3 keys IA, IB, DA, DB enabled; bit 4: an instruction with an enabled key may trap; bit 5: PACGA traps. */
 function pauth(pe: Pe, el: number, sctlr: number): number {
-  if (!pe.features.has("PAuth")) return 0;
+  if (!pe.hasPauth) return 0;
   const v = pe.st.lo(sctlr);
   const keys = (v >>> 31) | (((v >>> 30) & 1) << 1) | (((v >>> 27) & 1) << 2) | (((v >>> 13) & 1) << 3);
   if (pauthTrapTarget(pe, el) === 0) return keys;

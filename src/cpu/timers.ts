@@ -174,6 +174,12 @@ export class Timers {
     return BigInt(ctl | ((ctl & CTL_ENABLE) !== 0 && this.met(n, now) ? 4 : 0));
   }
 
+  /** CTL of timer `n` as `read` answers it. The counter is looked at only when that matters. */
+  control(n: number): number {
+    const ctl = this.pe.st.lo((timers[n] as (typeof timers)[number]).ctl) & (CTL_ENABLE | CTL_IMASK);
+    return ctl | ((ctl & CTL_ENABLE) !== 0 && this.met(n, this.now()) ? 4 : 0);
+  }
+
   write(n: number, part: number, value: bigint): void {
     const t = timers[n] as (typeof timers)[number];
     const st = this.pe.st;

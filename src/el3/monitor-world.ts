@@ -36,11 +36,14 @@ export class World {
   readonly values = new BigUint64Array(LENGTH);
 
   private readonly words = new Uint32Array(this.values.buffer);
+  /** Something was kept or set since it was cleared. */
+  private used = false;
 
   /** Keeps what the PE, at EL3, has now. */
   keep(pe: Pe): void {
+    this.used = true;
     block.save(pe.st, this.words, 0);
-    for (const [i, r] of gicRegisters.entries()) this.values[block.length + i] = pe.gic?.read(r) ?? 0n;
+    for (let i = 0; i < gicRegisters.length; i++) this.values[block.length + i] = pe.gic?.read(gicRegisters[i] as RegName) ?? 0n;
   }
   /**
    * Gives it to the PE, at EL3. An exception return must follow: it enters the world. `code`: to instructions, not to an agent.
@@ -48,29 +51,39 @@ export class World {
    */
   load(pe: Pe, code: boolean, gic = true): void {
     block.load(pe.st, this.words, 0);
-    for (const [i, r] of gic ? gicRegisters.entries() : []) pe.gic?.write(r, this.values[block.length + i] as bigint);
+    if (gic)
+      for (let i = 0; i < gicRegisters.length; i++) pe.gic?.write(gicRegisters[i] as RegName, this.values[block.length + i] as bigint);
     pe.controlsWritten(code);
   }
   x(n: number): bigint {
     return this.values[n] as bigint;
   }
   setX(n: number, v: bigint): void {
+    this.used = true;
     this.values[n] = BigInt.asUintN(64, v);
   }
   get(reg: RegName): bigint {
     return this.values[GPRS + (indexOf.get(reg) as number)] as bigint;
   }
   set(reg: RegName, v: bigint): void {
+    this.used = true;
     this.values[GPRS + (indexOf.get(reg) as number)] = v;
   }
+  /** Becomes like another. */
+  copy(from: World): void {
+    this.used = true;
+    this.words.set(from.words);
+  }
   clear(): void {
-    this.values.fill(0n);
+    if (this.used) this.words.fill(0);
+    this.used = false;
   }
   save(): Saved {
     return new Uint8Array(this.values.slice().buffer);
   }
   restore(s: Saved | undefined): void {
     if (!(s instanceof Uint8Array) || s.length !== 8 * LENGTH) throw new EmuError("snapshot-corrupt", "the saved world of a PE is damaged");
+    this.used = true;
     this.values.set(new BigUint64Array(s.slice().buffer));
   }
 }

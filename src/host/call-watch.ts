@@ -27,38 +27,43 @@ export interface WatchPort {
   stop(reason: string): void;
 }
 
+/** What a PE waits for. One object per PE: the host makes calls by the ten thousand. */
 interface Waiting {
   readonly pe: Pe;
-  readonly what: string;
-  readonly since: number;
-  readonly limit: number;
+  /** Function identifier of the call; FIRMWARE: the host itself. NOTHING: it is at work. */
+  fid: number;
+  since: number;
 }
+const NOTHING = -1;
+const FIRMWARE = -2;
 
 export class CallWatch implements TimedDevice {
   private readonly port: WatchPort;
-  private readonly waiting = new Map<number, Waiting>();
-  private next = 0;
+  private readonly waiting: readonly Waiting[];
+  private next: number;
 
   constructor(port: WatchPort) {
     this.port = port;
-    const pe = port.pes[0];
-    if (pe) this.add(pe, "firmware has not reached the host", BOOT_LIMIT);
+    this.waiting = port.pes.map((pe) => ({ pe, fid: NOTHING, since: 0 }));
+    this.next = port.clock.now() + INTERVAL;
+    if (port.pes[0]) this.add(port.pes[0], FIRMWARE);
   }
 
-  private add(pe: Pe, what: string, limit: number): void {
-    const { port } = this;
-    if (this.waiting.size === 0) this.next = port.clock.now() + INTERVAL;
-    this.waiting.set(pe.index, { pe, what, since: port.retired(), limit });
+  private of(pe: Pe): Waiting {
+    return this.waiting[pe.index] as Waiting;
+  }
+  private add(pe: Pe, fid: number): void {
+    const w = this.of(pe);
+    w.fid = fid;
+    w.since = this.port.retired();
   }
   /** The host is at work on this PE: nothing is waited for any more. */
   atHost(pe: Pe): void {
-    this.waiting.delete(pe.index);
+    this.of(pe).fid = NOTHING;
   }
   /** The host makes a call. */
   calls(pe: Pe, fid: number): void {
-    if (fid === REC_ENTER) return;
-    const name = rmiByFid.get(fid)?.name;
-    this.add(pe, `firmware has not answered ${name === undefined ? `the SMC ${hex(fid)}` : `RMI_${name}`}`, CALL_LIMIT);
+    if (fid !== REC_ENTER) this.add(pe, fid);
   }
 
   /** None: that time passes while nothing executes is no reason to look. */
@@ -67,13 +72,21 @@ export class CallWatch implements TimedDevice {
   }
   update(): void {
     const { port } = this;
-    if (this.waiting.size === 0 || port.clock.now() < this.next) return;
+    if (port.clock.now() < this.next) return;
     this.next = port.clock.now() + INTERVAL;
-    for (const w of this.waiting.values()) {
+    for (const w of this.waiting) {
+      if (w.fid === NOTHING) continue;
       const spent = port.retired() - w.since;
-      if (spent >= w.limit) port.stop(`${w.what} after ${(spent / 1e9).toFixed(1)}e9 instructions: ${whereabouts(w.pe)}`);
+      if (spent >= (w.fid === FIRMWARE ? BOOT_LIMIT : CALL_LIMIT))
+        port.stop(`${whatOf(w.fid)} after ${(spent / 1e9).toFixed(1)}e9 instructions: ${whereabouts(w.pe)}`);
     }
   }
+}
+
+function whatOf(fid: number): string {
+  if (fid === FIRMWARE) return "firmware has not reached the host";
+  const name = rmiByFid.get(fid)?.name;
+  return `firmware has not answered ${name === undefined ? `the SMC ${hex(fid)}` : `RMI_${name}`}`;
 }
 
 /** Where a PE is, and which exception led there last. */

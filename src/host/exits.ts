@@ -8,10 +8,10 @@ export type RecExitView = StructView<keyof typeof RecExit.fields>;
 /** Exception classes that RMI reports. */
 export const ExitEc = { WFX: 0x01, SYSREG: 0x18, INSTRUCTION_ABORT: 0x20, DATA_ABORT: 0x24 } as const;
 
-export const exitEc = (exit: RecExitView): number => Number((exit.get("esr") >> 26n) & 0x3fn);
+export const exitEc = (exit: RecExitView): number => exit.lo("esr") >>> 26;
 
 /** IPA of an abort: the page from HPFAR, the rest from FAR as far as it is disclosed. */
-export const exitIpa = (exit: RecExitView): number => Number((exit.get("hpfar") >> 4n) << 12n) + Number(exit.get("far") & 0xfffn);
+export const exitIpa = (exit: RecExitView): number => Math.floor(exit.num("hpfar") / 16) * 4096 + (exit.lo("far") & 0xfff);
 
 /** A data abort that the host may emulate. */
 export interface MmioAccess {
@@ -25,10 +25,9 @@ export interface MmioAccess {
 
 /** The access behind a data abort, or undefined when the syndrome does not describe it (ISV = 0). */
 export function mmioAccess(exit: RecExitView): MmioAccess | undefined {
-  const esr = exit.get("esr");
-  if (((esr >> 24n) & 1n) === 0n) return undefined;
-  const size = 1 << Number((esr >> 22n) & 3n);
-  return { ipa: exitIpa(exit), write: ((esr >> 6n) & 1n) === 1n, size, data: exit.get("gprs", 0) };
+  const esr = exit.lo("esr");
+  if ((esr & (1 << 24)) === 0) return undefined;
+  return { ipa: exitIpa(exit), write: (esr & (1 << 6)) !== 0, size: 1 << ((esr >>> 22) & 3), data: exit.get("gprs", 0) };
 }
 
 /** Encoding of the system register of an EC 0x18 exit as op0:op1:CRn:CRm:op2, and the direction. */

@@ -23,6 +23,8 @@ export interface Guest {
    * was restored.
    */
   enter(pe: Pe, n: number, enter: RecEnterView, resumed: boolean): HostTask<RecExitView | undefined>;
+  /** Address on the board of what `ipa` can only be: no memory of the guest's, so that nothing needs to be done before a device is asked. */
+  deviceAddress(ipa: number): number | undefined;
   /** The guest made an access to `ipa` that has no translation. */
   resolve(ipa: number): HostTask<Resolution>;
   /** Virtual PE `n` asks for a RIPAS over [base, top). False: it is refused. */

@@ -264,6 +264,10 @@ export class HostRealm implements Guest {
     loadListRegisters(pe, enter, LIST_REGISTERS);
   }
 
+  deviceAddress(ipa: number): number | undefined {
+    const half = 2 ** (this.config.ipaBits - 1);
+    return ipa >= half && this.shared.pageOf(ipa) < 0 ? ipa - half : undefined;
+  }
   *resolve(ipa: number): HostTask<Resolution> {
     const half = 2 ** (this.config.ipaBits - 1);
     if (ipa < half) return (yield* this.provide(ipa)) ? "memory" : undefined;

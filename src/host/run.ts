@@ -36,6 +36,7 @@ export interface VmmOptions {
 const PsciFid = { CPU_ON: 0xc400_0003n, SYSTEM_OFF: 0x8400_0008n, SYSTEM_RESET: 0x8400_0009n } as const;
 /** PSCI function numbers (FID less SMC64 and owner). */
 const PsciCall = { CPU_SUSPEND: 1, CPU_OFF: 2, CPU_ON: 3, AFFINITY_INFO: 4, SYSTEM_OFF: 8, SYSTEM_RESET: 9 } as const;
+const WORD = 0xffff_ffffn;
 const SMCCC_VERSION = 0x8000_0000n;
 const SMCCC_1_1 = 0x1_0001n;
 const NOT_SUPPORTED = BigInt.asUintN(64, -1n);
@@ -155,13 +156,13 @@ export class Vmm implements Stateful {
     const reason = exitReasonName(exit.num("exit_reason"));
     this.exits.set(reason, (this.exits.get(reason) ?? 0) + 1);
     vgic.exit(v.index, exit);
-    vgic.setPrivate(v.index, Ppi.VIRTUAL_TIMER, asserted(exit.get("cntv_ctl")));
-    vgic.setPrivate(v.index, Ppi.PHYSICAL_TIMER, asserted(exit.get("cntp_ctl")));
-    vgic.setPrivate(v.index, Ppi.PMU, exit.get("pmu_ovf_status") === 1n);
+    vgic.setPrivate(v.index, Ppi.VIRTUAL_TIMER, asserted(exit.lo("cntv_ctl")));
+    vgic.setPrivate(v.index, Ppi.PHYSICAL_TIMER, asserted(exit.lo("cntp_ctl")));
+    vgic.setPrivate(v.index, Ppi.PMU, exit.lo("pmu_ovf_status") === 1);
     for (const observer of this.observers) observer(v.index, exit);
     switch (exit.num("exit_reason")) {
       case ExitReason.SYNC:
-        yield* this.synchronous(v, exit);
+        if (!this.emulated(v, exit)) yield* this.synchronous(v, exit);
         return;
       case ExitReason.IRQ:
       case ExitReason.FIQ:
@@ -189,6 +190,14 @@ export class Vmm implements Stateful {
 
   // ---- synchronous exits ---------------------------------------------------------------------------------------------
 
+  /** What nearly all exits are: an access to a device. False: it is something else, or needs commands. */
+  private emulated(v: Virtual, exit: RecExitView): boolean {
+    if (exitEc(exit) !== ExitEc.DATA_ABORT) return false;
+    const address = this.o.guest.deviceAddress(exitIpa(exit));
+    if (address === undefined) return false;
+    this.mmio(v, mmioAccess(exit), address);
+    return true;
+  }
   private *synchronous(v: Virtual, exit: RecExitView): HostTask {
     switch (exitEc(exit)) {
       case ExitEc.DATA_ABORT:
@@ -222,7 +231,8 @@ export class Vmm implements Stateful {
   /** A bus of 32 bits: 8 bytes are two transfers, the low half first. */
   private transfer(v: Virtual, at: NonNullable<ReturnType<GuestBoard["deviceAt"]>>, access: MmioAccess): boolean {
     this.who.pe = v.index;
-    const unit = Math.min(4, access.size) as 1 | 2 | 4;
+    if (access.size <= 4) return this.transferWord(v, at, access);
+    const unit = 4;
     const mask = (1n << BigInt(8 * unit)) - 1n;
     let value = 0n;
     for (let done = 0; done < access.size; done += unit) {
@@ -236,6 +246,18 @@ export class Vmm implements Stateful {
       }
     }
     v.enter.set("gprs", value, 0);
+    return true;
+  }
+
+  private transferWord(v: Virtual, at: NonNullable<ReturnType<GuestBoard["deviceAt"]>>, access: MmioAccess): boolean {
+    const size = access.size as 1 | 2 | 4;
+    if (access.write) {
+      v.enter.setLoHi("gprs", 0, 0);
+      return at.device.write(at.offset, size, Number(access.data & WORD), this.who);
+    }
+    const read = at.device.read(at.offset, size, this.who);
+    if (read === BUS_ERROR) return false;
+    v.enter.setLoHi("gprs", read, 0);
     return true;
   }
 
@@ -362,7 +384,7 @@ export class Vmm implements Stateful {
 }
 
 /** ENABLE and ISTATUS, not IMASK. */
-const asserted = (ctl: bigint): boolean => (ctl & 7n) === 5n;
+const asserted = (ctl: number): boolean => (ctl & 7) === 5;
 
 /** Count at which the first of the guest's timers asks for attention; undefined: none does. */
 function wakeTime(exit: RecExitView): bigint | undefined {

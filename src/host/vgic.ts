@@ -19,7 +19,7 @@ import type { Saved, Stateful } from "../util/stateful.ts";
 const Lr = { EOI: 1n << 41n, PRIORITY: 48n, GROUP1: 1n << 60n, PENDING: 1n << 62n, ACTIVE: 1n << 63n } as const;
 /** ICH_HCR_EL2 bits that a host may set: maintenance when an EOI found no list register, when nothing is pending any more. */
 const Hcr = { LRENPIE: 4n, NPIE: 8n } as const;
-const EOI_COUNT = 27n;
+const EOI_COUNT = 27;
 const FIRST_SPI = 32;
 
 /** An interrupt as it was put into a list register. */
@@ -41,7 +41,7 @@ interface Candidate {
 
 type Enter = StructView<keyof typeof RecEnter.fields>;
 /** RmiRecExit, or an RmiRecEnter that was not entered with. */
-type Exit = { get(name: "gicv3_lrs" | "gicv3_hcr", i?: number): bigint };
+type Exit = { get(name: "gicv3_lrs", i?: number): bigint; lo(name: "gicv3_hcr"): number };
 
 export interface VgicOptions {
   /** Number of RECs. */
@@ -169,7 +169,7 @@ export class Vgic implements Stateful {
     for (let i = 0; i < this.o.listRegisters; i++) {
       const c = all[i];
       if (c === undefined) {
-        enter.set("gicv3_lrs", 0n, i);
+        enter.setLoHi("gicv3_lrs", 0, 0, i);
         continue;
       }
       const { value, latched } = this.listRegister(c);
@@ -177,6 +177,10 @@ export class Vgic implements Stateful {
       loaded.push({ bank: c.bank, n: c.n, latched });
     }
     this.loaded[rec] = loaded;
+    if (all.length <= loaded.length) {
+      enter.setLoHi("gicv3_hcr", 0, 0);
+      return;
+    }
     let hcr = 0n;
     for (const c of all.slice(loaded.length)) {
       if (c.active) hcr |= Hcr.LRENPIE;
@@ -213,9 +217,9 @@ export class Vgic implements Stateful {
       else bank.active[w]! &= ~bit;
       if (latched && (lr & Lr.PENDING) !== 0n) bank.latch[w]! |= bit;
     }
-    const ends = Number((exit.get("gicv3_hcr") >> EOI_COUNT) & 0x1fn);
+    const ends = exit.lo("gicv3_hcr") >>> EOI_COUNT;
     if (ends > 0) this.deactivate(rec, loaded, ends);
-    this.loaded[rec] = [];
+    if (loaded.length > 0) this.loaded[rec] = [];
   }
 
   /** Ends of interrupts that had no list register: the most urgent active ones. */

@@ -238,10 +238,13 @@ export class HostVm implements Guest {
     return "exit";
   }
 
-  // biome-ignore lint/correctness/useYield: as above
-  *resolve(ipa: number): HostTask<Resolution> {
+  deviceAddress(ipa: number): number | undefined {
     const { map, memory } = this.config;
-    return ipa >= map.ram && ipa < map.ram + memory ? undefined : { device: ipa };
+    return ipa >= map.ram && ipa < map.ram + memory ? undefined : ipa;
+  }
+  // biome-ignore lint/correctness/useYield: as above
+  *resolve(): HostTask<Resolution> {
+    return undefined; // all of its memory is there
   }
   // biome-ignore lint/correctness/useYield: as above
   *changeRipas(): HostTask<boolean> {

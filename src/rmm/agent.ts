@@ -67,8 +67,10 @@ interface RealmCall {
 
 /** REC that runs on a PE, and the page to which its exit is reported. */
 interface Running {
-  rec: number;
-  run: number;
+  readonly rec: number;
+  readonly run: number;
+  /** What the handlers of its exceptions see; made when it is needed. REC and RD stay where they are as long as it runs. */
+  seen?: Run;
 }
 
 /** RMM 1.0 for all PEs of a machine. Register it at R-EL2: `pe.setAgent(2, Security.Realm, rmm)`. */
@@ -128,7 +130,7 @@ export class RmmAgent implements Agent, Stateful {
     for (const told of this.observers) told(e);
   }
   private report(pe: Pe, command: Command<RmiName>, args: readonly bigint[], results: readonly bigint[]): void {
-    this.tell({ kind: "rmi", pe: pe.index, command, args, results });
+    if (this.observers.size > 0) this.tell({ kind: "rmi", pe: pe.index, command, args, results });
     if (!command.logCall && !(command.logError && results[0] !== 0n)) return;
     const words = (list: readonly bigint[]): string => list.map((v) => ` ${v.toString(16)}`).join("");
     const out = results[0] === 0n ? words(results.slice(1, 1 + command.results.length)) : "";
@@ -145,19 +147,23 @@ export class RmmAgent implements Agent, Stateful {
       return this.writeExit(run) ? [0n] : INPUT_CODE;
     }
     this.cx.granules.take(recPa);
-    this.running[pe.index] = { rec: recPa, run };
+    const seen: Run = { cx: this.cx, pe, st: pe.st, rec, recPa, realm, exit: this.exit };
+    this.running[pe.index] = { rec: recPa, run, seen };
     this.tell({ kind: "enter", pe: pe.index, rec: recPa });
     this.cx.monitor.enterRealmWorld(pe);
     loadRec(this.cx, pe, rec, realm, this.hosts[pe.index] as HostState);
-    this.resume(this.runOf(pe, { rec: recPa, run }));
+    this.resume(seen);
     return undefined;
   }
 
   // ---- the realm runs -------------------------------------------------------------------------------------------------------
 
   private runOf(pe: Pe, running: Running): Run {
+    if (running.seen !== undefined) return running.seen;
     const rec = recAt(this.cx.memory, running.rec);
-    return { cx: this.cx, pe, st: pe.st, rec, recPa: running.rec, realm: new Realm(this.cx.memory, rec.num("rd")), exit: this.exit };
+    const realm = new Realm(this.cx.memory, rec.num("rd"));
+    running.seen = { cx: this.cx, pe, st: pe.st, rec, recPa: running.rec, realm, exit: this.exit };
+    return running.seen;
   }
 
   /** An exception of a realm, taken to R-EL2. */
@@ -221,9 +227,10 @@ export class RmmAgent implements Agent, Stateful {
     saveRec(this.cx, pe, r.rec, r.realm, this.hosts[pe.index] as HostState, this.exit);
     this.running[pe.index] = undefined;
     this.cx.granules.drop(r.recPa);
-    const results = this.writeExit(run) ? [0n] : INPUT_CODE;
-    this.tell({ kind: "exit", pe: pe.index, rec: r.recPa, reason: this.exit.num("exit_reason"), esr: this.exit.get("esr") });
-    this.cx.monitor.complete(pe, [...results, 0n, 0n, 0n]);
+    const results = this.writeExit(run) ? DONE : RUN_PAGE_LOST;
+    if (this.observers.size > 0)
+      this.tell({ kind: "exit", pe: pe.index, rec: r.recPa, reason: this.exit.num("exit_reason"), esr: this.exit.get("esr") });
+    this.cx.monitor.complete(pe, results);
   }
 
   private writeExit(run: number): boolean {
@@ -247,7 +254,7 @@ export class RmmAgent implements Agent, Stateful {
     return {
       granules: this.cx.granules.save(),
       vmids: [...this.cx.vmids],
-      running: this.running.map((r) => (r === undefined ? null : { ...r })),
+      running: this.running.map((r) => (r === undefined ? null : { rec: r.rec, run: r.run })),
       hosts: this.hosts.map((h) => h.save()),
     };
   }
@@ -270,6 +277,9 @@ export class RmmAgent implements Agent, Stateful {
 }
 
 const INPUT_CODE = [1n];
+/** x0 to x3 of a REC_ENTER that ran. */
+const DONE = [0n, 0n, 0n, 0n];
+const RUN_PAGE_LOST = [1n, 0n, 0n, 0n];
 
 const handlers: Readonly<Record<Exclude<RmiName, "REC_ENTER">, RmiHandler>> = {
   VERSION: version,

@@ -53,12 +53,13 @@ export function handleException(r: Run, e: ExceptionInfo, panic: Panic): Next {
 /** Keeps the syndrome of an exit: the next entry completes an emulated access by it, or is refused. */
 function remember(r: Run, next: Next, sync: boolean): Next {
   if (next === Next.REALM) return next;
-  let esr = r.st.get(slot.ESR_EL2);
+  const { st, rec } = r;
+  let esr = st.lo(slot.ESR_EL2);
   // What the host was not shown as emulatable it cannot emulate.
-  if (sync && (r.exit.get("esr") & ESR_ISV) === 0n) esr &= ~ESR_ISV;
-  r.rec.set("last_esr", esr);
-  r.rec.set("last_far", r.st.get(slot.FAR_EL2));
-  r.rec.set("last_hpfar", r.st.get(slot.HPFAR_EL2));
+  if (sync && (r.exit.lo("esr") & Number(ESR_ISV)) === 0) esr &= ~Number(ESR_ISV);
+  rec.setLoHi("last_esr", esr, st.hi(slot.ESR_EL2));
+  rec.setLoHi("last_far", st.lo(slot.FAR_EL2), st.hi(slot.FAR_EL2));
+  rec.setLoHi("last_hpfar", st.lo(slot.HPFAR_EL2), st.hi(slot.HPFAR_EL2));
   return next;
 }
 

@@ -3,16 +3,14 @@
 
 import { Off } from "../arch/layout.ts";
 import { RegisterBlock } from "../arch/register-block.ts";
-import type { RegName } from "../arch/registers/encodings.ts";
 import { type PeState, slot } from "../arch/state.ts";
 import type { Pe } from "../cpu/pe.ts";
-import { TimerPart } from "../cpu/timers.ts";
 import { EmuError } from "../util/errors.ts";
 import type { Saved } from "../util/stateful.ts";
 import type { RmmContext } from "./cx.ts";
 import type { RecExit } from "./layouts.ts";
 import type { Realm } from "./realm.ts";
-import { CNTPMASK, CNTVMASK, contextRegisters, ICH_HCR_REALM, pmuRegisters, type RecView, timerAsserted } from "./rec.ts";
+import { CNTPMASK, CNTVMASK, contextRegisters, ICH_HCR_REALM, pmuRegisters, RecGranule, type RecView, timerAsserted } from "./rec.ts";
 import { HCR_VSE, vtcrOf, vttbrOf } from "./stage2.ts";
 import type { StructView } from "./struct.ts";
 
@@ -31,20 +29,31 @@ const timers = new RegisterBlock([...TIMERS.flatMap((t) => [t.cval, t.ctl]), slo
 const HOST = { context: 0, pmu: 2 * context.length, timers: 2 * (context.length + pmu.length) } as const;
 const HOST_REGISTERS = context.length + pmu.length + timers.length;
 const V_BYTES = 512;
+/** Registers that are loaded from fields of the REC as they are: words in the block of a PE, and in the REC. */
+const PLAIN = new Int32Array(
+  (
+    [
+      [slot.CNTHCTL_EL2, "cnthctl"],
+      [slot.CNTP_CVAL_EL0, "cntp_cval"],
+      [slot.CNTV_CVAL_EL0, "cntv_cval"],
+      [slot.HCR_EL2, "hcr"],
+      [slot.VMPIDR_EL2, "mpidr"],
+      [slot.ELR_EL2, "pc"],
+      [slot.SPSR_EL2, "pstate"],
+    ] as const
+  ).flatMap(([at, field]) => [at >>> 2, RecGranule.fields[field].offset >>> 2]),
+);
 
 /** Bits of ICH_HCR_EL2 that the host chooses: UIE, LRENPIE, NPIE, VGrp0EIE, VGrp0DIE, VGrp1EIE, VGrp1DIE, TDIR. */
 export const ICH_HCR_HOST = 0x40fen;
-/** ICH_HCR_EL2.EOIcount. */
-const ICH_HCR_EOICOUNT = 0xf800_0000n;
-/** By number. */
-const listRegisters = Array.from({ length: 16 }, (_, i) => `ICH_LR${i}_EL2` as RegName);
-const listRegister = (i: number): RegName => listRegisters[i] as RegName;
+/** The same and EOIcount. */
+const ICH_HCR_REPORTED = 0xf800_0000 | Number(ICH_HCR_HOST);
 
 /** CPTR_EL2 (E2H = 1): FPEN = 11, FP and SIMD are the realm's. */
-const CPTR_REALM = 3n << 20n;
+const CPTR_REALM = 3 << 20;
 /** MDCR_EL2: HPMD and HCCD (nothing counts at EL2), and for realms without PMU the traps TPM and TPMCR. */
-const MDCR_REALM = (1n << 17n) | (1n << 23n);
-const MDCR_NO_PMU = (1n << 6n) | (1n << 5n);
+const MDCR_REALM = (1 << 17) | (1 << 23);
+const MDCR_NO_PMU = (1 << 6) | (1 << 5);
 
 /** The host's EL1 state of one PE while a realm runs there. */
 export class HostState {
@@ -96,32 +105,32 @@ export function loadRec(cx: RmmContext, pe: Pe, rec: RecView, realm: Realm, host
   context.load(st, u32, rec.word("sysregs"));
   if (realm.view.flag("pmu")) pmu.load(st, u32, rec.word("pmu"));
   gprs.load(st, u32, rec.word("gprs"));
-  st.u8.set(rec.bytes("v"), st.base + Off.V);
+  const v = rec.at("v");
+  st.u8.copyWithin(st.base + Off.V, v, v + V_BYTES); // PE and REC are in the same memory
   st.setLo(Off.FPCR, rec.num("fpcr"));
   st.setLo(Off.FPSR, rec.num("fpsr"));
-  st.set(slot.CNTVOFF_EL2, 0n);
-  st.set(slot.CNTPOFF_EL2, 0n);
-  st.set(slot.CNTHCTL_EL2, rec.get("cnthctl"));
-  for (const t of TIMERS) {
-    st.set(t.cval, rec.get(t.recCval));
-    st.set(t.ctl, rec.get(t.recCtl) & 3n);
+  const [pe0, rec0] = [st.base >>> 2, rec.at("rd") >>> 2];
+  for (let i = 0; i < PLAIN.length; i += 2) {
+    const to = pe0 + (PLAIN[i] as number);
+    const from = rec0 + (PLAIN[i + 1] as number);
+    u32[to] = u32[from] as number;
+    u32[to + 1] = u32[from + 1] as number;
   }
-  st.set(slot.HCR_EL2, rec.get("hcr"));
+  st.setLoHi(slot.CNTVOFF_EL2, 0, 0);
+  st.setLoHi(slot.CNTPOFF_EL2, 0, 0);
+  for (const t of TIMERS) st.setLoHi(t.ctl, rec.lo(t.recCtl) & 3, 0);
   st.set(slot.VTCR_EL2, vtcrOf(realm, cx.cpu));
   st.set(slot.VTTBR_EL2, vttbrOf(realm));
-  st.set(slot.VMPIDR_EL2, rec.get("mpidr"));
-  st.set(slot.VPIDR_EL2, st.get(slot.MIDR_EL1));
-  st.set(slot.CPTR_EL2, CPTR_REALM);
-  st.set(slot.MDCR_EL2, mdcrOf(realm, cx));
-  st.set(slot.ELR_EL2, rec.get("pc"));
-  st.set(slot.SPSR_EL2, rec.get("pstate"));
-  loadGic(cx, pe, rec);
+  st.setLoHi(slot.VPIDR_EL2, st.lo(slot.MIDR_EL1), st.hi(slot.MIDR_EL1));
+  st.setLoHi(slot.CPTR_EL2, CPTR_REALM, 0);
+  st.setLoHi(slot.MDCR_EL2, mdcrOf(realm, cx), 0);
+  pe.gic?.loadVirtual(u32, rec.word("gic_hcr"));
   pe.controlsWritten();
   settle(pe);
 }
-function mdcrOf(realm: Realm, cx: RmmContext): bigint {
-  if (realm.view.flag("pmu")) return MDCR_REALM | realm.view.get("pmu_num_ctrs");
-  return MDCR_REALM | MDCR_NO_PMU | BigInt(cx.features.PMU_NUM_CTRS);
+function mdcrOf(realm: Realm, cx: RmmContext): number {
+  if (realm.view.flag("pmu")) return MDCR_REALM | realm.view.num("pmu_num_ctrs");
+  return MDCR_REALM | MDCR_NO_PMU | cx.features.PMU_NUM_CTRS;
 }
 /** Timers and counters were written behind the PE's back. */
 function settle(pe: Pe): void {
@@ -129,30 +138,12 @@ function settle(pe: Pe): void {
   pe.pmu.update();
 }
 
-function loadGic(cx: RmmContext, pe: Pe, rec: RecView): void {
-  const gic = pe.gic;
-  if (gic === undefined) return;
-  gic.write("ICH_AP0R0_EL2", rec.get("gic_ap0r0"));
-  gic.write("ICH_AP1R0_EL2", rec.get("gic_ap1r0"));
-  for (let i = 0; i <= cx.features.GICV3_NUM_LRS; i++) gic.write(listRegister(i), rec.get("gic_lrs", i));
-  gic.write("ICH_VMCR_EL2", rec.get("gic_vmcr"));
-  gic.write("ICH_HCR_EL2", rec.get("gic_hcr"));
-}
 /** Saves the virtual interface into the REC and empties the hardware: nothing of it stays for the host to see. */
-function saveGic(cx: RmmContext, pe: Pe, rec: RecView): void {
-  const gic = pe.gic;
-  if (gic === undefined) return;
-  rec.set("gic_hcr", gic.read("ICH_HCR_EL2") | ICH_HCR_REALM);
-  rec.set("gic_vmcr", gic.read("ICH_VMCR_EL2"));
-  rec.set("gic_misr", gic.read("ICH_MISR_EL2"));
-  rec.set("gic_ap0r0", gic.read("ICH_AP0R0_EL2"));
-  rec.set("gic_ap1r0", gic.read("ICH_AP1R0_EL2"));
-  for (let i = 0; i <= cx.features.GICV3_NUM_LRS; i++) rec.set("gic_lrs", gic.read(listRegister(i)), i);
-  gic.write("ICH_HCR_EL2", 0n);
-  gic.write("ICH_VMCR_EL2", 0n);
-  gic.write("ICH_AP0R0_EL2", 0n);
-  gic.write("ICH_AP1R0_EL2", 0n);
-  for (let i = 0; i <= cx.features.GICV3_NUM_LRS; i++) gic.write(listRegister(i), 0n);
+function saveGic(pe: Pe, rec: RecView, u32: Uint32Array): void {
+  if (pe.gic === undefined) return;
+  pe.gic.saveVirtual(u32, rec.word("gic_hcr"));
+  rec.setLoHi("gic_hcr", rec.lo("gic_hcr") | Number(ICH_HCR_REALM), 0);
+  pe.gic.clearVirtual();
 }
 
 /**
@@ -165,32 +156,33 @@ export function saveRec(cx: RmmContext, pe: Pe, rec: RecView, realm: Realm, host
   const { u32 } = cx.memory;
   pe.pmu.sync();
   for (const t of TIMERS) {
-    const ctl = pe.timers.read(t.n, TimerPart.CTL);
-    rec.set(t.recCtl, ctl);
-    rec.set(t.recCval, st.get(t.cval));
-    exit.set(t.recCtl, ctl);
-    exit.set(t.recCval, st.get(t.cval)); // offsets are 0 in realms
+    const ctl = pe.timers.control(t.n);
+    const [lo, hi] = [st.lo(t.cval), st.hi(t.cval)];
+    rec.setLoHi(t.recCtl, ctl, 0);
+    rec.setLoHi(t.recCval, lo, hi);
+    exit.setLoHi(t.recCtl, ctl, 0);
+    exit.setLoHi(t.recCval, lo, hi); // offsets are 0 in realms
   }
-  rec.set("cnthctl", st.get(slot.CNTHCTL_EL2));
+  rec.setLoHi("cnthctl", st.lo(slot.CNTHCTL_EL2), st.hi(slot.CNTHCTL_EL2));
   // A virtual SError that the realm has not taken yet stays pending.
-  if ((st.get(slot.HCR_EL2) & HCR_VSE) !== 0n) rec.set("serror", 1n);
+  if ((st.lo(slot.HCR_EL2) & Number(HCR_VSE)) !== 0) rec.set("serror", 1n);
   context.save(st, u32, rec.word("sysregs"));
   gprs.save(st, u32, rec.word("gprs"));
   if (hasPmu) {
     pmu.save(st, u32, rec.word("pmu"));
-    const overflow = st.get(slot.PMOVSSET_EL0) & st.get(slot.PMINTENSET_EL1) & st.get(slot.PMCNTENSET_EL0);
-    exit.set("pmu_ovf_status", (st.get(slot.PMCR_EL0) & 1n) !== 0n && overflow !== 0n);
+    const overflow = st.lo(slot.PMOVSSET_EL0) & st.lo(slot.PMINTENSET_EL1) & st.lo(slot.PMCNTENSET_EL0);
+    exit.set("pmu_ovf_status", (st.lo(slot.PMCR_EL0) & 1) !== 0 && overflow !== 0);
   }
-  rec.bytes("v").set(st.u8.subarray(st.base + Off.V, st.base + Off.V + V_BYTES));
+  st.u8.copyWithin(rec.at("v"), st.base + Off.V, st.base + Off.V + V_BYTES);
   rec.set("fpcr", st.lo(Off.FPCR));
   rec.set("fpsr", st.lo(Off.FPSR));
-  rec.set("pc", st.get(slot.ELR_EL2));
-  rec.set("pstate", st.get(slot.SPSR_EL2));
-  saveGic(cx, pe, rec);
-  exit.bytes("gicv3_lrs").set(rec.bytes("gic_lrs"));
-  exit.set("gicv3_misr", rec.get("gic_misr"));
-  exit.set("gicv3_vmcr", rec.get("gic_vmcr"));
-  exit.set("gicv3_hcr", rec.get("gic_hcr") & (ICH_HCR_EOICOUNT | ICH_HCR_HOST));
+  rec.setLoHi("pc", st.lo(slot.ELR_EL2), st.hi(slot.ELR_EL2));
+  rec.setLoHi("pstate", st.lo(slot.SPSR_EL2), st.hi(slot.SPSR_EL2));
+  saveGic(pe, rec, u32);
+  for (let i = 0; i <= cx.features.GICV3_NUM_LRS; i++) exit.setLoHi("gicv3_lrs", rec.lo("gic_lrs", i), rec.hi("gic_lrs", i), i);
+  exit.setLoHi("gicv3_misr", rec.lo("gic_misr"), 0);
+  exit.setLoHi("gicv3_vmcr", rec.lo("gic_vmcr"), 0);
+  exit.setLoHi("gicv3_hcr", (rec.lo("gic_hcr") & ICH_HCR_REPORTED) >>> 0, 0);
   host.restore(st, hasPmu);
   host.clear();
   settle(pe); // controls are for EL3, which switches them too
@@ -202,15 +194,16 @@ export function saveRec(cx: RmmContext, pe: Pe, rec: RecView, realm: Realm, host
  */
 export function updateTimers(pe: Pe, rec: RecView): boolean {
   const { st } = pe;
-  let cnthctl = st.get(slot.CNTHCTL_EL2);
+  const before = st.lo(slot.CNTHCTL_EL2);
+  let cnthctl = before;
   let changed = false;
   for (const t of TIMERS) {
-    const asserted = timerAsserted(pe.timers.read(t.n, TimerPart.CTL));
-    cnthctl = asserted ? cnthctl | t.mask : cnthctl & ~t.mask;
-    if (asserted !== timerAsserted(rec.get(t.recCtl))) changed = true;
+    const asserted = timerAsserted(pe.timers.control(t.n));
+    cnthctl = (asserted ? cnthctl | t.mask : cnthctl & ~t.mask) >>> 0;
+    if (asserted !== timerAsserted(rec.lo(t.recCtl))) changed = true;
   }
-  if (cnthctl !== st.get(slot.CNTHCTL_EL2)) {
-    st.set(slot.CNTHCTL_EL2, cnthctl);
+  if (cnthctl !== before) {
+    st.setLo(slot.CNTHCTL_EL2, cnthctl);
     pe.controlsChanged();
     pe.timers.update();
   }

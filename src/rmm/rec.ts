@@ -61,7 +61,7 @@ export const RecGranule = struct("RealmExecutionContext", 4096, [
   ["cntv_ctl",       0x2a0, 8],
   ["cntv_cval",      0x2a8, 8],
   ["cnthctl",        0x2b0, 8],
-  ["gic_hcr",        0x2b8, 8],
+  ["gic_hcr",        0x2b8, 8],                     // from here to gic_lrs: as GicCpu.saveVirtual
   ["gic_vmcr",       0x2c0, 8],
   ["gic_misr",       0x2c8, 8],
   ["gic_ap0r0",      0x2d0, 8],
@@ -97,8 +97,8 @@ export const SCTLR_START = 0x00c5_0878n;
 const MDSCR_START = 1n << 12n;
 /** CNTHCTL_EL2 in the layout of E2H = 1: EL1PCTEN, EL1PTEN. */
 export const CNTHCTL_REALM = (1n << 10n) | (1n << 11n);
-export const CNTVMASK = 1n << 18n;
-export const CNTPMASK = 1n << 19n;
+export const CNTVMASK = 1 << 18;
+export const CNTPMASK = 1 << 19;
 /** ICH_HCR_EL2.En, vSGIEOICount, DVIM. */
 export const ICH_HCR_REALM = 1n | (1n << 8n) | (1n << 15n);
 /** PMCR_EL0: LC, DP; with a PMU of its own also C and P, which reset the counters. */
@@ -116,4 +116,4 @@ export function initRec(rec: RecView): void {
 }
 
 /** A timer's interrupt condition: ENABLE and ISTATUS, not IMASK. */
-export const timerAsserted = (ctl: bigint): boolean => (ctl & 7n) === 5n;
+export const timerAsserted = (ctl: number): boolean => (ctl & 7) === 5;

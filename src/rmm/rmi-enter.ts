@@ -58,15 +58,21 @@ export function admit(cx: RmmContext, pe: Pe, recAddress: bigint, runAddress: bi
   if (unmapped === undefined) {
     rec.set("host_call", 0n);
     rec.set("last_esr", 0n);
-    rec.set("hcr", HCR_REALM | ((flags & EnterFlag.TRAP_WFI) !== 0 ? HCR_TWI : 0n) | ((flags & EnterFlag.TRAP_WFE) !== 0 ? HCR_TWE : 0n));
+    const traps = flags & (EnterFlag.TRAP_WFI | EnterFlag.TRAP_WFE);
+    rec.set("hcr", traps === 0 ? HCR_REALM : trapping(flags));
   }
   return { rec, recPa, realm, run, unmapped };
 }
 
+const trapping = (flags: number): bigint =>
+  HCR_REALM | ((flags & EnterFlag.TRAP_WFI) !== 0 ? HCR_TWI : 0n) | ((flags & EnterFlag.TRAP_WFE) !== 0 ? HCR_TWE : 0n);
+
 // ---- GIC ------------------------------------------------------------------------------------------------------------------------
 
 /** Fields of ICH_LR<n>_EL2. */
-const LR = { STATE: 3n << 62n, HW: 1n << 61n, EOI: 1n << 41n, PINTID: 0x1fffn << 32n, VINTID: 0xffff_ffffn } as const;
+const LR = { HW: 1n << 61n, EOI: 1n << 41n, PINTID: 0x1fffn << 32n, VINTID: 0xffff_ffffn } as const;
+/** The state, in the high word. */
+const LR_STATE_SHIFT = 30;
 /** Priority bits that this GIC does not implement (five are: constants.ts of the GIC). */
 const LR_PRIORITY_RES0 = 7n << 48n;
 /** INTIDs of virtual interrupts: SGI, PPI and SPI below 1020; LPIs from 8192 on, 24 bits. */
@@ -75,10 +81,11 @@ const vintidValid = (id: bigint): boolean => id <= 1019n || (id >= 8192n && id <
 /** Only the host's control bits; list registers in use: no HW, legal priority and INTID, none twice. */
 function gicStateValid(cx: RmmContext, enter: EnterView): boolean {
   if ((enter.get("gicv3_hcr") & ~ICH_HCR_HOST) !== 0n) return false;
-  const seen: bigint[] = [];
+  let seen: bigint[] | undefined;
   for (let i = 0; i <= cx.features.GICV3_NUM_LRS; i++) {
+    if (enter.hi("gicv3_lrs", i) >>> LR_STATE_SHIFT === 0) continue;
     const lr = enter.get("gicv3_lrs", i);
-    if ((lr & LR.STATE) === 0n) continue;
+    seen ??= [];
     const vintid = lr & LR.VINTID;
     const bad = (lr & (LR.HW | LR_PRIORITY_RES0)) !== 0n || (lr & LR.PINTID & ~LR.EOI) !== 0n;
     if (bad || !vintidValid(vintid) || seen.includes(vintid)) return false;
@@ -88,8 +95,8 @@ function gicStateValid(cx: RmmContext, enter: EnterView): boolean {
 }
 
 function takeGicState(cx: RmmContext, rec: RecView, enter: EnterView): void {
-  rec.bytes("gic_lrs").set(enter.bytes("gicv3_lrs").subarray(0, 8 * (cx.features.GICV3_NUM_LRS + 1)));
-  rec.set("gic_hcr", (rec.get("gic_hcr") & ~ICH_HCR_HOST) | enter.get("gicv3_hcr"));
+  for (let i = 0; i <= cx.features.GICV3_NUM_LRS; i++) rec.setLoHi("gic_lrs", enter.lo("gicv3_lrs", i), enter.hi("gicv3_lrs", i), i);
+  rec.setLoHi("gic_hcr", ((rec.lo("gic_hcr") & ~Number(ICH_HCR_HOST)) | enter.lo("gicv3_hcr")) >>> 0, 0);
 }
 
 // ---- completion of the last exit --------------------------------------------------------------------------------------------------
@@ -99,13 +106,14 @@ const faultedOutside = (rec: RecView, realm: Realm): boolean =>
   ecOf(rec.get("last_esr")) === Ec.DataAbort && !realm.isProtected(faultPage(rec.get("last_hpfar")));
 
 /** The last exit was an access that the host can emulate. */
-const emulatable = (rec: RecView): boolean => ecOf(rec.get("last_esr")) === Ec.DataAbort && (rec.get("last_esr") & ESR_ISV) !== 0n;
+const emulatable = (rec: RecView): boolean => rec.lo("last_esr") >>> 26 === Ec.DataAbort && (rec.lo("last_esr") & Number(ESR_ISV)) !== 0;
 
 /** The host has carried out the access: a load gets its value, PC moves on. */
 function completeMmio(rec: RecView, enter: EnterView): void {
   const esr = rec.get("last_esr");
-  const rt = Number((esr >> 16n) & 31n);
-  const write = (esr & (1n << 6n)) !== 0n;
+  const iss = rec.lo("last_esr");
+  const rt = (iss >>> 16) & 31;
+  const write = (iss & (1 << 6)) !== 0;
   if (!write && rt !== 31) {
     let value = enter.get("gprs", 0) & accessMask(esr);
     const [sse, sf] = [(esr & (1n << 21n)) !== 0n, (esr & (1n << 15n)) !== 0n];
@@ -117,7 +125,7 @@ function completeMmio(rec: RecView, enter: EnterView): void {
 
 /** A system register read that the host emulates: its value. PC has moved on already. */
 function completeSystemRegister(rec: RecView, enter: EnterView): void {
-  const esr = rec.get("last_esr");
-  const rt = Number((esr >> 5n) & 31n);
-  if (ecOf(esr) === Ec.SystemRegister && (esr & 1n) === 1n && rt !== 31) rec.set("gprs", enter.get("gprs", 0), rt);
+  const esr = rec.lo("last_esr");
+  const rt = (esr >>> 5) & 31;
+  if (esr >>> 26 === Ec.SystemRegister && (esr & 1) === 1 && rt !== 31) rec.set("gprs", enter.get("gprs", 0), rt);
 }

@@ -24,12 +24,19 @@ const psOf = new Map([
   [44, 4],
 ]);
 
+/** What `vtcrOf` found last: it is asked at each entry into a realm, mostly about the same one. */
+let vtcrFor: { readonly f: Features; readonly ipaBits: number; readonly startLevel: number; readonly value: bigint } | undefined;
+
 /** VTCR_EL2: 4 KiB granule, Inner Shareable Write-Back walks, NSA, RES1; output size at most 48 bits (no LPA2). */
 export function vtcrOf(s2: Stage2, f: Features): bigint {
+  const known = vtcrFor;
+  if (known?.f === f && known.ipaBits === s2.ipaBits && known.startLevel === s2.startLevel) return known.value;
   const walk = (1 << 8) | (1 << 10) | (3 << 12);
   const ps = psOf.get(f.paBits) ?? 5;
   const vs = f.has("VMID16") ? 1 << 19 : 0;
-  return BigInt(((64 - s2.ipaBits) | ((SL0[s2.startLevel] as number) << 6) | walk | (ps << 16) | vs | (3 << 30)) >>> 0);
+  const value = BigInt(((64 - s2.ipaBits) | ((SL0[s2.startLevel] as number) << 6) | walk | (ps << 16) | vs | (3 << 30)) >>> 0);
+  vtcrFor = { f, ipaBits: s2.ipaBits, startLevel: s2.startLevel, value };
+  return value;
 }
 export const vttbrOf = (s2: Stage2): bigint => BigInt(s2.base) | (BigInt(s2.vmid) << 48n);
 

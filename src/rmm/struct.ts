@@ -57,8 +57,26 @@ export class StructView<N extends string> {
     if (f.bytes === 8) return this.view.getUint32(at + 4, true) * 2 ** 32 + this.view.getUint32(at, true);
     return f.bytes === 4 ? this.view.getUint32(at, true) : f.bytes === 2 ? this.view.getUint16(at, true) : this.view.getUint8(at);
   }
+  /** High word of a field of 8 bytes. */
+  hi(name: N, i = 0): number {
+    return this.view.getUint32(this.base + this.struct.fields[name].offset + 8 * i + 4, true);
+  }
+  /** Low word of a field of 8 bytes. */
+  lo(name: N, i = 0): number {
+    return this.view.getUint32(this.base + this.struct.fields[name].offset + 8 * i, true);
+  }
+  /** Writes a field of 8 bytes as words. */
+  setLoHi(name: N, lo: number, hi: number, i = 0): void {
+    const at = this.base + this.struct.fields[name].offset + 8 * i;
+    this.view.setUint32(at, lo, true);
+    this.view.setUint32(at + 4, hi, true);
+  }
   flag(name: N): boolean {
     return this.num(name) !== 0;
+  }
+  /** Offset of a field in the buffer that `view` shows. */
+  at(name: N): number {
+    return this.view.byteOffset + this.base + this.struct.fields[name].offset;
   }
   /** Index of a field of 8 bytes, element 0, among the words of 32 bits of the memory that `view` shows. */
   word(name: N): number {

@@ -69,6 +69,19 @@ export class GicCpu {
     else this.physical.write(reg, low, high);
   }
 
+  /** ICH_HCR_EL2, ICH_VMCR_EL2, ICH_MISR_EL2, ICH_AP0R0_EL2, ICH_AP1R0_EL2 and the list registers, two words each, from word `at` on. */
+  saveVirtual(to: Uint32Array, at: number): void {
+    this.virtual.saveWords(to, at);
+  }
+  /** The other way; ICH_MISR_EL2 follows from the others. */
+  loadVirtual(from: Uint32Array, at: number): void {
+    this.virtual.loadWords(from, at);
+  }
+  /** Writes 0 to all of them. */
+  clearVirtual(): void {
+    this.virtual.reset();
+  }
+
   /**
    * Sets the PE's interrupt lines anew. To be called when the Exception level, SCR_EL3 or HCR_EL2 changed: the same pending
    * interrupt is an IRQ in one state and an FIQ in another. Virtual lines do not depend on the state; the PE gates them with

@@ -138,6 +138,33 @@ export class VirtualInterface {
     this.evaluate();
   }
 
+  // All of it as words, in the order and at the places of GicCpu.saveVirtual: a hypervisor that switches between guests writes all
+  // registers, and the outputs need to be found once only.
+
+  saveWords(to: Uint32Array, at: number): void {
+    to.fill(0, at, at + 10);
+    to[at] = this.hcr;
+    to[at + 2] = this.vmcr;
+    to[at + 4] = this.misr;
+    to[at + 6] = this.ap[0]!;
+    to[at + 8] = this.ap[1]!;
+    for (let n = 0; n < LIST_REGISTERS; n++) {
+      to[at + 10 + 2 * n] = this.lrLow[n]!;
+      to[at + 11 + 2 * n] = this.lrHigh[n]!;
+    }
+  }
+  loadWords(from: Uint32Array, at: number): void {
+    this.hcr = (from[at]! & HCR_WRITABLE) >>> 0;
+    this.vmcr = canonicalVmcr(from[at + 2]!);
+    this.ap[0] = from[at + 6]!;
+    this.ap[1] = from[at + 8]!;
+    for (let n = 0; n < LIST_REGISTERS; n++) {
+      this.lrLow[n] = from[at + 10 + 2 * n]!;
+      this.lrHigh[n] = from[at + 11 + 2 * n]! & Lr.writable;
+    }
+    this.evaluate();
+  }
+
   private setHcr(value: number): void {
     if (value === this.hcr) return;
     this.hcr = value;
