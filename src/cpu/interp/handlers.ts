@@ -4,7 +4,8 @@ import type { Builder } from "../../ir/builder.ts";
 import { I32, Op, Value } from "../../ir/value.ts";
 import type { Fields } from "../../isa/semantics/define.ts";
 import { type Semantics, semantics, variantCount, variantOf, variantsFrom } from "../../isa/semantics/index.ts";
-import type { Row } from "../../isa/table.ts";
+import { decode, type Row } from "../../isa/table.ts";
+import { frequentWords } from "./frequent.ts";
 
 /** Handlers that are not rows. The operand word of some is not the instruction (see predecode.ts). */
 export const Special = {
@@ -27,24 +28,30 @@ export const Special = {
   COUNT: 12,
 } as const;
 
-/** First handler of each row's variants. */
-const bases = new Map<Row, { semantics: Semantics; index: Int32Array }>();
-/** Row variants in handler order, from Special.COUNT. */
+/** Handlers of each row's variants; -1: there is no such variant. */
+const byRow = new Map<Row, { semantics: Semantics; index: Int32Array }>();
+for (const s of semantics.values()) byRow.set(s.row, { semantics: s, index: new Int32Array(variantCount(s)).fill(-1) });
+
+/** Row variants in handler order, from Special.COUNT: the frequent ones first. */
 export const variants: { semantics: Semantics; variant: number }[] = [];
-for (const s of semantics.values()) {
-  const index = new Int32Array(variantCount(s)).fill(-1);
-  for (let v = 0; v < index.length; v++) {
-    if (!s.valid(variantsFrom(s, v))) continue;
-    index[v] = Special.COUNT + variants.length;
-    variants.push({ semantics: s, variant: v });
-  }
-  bases.set(s.row, { semantics: s, index });
+function addVariant(s: Semantics, variant: number): void {
+  const { index } = byRow.get(s.row) as { index: Int32Array };
+  if (index[variant] !== -1 || !s.valid(variantsFrom(s, variant))) return;
+  index[variant] = Special.COUNT + variants.length;
+  variants.push({ semantics: s, variant });
 }
+for (const word of frequentWords) {
+  const s = semantics.get((decode(word) as Row).name) as Semantics;
+  addVariant(s, variantOf(s, word));
+}
+/** Handlers from the first to the one before the last stand in the central loop itself (central.ts). */
+export const inlined = { first: Special.MRS_FAST, end: Special.COUNT + variants.length } as const;
+for (const s of semantics.values()) for (let v = 0; v < variantCount(s); v++) addVariant(s, v);
 export const handlerCount = Special.COUNT + variants.length;
 
 /** Handler of an instruction word of a row; -1 when the row has no semantics (a gap). */
 export function handlerOf(row: Row, insn: number): number {
-  const b = bases.get(row);
+  const b = byRow.get(row);
   return b ? (b.index[variantOf(b.semantics, insn)] as number) : -1;
 }
 

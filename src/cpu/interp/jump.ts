@@ -152,7 +152,7 @@ export const jump = (): Func => {
   l.op(W.i32ShrU, W.i32Add);
   l.mem(W.i32Store, Off.BUDGET);
   l.get(ip);
-  l.op(W.return, W.end, 0x00);
+  l.op(W.return, W.end, W.unreachable);
   return l.func(Sig.jump);
 };
 

@@ -17,7 +17,8 @@ export const EXIT_BUDGET = -2;
 /** Bytes of a predecoded page: 1024 entries, the CROSS entry, padding. */
 export const PAGE_BYTES = 8192 + 16;
 
-const runtimeIndex = (fn: RuntimeFn): number => {
+/** Function index of a runtime function in the interpreter's module. */
+export const runtimeIndex = (fn: RuntimeFn): number => {
   const i = runtimeImports.findIndex(([name]) => name === fn);
   return i >= 0 ? i : runtimeImports.length + runtimeFuncs.indexOf(fn as (typeof runtimeFuncs)[number]);
 };

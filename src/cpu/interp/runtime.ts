@@ -8,6 +8,7 @@ import { IP, type Lowering, PE } from "../emit/lower.ts";
 import { W } from "../emit/opcodes.ts";
 import { authenticationCode } from "../emit/pac.ts";
 import { runtimeFuncs, Sig } from "../emit/runtime-abi.ts";
+import { central } from "./central.ts";
 import { handlerCount } from "./handlers.ts";
 import { go, jump, onward } from "./jump.ts";
 import { countVisit, EXIT_BUDGET, leavePage, lowering, REDIRECT, resumePage } from "./page.ts";
@@ -283,37 +284,34 @@ const crc32: FuncBuilder = () => {
   return l.func(Sig.crc32);
 };
 
-/** The central loop; `exact` stops after exactly the budget, instruction by instruction. */
-const loop =
-  (exact: boolean): FuncBuilder =>
-  () => {
-    const l = lowering(1);
-    const ip = l.local(I32);
-    l.get(PE);
-    l.call("jump");
-    l.set(ip);
-    l.block(W.loop);
-    l.get(ip);
-    l.i32(0);
-    l.op(W.i32GeS);
-    l.block(W.if);
-    if (exact) dispatchExactly(l, ip);
-    else dispatch(l, ip, () => l.mem(W.i32Load, 0));
-    if (exact) stopWhenSpent(l, ip);
-    l.br(1);
-    l.op(W.end);
-    l.get(ip);
-    l.i32(REDIRECT);
-    l.op(W.i32Eq);
-    l.block(W.if);
-    l.get(PE);
-    l.call("jump");
-    l.set(ip);
-    l.br(1);
-    l.op(W.end, W.end);
-    l.get(ip);
-    return l.func(Sig.jump);
-  };
+/** Like the central loop (central.ts), but stops after exactly the budget, instruction by instruction. */
+const step: FuncBuilder = () => {
+  const l = lowering(1);
+  const ip = l.local(I32);
+  l.get(PE);
+  l.call("jump");
+  l.set(ip);
+  l.block(W.loop);
+  l.get(ip);
+  l.i32(0);
+  l.op(W.i32GeS);
+  l.block(W.if);
+  dispatchExactly(l, ip);
+  stopWhenSpent(l, ip);
+  l.br(1);
+  l.op(W.end);
+  l.get(ip);
+  l.i32(REDIRECT);
+  l.op(W.i32Eq);
+  l.block(W.if);
+  l.get(PE);
+  l.call("jump");
+  l.set(ip);
+  l.br(1);
+  l.op(W.end, W.end);
+  l.get(ip);
+  return l.func(Sig.jump);
+};
 /** Calls the handler that `handler` makes of the entry's address. */
 function dispatch(l: Lowering, ip: number, handler: () => void): void {
   l.get(PE);
@@ -406,8 +404,8 @@ const builders: Record<(typeof runtimeFuncs)[number], FuncBuilder> = {
   pac,
   crc32,
   jump,
-  run: loop(false),
-  step: loop(true),
+  run: central,
+  step,
   plain,
   visit,
   help,

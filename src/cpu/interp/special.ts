@@ -221,5 +221,8 @@ const special: Record<number, (l: Lowering) => void> = {
   },
 };
 
+/** The code of a special handler; it leaves the handler's answer on the stack. */
+export const specialBody = (l: Lowering, index: number): void => (special[index] as (l: Lowering) => void)(l);
+
 /** The special handlers, by index. */
-export const specialHandlers = (): Func[] => Array.from({ length: Special.COUNT }, (_, i) => handler(special[i] as (l: Lowering) => void));
+export const specialHandlers = (): Func[] => Array.from({ length: Special.COUNT }, (_, i) => handler((l) => specialBody(l, i)));

@@ -136,7 +136,11 @@ export class RegionEngine {
 
   /** The PE reached the entry at `ip` often. Called from generated code. */
   hot(st: PeState, ip: number): void {
-    if (this.underway.has(ip)) return;
+    if (this.underway.has(ip)) {
+      // It was reached as often again while it waited for others: worth a module of its own.
+      this.waited = this.tuning.patience;
+      return;
+    }
     this.underway.add(ip);
     this.hotEntries.push(placeOf(st, this.code, ip));
   }
