@@ -2,7 +2,8 @@
 // code with the RMM and the EL3 monitor, which make tokens: cbor-x decodes and encodes, node:crypto hashes and verifies.
 
 import { createHash, createPublicKey, type KeyObject, verify } from "node:crypto";
-import { Decoder, Encoder } from "cbor-x";
+import { Decoder } from "cbor-x/decode";
+import { Encoder } from "cbor-x/encode";
 import { EmuError } from "../util/errors.ts";
 
 /** The collection of both tokens as RMM 1.0 has it, each a byte string; and of the 2.0 generation, each with its CoAP content format. */

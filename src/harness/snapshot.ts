@@ -8,7 +8,8 @@
 
 import { createHash } from "node:crypto";
 import { gunzipSync, gzipSync } from "node:zlib";
-import { Decoder, Encoder } from "cbor-x";
+import { Decoder } from "cbor-x/decode";
+import { Encoder } from "cbor-x/encode";
 import type { RamChunk } from "../mem/physical.ts";
 import { EmuError } from "../util/errors.ts";
 import type { Saved } from "../util/stateful.ts";

@@ -8,7 +8,7 @@ import { Terminal } from "../terminal.ts";
 import { openPort, type Port } from "./endpoints.ts";
 import { COLOURS, LABEL_WIDTH, labelOf, TITLES } from "./labels.ts";
 import { LineMarker } from "./line-marker.ts";
-import { SplitView } from "./split-view.ts";
+import type { SplitView } from "./split-view.ts";
 
 /** A console of the machine: a serial port as a whole, or by the part that it plays. */
 type Source = "serial0" | "serial1" | "hvc0" | "hvc1" | ConsoleName;
@@ -73,7 +73,9 @@ class ConsoleSet implements Consoles {
       const port = await this.share(endpoint, { name: source, onInput: (bytes) => this.send(source, bytes), tell });
       this.outputs.set(source, this.writerFor(source, port, endpoint));
     }
-    this.openTerminal();
+    // The terminals inside the panes are much to load for those who have none.
+    const view = this.command.consoles.kind === "split" ? await import("./split-view.ts") : undefined;
+    this.openTerminal(view?.SplitView);
   }
 
   /** One file for several consoles is opened once, and its lines are marked. */
@@ -95,11 +97,11 @@ class ConsoleSet implements Consoles {
     return (bytes, writer) => marker.feed(label(source, writer), bytes);
   }
 
-  private openTerminal(): void {
+  private openTerminal(View: typeof SplitView | undefined): void {
     const { terminal, typed } = this;
     const [only] = typed;
-    if (this.command.consoles.kind === "split") {
-      this.split = new SplitView({
+    if (View !== undefined) {
+      this.split = new View({
         panes: typed.map((source) => ({ title: TITLES[source as ConsoleName], onReply: (bytes) => this.send(source, bytes) })),
         write: (text) => terminal.write(new TextEncoder().encode(text)),
         size: () => ({ columns: process.stdout.columns, rows: process.stdout.rows }),

@@ -1,6 +1,6 @@
 // Progress for a person: one live line on a terminal, plain lines elsewhere.
 
-import ora from "ora";
+import type { Ora } from "ora";
 
 export interface Progress {
   /** Begins a step; the step before it is marked as done. */
@@ -15,22 +15,40 @@ export interface Progress {
 
 /** Progress on standard error, so that standard output stays usable in scripts. */
 export function createProgress(): Progress {
-  const spinner = ora({ stream: process.stderr });
+  let spinner: Ora | undefined;
+  let loading: Promise<Ora> | undefined;
   let current = "";
+  // Loaded with the first step: most starts have none, since they find all in the cache.
+  const act = (what: (s: Ora) => void): void => {
+    if (spinner !== undefined) what(spinner);
+    else void loading?.then(what);
+  };
   return {
     step(text) {
-      if (spinner.isSpinning) spinner.succeed(current);
-      current = text;
-      spinner.start(text);
+      loading ??= import("ora").then((m) => {
+        spinner = m.default({ stream: process.stderr });
+        return spinner;
+      });
+      act((s) => {
+        if (s.isSpinning) s.succeed(current);
+        current = text;
+        s.start(text);
+      });
     },
     percent(value) {
-      if (process.stderr.isTTY) spinner.text = `${current} ${Math.floor(value)}%`;
+      act((s) => {
+        if (process.stderr.isTTY) s.text = `${current} ${Math.floor(value)}%`;
+      });
     },
     done(text) {
-      if (spinner.isSpinning) spinner.succeed(text ?? current);
+      act((s) => {
+        if (s.isSpinning) s.succeed(text ?? current);
+      });
     },
     fail() {
-      if (spinner.isSpinning) spinner.fail(current);
+      act((s) => {
+        if (s.isSpinning) s.fail(current);
+      });
     },
   };
 }
