@@ -1,14 +1,19 @@
-// The verifier accepts the effects of every row, in the interpreter's form and in a translation's, and finds each kind of mistake.
+// The verifier accepts the effects of every row, in the interpreter's form and in a translation's, and of the instructions of Debian's kernels,
+// and finds each kind of mistake. (What the tests of single instructions and random blocks translate is verified in bare-interpreter.ts.)
 
 import { describe, expect, it } from "vitest";
 import { build, variants } from "../../src/cpu/interp/handlers.ts";
-import { constantFields } from "../../src/cpu/jit/instruction.ts";
+import { constantFields, instructionAt } from "../../src/cpu/jit/instruction.ts";
+import { fastIndex } from "../../src/cpu/sysreg-map.ts";
 import { Builder } from "../../src/ir/builder.ts";
 import { add, c32, c64, F64, I32, I64, Op, shuffle, V128, Value, wasm } from "../../src/ir/value.ts";
 import { verify } from "../../src/ir/verify.ts";
 import { semantics, variantOf, variantsFrom } from "../../src/isa/semantics/index.ts";
 import { SysOp } from "../../src/isa/sysops.ts";
 import { Random, randomWord } from "../isa/oracle/random.ts";
+import { ORIGIN } from "../support/a64.ts";
+import { TEST_KERNELS } from "../support/debian.ts";
+import { linuxMachine } from "../support/linux.ts";
 
 describe("the instruction table", () => {
   it("every variant of every row, with fields as values", () => {
@@ -38,6 +43,26 @@ describe("the instruction table", () => {
       }
     }
     expect([...new Set(wrong)].slice(0, 20)).toEqual([]);
+  });
+});
+
+describe("real code", () => {
+  // RME_VERIFY_ALL: every word. 50 s then, instead of 3.
+  const share = process.env.RME_VERIFY_ALL === undefined ? 16 : 1;
+  it.each(TEST_KERNELS)("the instructions of Debian's kernel %s", { timeout: 300_000 }, async (version) => {
+    const machine = await linuxMachine(version);
+    const text = machine.readMemory(ORIGIN, 32 * 2 ** 20);
+    const words = [...new Set(new Int32Array(text.slice().buffer))].filter((_, n) => n % share === 0);
+    const wrong: string[] = [];
+    let translated = 0;
+    for (const word of words) {
+      const i = instructionAt(0, word, { available: () => true, fastIndex });
+      if (i.end === "stop") continue;
+      translated++;
+      wrong.push(...verify(i.effects, "translation").map((w) => `${i.row?.name} ${(word >>> 0).toString(16)}: ${w}`));
+    }
+    expect(wrong.slice(0, 20)).toEqual([]);
+    expect(translated).toBeGreaterThan(words.length / 4);
   });
 });
 

@@ -15,6 +15,7 @@ import { translateRegion } from "../../src/cpu/jit/js/region.ts";
 import { createRuntime, instantiate, type RegionFunction, type Runtime } from "../../src/cpu/jit/js/runtime.ts";
 import type { Pe } from "../../src/cpu/pe.ts";
 import { SlowPath } from "../../src/cpu/slow-path.ts";
+import { verify } from "../../src/ir/verify.ts";
 import { helpers } from "../../src/isa/semantics/index.ts";
 import { decode } from "../../src/isa/table.ts";
 import type { PhysicalMemory } from "../../src/mem/physical.ts";
@@ -30,6 +31,13 @@ const CODE = 2;
 export type TestEngine = "interp" | "wasm" | "js";
 /** The engines that tests run on: $RME_TEST_ENGINES, by commas. */
 export const testEngines = (process.env.RME_TEST_ENGINES ?? "interp,wasm,js").split(",") as TestEngine[];
+
+/** An instruction whose effects a translation may be made of. */
+function verified(i: Instruction): Instruction {
+  const wrong = i.end === "stop" ? [] : verify(i.effects, "translation");
+  if (wrong.length > 0) throw new Error(`${i.row?.name} ${(i.word >>> 0).toString(16)}: ${wrong.join("; ")}`);
+  return i;
+}
 
 /** Every row exists; system registers take the slow form. */
 export const bareContext: DecodeContext = { available: () => true, fastIndex: () => 0 };
@@ -214,7 +222,8 @@ export class BareInterpreter {
   /** Words of zeros around the code: UDF, which is nobody's to translate. */
   private translate(words: readonly number[], first: number): (() => number) | RegionFunction | undefined {
     const word = (index: number): number => words[index - first] ?? 0;
-    const read = (index: number): Instruction => instructionAt(index, word(index), this.engine === "js" ? bareContext : regionContext);
+    const read = (index: number): Instruction =>
+      verified(instructionAt(index, word(index), this.engine === "js" ? bareContext : regionContext));
     if (this.engine === "js") {
       const block = translateRegion(first, { at: read, describe: () => "" });
       return block && instantiate(this.runtime, [block.source])[0];
