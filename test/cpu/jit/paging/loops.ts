@@ -93,9 +93,8 @@ export class LoopWriter {
     }
   }
   /** Accesses at constant distances from one register, which is moved at times. */
-  private stream(): number[] {
+  private stream(n: number = this.pick(POINTERS)): number[] {
     const { rng } = this;
-    const n = this.pick(POINTERS);
     const start = 16 * rng.below(12);
     const near = (bytes: number) => start + bytes * rng.below(8);
     const ways: (() => number)[] = [
@@ -147,7 +146,10 @@ export class LoopWriter {
     if (kind < 9) return [this.memory()];
     if (kind < 13) return this.stream();
     if (kind < 14) return this.exclusive();
-    return this.condition([this.memory(), this.plain()]);
+    if (kind < 15) return this.condition([this.memory(), this.plain()]);
+    // The first of them may not have been made.
+    const n = this.pick(POINTERS);
+    return [...this.condition(this.stream(n)), ...this.stream(n)];
   }
   private pieces(words: number): number[] {
     const out: number[] = [];
