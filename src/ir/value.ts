@@ -42,6 +42,11 @@ export const Op = {
   Call: 0x1000e,
   /** i32 1 if a (i32) is not zero; otherwise b, an i32 0 or 1, which may be left alone until then. */
   OrElse: 0x1000f,
+  /**
+   * i32 1 if FPCR asks for rounding to nearest without flushing (RMode and FZ are 0), and FPSR.IXC is set: an inexact result then changes
+   * nothing in FPSR. An instruction that asks for it does not write FPCR.
+   */
+  RoundsPlainly: 0x10010,
 } as const;
 
 /** Functions of the runtime module that expressions may call; signatures in cpu/interp/runtime.ts. */
@@ -201,6 +206,7 @@ export const select = (condition: Value, a: Value, b: Value) => {
 };
 /** condition || rare: for a `rare` that costs much. */
 export const orElse = (condition: Value, rare: Value) => new Value(Op.OrElse, I32, condition, rare);
+export const roundsPlainly = () => new Value(Op.RoundsPlainly, I32);
 /** Sign-extends the low `width` bits of an i32 field. */
 export const signed = (n: Value, width: number) => shrs(shl(n, c32(32 - width)), c32(32 - width));
 export const call = (fn: number, type: ValType, a?: Value, b?: Value, c?: Value, high = 0) => new Value(Op.Call, type, a, b, c, fn, high);

@@ -234,6 +234,9 @@ class Verifier {
       case Op.Flag:
         leaf(n.imm === 2 ? I32 : I64, n.imm >= 0 && n.imm < 4);
         return;
+      case Op.RoundsPlainly:
+        leaf(I32, true);
+        return;
       case Op.Pc:
         leaf(I64, true);
         return;

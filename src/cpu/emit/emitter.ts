@@ -32,6 +32,8 @@ export const loadOp = (lg: number, signed: boolean) =>
     ][lg] as number[]
   )[signed ? 1 : 0] as number;
 
+const FPCR_FZ_RMODE = 7 << 22;
+const FPSR_IXC = 0x10;
 const SPLATS: readonly number[] = [0xfd0f, 0xfd10, 0xfd11, 0xfd12];
 const [F32_FROM_BITS, F64_FROM_BITS, F32_LANE, F64_LANE] = [0xbe, 0xbf, 0xfd1f, 0xfd21];
 
@@ -249,6 +251,9 @@ export class Emitter {
         for (const x of [n.a, n.b, n.c]) if (x) this.value(x);
         this.call("crc32");
         return;
+      case Op.RoundsPlainly:
+        this.roundsPlainly();
+        return;
       case Op.OrElse:
         this.orElse(n.a as Value, n.b as Value);
         return;
@@ -259,6 +264,17 @@ export class Emitter {
     for (const x of [n.a, n.b, n.c]) if (x) this.value(x);
     this.op(n.op);
     if (n.op >= 0xfd15 && n.op <= 0xfd22) this.out.u8(n.imm);
+  }
+  /** FPCR.RMode and FZ are 0 and FPSR.IXC is 1, as i32 on the stack. */
+  roundsPlainly(): void {
+    this.loadState(Off.FPCR);
+    this.i32(FPCR_FZ_RMODE);
+    this.op(W.i32And);
+    this.loadState(Off.FPSR);
+    this.i32(FPSR_IXC);
+    this.op(W.i32And);
+    this.i32(FPSR_IXC);
+    this.op(W.i32Xor, W.i32Or, W.i32Eqz);
   }
   /** `b` is computed only if `a` is 0, except for what is used elsewhere too: that is computed before. */
   private orElse(a: Value, b: Value): void {

@@ -21,6 +21,7 @@ export const Sig = {
   visit: 11,
   go: 12,
   onward: 13,
+  help: 14,
 } as const;
 
 export const signatures: readonly Signature[] = [
@@ -38,6 +39,7 @@ export const signatures: readonly Signature[] = [
   sig([i, i], []), // visit(pe, ip), hot(pe, ip)
   sig([i, I64, i], [i]), // go(pe, pc, left) -> answer of a handler
   sig([i, i, i, i], [i]), // onward(pe, ip, warm, budget) -> answer of a handler
+  sig([i, i, i], [i]), // help(pe, index, insn) -> does rounding change nothing in FPSR (Op.RoundsPlainly) after it?
 ];
 
 /** JavaScript functions that the module imports, in order. */

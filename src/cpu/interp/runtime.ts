@@ -172,12 +172,13 @@ const visit: FuncBuilder = () => {
   return l.func(Sig.visit);
 };
 
-/** help(pe, index, insn): for translated code, which imports no JavaScript. */
+/** help(pe, index, insn): a helper for translated code, which imports no JavaScript; it wants to know whether FPSR.IXC is set now. */
 const help: FuncBuilder = () => {
   const l = lowering(3);
   for (const p of [0, 1, 2]) l.get(p);
   l.call("helper");
-  return l.func(Sig.helper);
+  l.roundsPlainly();
+  return l.func(Sig.help);
 };
 
 /** A handler: the entry is a translated block in JavaScript (jit/js). */

@@ -6,7 +6,7 @@ import type { Effect } from "../../ir/builder.ts";
 import { I32, I64 } from "../../ir/value.ts";
 import { Bytes } from "../../wasm/bytes.ts";
 import { assemble, type Func, type Hint, type ModuleSpec } from "../../wasm/module.ts";
-import { flagSlots, IP, PE } from "../emit/emitter.ts";
+import { Emitter, flagSlots, IP, PE } from "../emit/emitter.ts";
 import { W } from "../emit/opcodes.ts";
 import { type RuntimeFn, Sig, signatures } from "../emit/runtime-abi.ts";
 import type { Block, Edge, Region } from "./blocks.ts";
@@ -22,7 +22,7 @@ export const jitImports = [
   ["go", Sig.go],
   ["onward", Sig.onward],
   ["crc32", Sig.crc32],
-  ["help", Sig.helper],
+  ["help", Sig.help],
 ] as const satisfies readonly (readonly [RuntimeFn, number])[];
 
 const importIndex = (fn: RuntimeFn): number => {
@@ -361,6 +361,12 @@ class Compiler {
     }
     load(Off.BUDGET, W.i32Load, this.budget);
     for (const [off, local] of l.tables) load(off, W.i32Load, local);
+    if (l.asksRounding) {
+      const e = new Emitter(importIndex);
+      e.roundsPlainly();
+      e.set(l.plainRounding());
+      code.bytes(e.out.view());
+    }
     for (let bit = 0; bit < 32; bit++) {
       const index = bit === 31 ? 32 : bit;
       if ((this.flow.entry >>> bit) & 1) load(Off.X + 8 * index, W.i64Load, l.register(index));

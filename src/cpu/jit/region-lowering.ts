@@ -116,6 +116,15 @@ export class RegionLowering extends Lowering {
     this.tlbIndex(va);
   }
 
+  /** Some instruction asks whether rounding is plain: the way into the region finds out, and every helper, which may set FPSR.IXC. */
+  asksRounding = false;
+  private rounding: number | undefined;
+  /** The local that says so. A region cannot change FPCR. */
+  plainRounding(): number {
+    this.rounding ??= this.permanent(I32);
+    return this.rounding;
+  }
+
   // ---- registers ---------------------------------------------------------------------------------------------------
   storeRegisters(set: Registers): void {
     this.eachRegister(set, (index, local) => {
@@ -136,6 +145,11 @@ export class RegionLowering extends Lowering {
   protected override compute(n: Value): void {
     if (n.op === Op.X) {
       this.get(this.register(n.imm));
+      return;
+    }
+    if (n.op === Op.RoundsPlainly) {
+      this.asksRounding = true;
+      this.get(this.plainRounding());
       return;
     }
     if (n.op === Op.Pc) {
@@ -371,6 +385,7 @@ export class RegionLowering extends Lowering {
     this.i32(index);
     this.i32((this.current as Instruction).word);
     this.call("helper");
+    this.set(this.plainRounding());
   }
   /** The fast form leaves its results in locals, and so does this one. */
   protected override fallback(e: Extract<Effect, { e: "fast" }>): void {

@@ -96,11 +96,14 @@ export function helperIndex(row: string): number {
   return index;
 }
 
+/** Rows that are nothing but their helper in the interpreter. */
+export const translatedOnly = new Set<string>();
 /**
  * Defines rows of Advanced SIMD whose operations are for translations alone: there every field is known, so they may depend on each. `fn`
  * answers whether it has them for this word; other words, and all in the interpreter, which does not grow for them, are the helper's.
  */
 export function defineTranslated(rows: string, fn: (b: Builder, f: Fields, v: Variants, row: Row) => boolean): void {
+  for (const name of rows.split(/\s+/)) translatedOnly.add(name);
   define(rows, "", (b, f, _v, row) => {
     b.requireFp(SysOp.FPTRAP);
     const v = knownFields(f, row);

@@ -1,7 +1,25 @@
 // Rounding to integral numbers, and conversions between formats and to and from integers, on the host's arithmetic (see fp.ts).
 
 import type { Builder } from "../../ir/builder.ts";
-import { and, bin, c32, c64, I32, I64, or, orElse, sext, shl, shuffle, V128, type Value, vzero, wasm, zext } from "../../ir/value.ts";
+import {
+  and,
+  bin,
+  c32,
+  c64,
+  I32,
+  I64,
+  or,
+  orElse,
+  roundsPlainly,
+  sext,
+  shl,
+  shuffle,
+  V128,
+  type Value,
+  vzero,
+  wasm,
+  zext,
+} from "../../ir/value.ts";
 import { defineTranslated, type Fields, helperIndex, type Variants } from "./define.ts";
 import {
   all,
@@ -24,12 +42,14 @@ import {
   type Precision,
   power,
   promote,
+  quiet,
   type Rounding,
   rel,
   type Shape,
   setFp,
   shapeOf,
   single,
+  unflushed,
   vand,
   vop1,
   vop2,
@@ -63,13 +83,15 @@ function vrounded(p: Precision, letter: Letter, n: Value): Value {
 // ---- to integral, in the same format -----------------------------------------------------------------------------------
 /** FRINTN, P, M, Z, A do not tell that they are inexact. FRINTX does, and FRINTI does not, in the rounding of FPCR. */
 const letterOf = (name: string): Letter => (/^FRINT[XI]/.test(name) ? "N" : (name[5] as Letter));
+function integralMode(b: Builder, name: string, exact: Value): Value {
+  if (name.startsWith("FRINTX")) return orElse(roundsPlainly(), and(nearest(b), or(inexactKnown(b), exact)));
+  return name.startsWith("FRINTI") ? orElse(roundsPlainly(), nearest(b)) : noFlush(b);
+}
 const integralRows = ["N", "P", "M", "Z", "A", "X", "I"].map((letter) => `FRINT${letter}`);
 defineScalar(integralRows.map((row) => `${row}_FLOAT`).join(" "), "ftype", (b, p, f, _v, name) => {
   const n = number(b, p, f.Rn);
   const r = rounded(p, letterOf(name), n);
-  const mode = /^FRINT[XI]/.test(name) ? nearest(b) : noFlush(b);
-  const quiet = name.startsWith("FRINTX") ? and(isNumber(p, n), orElse(inexactKnown(b), rel(p, "eq", r, n))) : isNumber(p, n);
-  b.fast(and(mode, quiet), helperIndex(name), () => setFp(b, p, f.Rd, r));
+  b.fast(and(isNumber(p, n), integralMode(b, name, rel(p, "eq", r, n))), helperIndex(name), () => setFp(b, p, f.Rd, r));
 });
 defineTranslated(integralRows.map((row) => `${row}V`).join(" "), (b, f, v, { name }) => {
   const shape = shapeOf(v);
@@ -77,10 +99,8 @@ defineTranslated(integralRows.map((row) => `${row}V`).join(" "), (b, f, v, { nam
   const { p } = shape;
   const n = b.v(f.Rn);
   const r = vrounded(p, letterOf(name), n);
-  const mode = /^FRINT[XI]/.test(name) ? nearest(b) : noFlush(b);
-  const numbers = all(shape, vrel(p, "eq", n, n));
-  const quiet = name.startsWith("FRINTX") ? and(numbers, orElse(inexactKnown(b), all(shape, vrel(p, "eq", r, n)))) : numbers;
-  b.fast(and(mode, quiet), helperIndex(name), () => b.setV(f.Rd, r, shape.lg));
+  const mode = integralMode(b, name, all(shape, vrel(p, "eq", r, n)));
+  b.fast(and(all(shape, vrel(p, "eq", n, n)), mode), helperIndex(name), () => b.setV(f.Rd, r, shape.lg));
   return true;
 });
 
@@ -95,11 +115,12 @@ function converted(p: Precision, x: Value, isUnsigned: boolean): { value: Value;
   const exact = isUnsigned ? bin("leu", y, limit) : bin("leu", bin("add", y, limit), shl(limit, c64(1)));
   return { value, exact };
 }
+const fromIntegerQuietly = (b: Builder, exact: Value) => orElse(roundsPlainly(), and(nearest(b), exact));
 const scaled = (p: Precision, x: Value, n: number) => (n === 0 ? x : op2(p, "mul", x, power(p, n)));
 
 defineScalar("SCVTF_FLOAT_INT UCVTF_FLOAT_INT", "sf ftype", (b, p, f, v, name) => {
   const { value, exact } = converted(p, b.reg(f.Rn, v.sf), name.startsWith("U"));
-  b.fast(and(nearest(b), or(exact, inexactKnown(b))), helperIndex(name), () => setFp(b, p, f.Rd, value));
+  b.fast(fromIntegerQuietly(b, exact), helperIndex(name), () => setFp(b, p, f.Rd, value));
 });
 /** Division by a power of two is exact: an integer is at least 1, and the power at most 64. */
 defineTranslated("SCVTF_FLOAT_FIX UCVTF_FLOAT_FIX", (b, f, v, { name }) => {
@@ -107,7 +128,7 @@ defineTranslated("SCVTF_FLOAT_FIX UCVTF_FLOAT_FIX", (b, f, v, { name }) => {
   const bits = 64 - (v.scale as number);
   if (!p || bits > (v.sf ? 64 : 32)) return false;
   const { value, exact } = converted(p, b.reg(f.Rn, v.sf), name.startsWith("U"));
-  b.fast(and(nearest(b), or(exact, inexactKnown(b))), helperIndex(name), () => setFp(b, p, f.Rd, scaled(p, value, -bits)));
+  b.fast(fromIntegerQuietly(b, exact), helperIndex(name), () => setFp(b, p, f.Rd, scaled(p, value, -bits)));
   return true;
 });
 
@@ -121,12 +142,11 @@ const pair = (type: "i" | "d", low: Value, high: Value) =>
 function vectorFromInteger(b: Builder, f: Fields, shape: Shape, bits: number, name: string): void {
   const { p, lg } = shape;
   const isUnsigned = name.startsWith("U");
-  const quiet = (exact: Value) => both(nearest(b), orElse(inexactKnown(b), exact));
   if (lg === p.lg || p === double) {
     const parts = Array.from({ length: lg === 4 ? 2 : 1 }, (_, k) => converted(p, element(b, f.Rn, k, p.lg), isUnsigned));
     const values = parts.map(({ value }) => scaled(p, value, -bits));
     const r = values[1] ? pair("d", values[0] as Value, values[1]) : (values[0] as Value);
-    b.fast(quiet(both(...parts.map(({ exact }) => exact))), helperIndex(name), () => b.setV(f.Rd, r, lg));
+    b.fast(fromIntegerQuietly(b, both(...parts.map(({ exact }) => exact))), helperIndex(name), () => b.setV(f.Rd, r, lg));
     return;
   }
   const n = b.v(f.Rn);
@@ -134,7 +154,7 @@ function vectorFromInteger(b: Builder, f: Fields, shape: Shape, bits: number, na
   const limit = (k: number) => every(single, c32(k));
   const exact = isUnsigned ? binary(0xfd3e, n, limit(1 << 24)) : binary(0xfd3e, binary(0xfdae, n, limit(1 << 24)), limit(1 << 25));
   const r = bits === 0 ? value : vop2(p, "mul", value, everyPower(p, -bits));
-  b.fast(quiet(all(shape, exact)), helperIndex(name), () => b.setV(f.Rd, r, lg));
+  b.fast(fromIntegerQuietly(b, all(shape, exact)), helperIndex(name), () => b.setV(f.Rd, r, lg));
 }
 
 // ---- to integers -------------------------------------------------------------------------------------------------------
@@ -156,10 +176,11 @@ const letters = ["N", "P", "M", "Z", "A"] as const;
 const conversionRows = (suffix: (letter: Letter) => string) =>
   letters.flatMap((letter) => ["S", "U"].map((sign) => `FCVT${letter}${sign}${suffix(letter)}`)).join(" ");
 
+const toIntegerQuietly = (b: Builder, exact: Value) => orElse(roundsPlainly(), and(unflushed(b), or(inexactKnown(b), exact)));
 function toGeneral(b: Builder, p: Precision, f: Fields, v: Variants, name: string, bits = 0): void {
   const n = scaled(p, number(b, p, f.Rn), bits);
   const { value, inRange, exact } = truncated(p, letterOfConversion(name), n, isUnsignedRow(name), v.sf ? 64 : 32);
-  const ok = both(noFlush(b), inRange, orElse(inexactKnown(b), exact));
+  const ok = and(inRange, toIntegerQuietly(b, exact));
   b.fast(ok, helperIndex(name), () => b.setX(f.Rd, v.sf ? value : zext(value)));
 }
 defineScalar(
@@ -178,13 +199,12 @@ defineTranslated("FCVTZS_FLOAT_FIX FCVTZU_FLOAT_FIX", (b, f, v, { name }) => {
 function vectorToInteger(b: Builder, f: Fields, shape: Shape, bits: number, name: string): void {
   const { p, lg } = shape;
   const [letter, isUnsigned] = [letterOfConversion(name), isUnsignedRow(name)];
-  const known = inexactKnown(b);
   if (lg === p.lg || p === double) {
     const parts = Array.from({ length: lg === 4 ? 2 : 1 }, (_, k) => {
       const n = wasm(p.extract, p.type, b.v(f.Rn), undefined, undefined, k);
       return truncated(p, letter, scaled(p, n, bits), isUnsigned, p === double ? 64 : 32);
     });
-    const ok = both(noFlush(b), ...parts.map((x) => x.inRange), orElse(known, both(...parts.map((x) => x.exact))));
+    const ok = both(...parts.map((x) => x.inRange), toIntegerQuietly(b, both(...parts.map((x) => x.exact))));
     const [low, high] = parts.map(({ value }) => value) as [Value, Value | undefined];
     b.fast(ok, helperIndex(name), () => b.setV(f.Rd, high ? pair("i", low, high) : low, lg));
     return;
@@ -193,7 +213,7 @@ function vectorToInteger(b: Builder, f: Fields, shape: Shape, bits: number, name
   const r = vrounded(p, letter, n);
   const low = vrel(p, "ge", r, isUnsigned ? vzero() : everyPower(p, 31, 1));
   const inRange = vand(low, vrel(p, "lt", r, everyPower(p, isUnsigned ? 32 : 31)));
-  const ok = both(noFlush(b), all(shape, inRange), orElse(known, all(shape, vrel(p, "eq", r, n))));
+  const ok = and(all(shape, inRange), toIntegerQuietly(b, all(shape, vrel(p, "eq", r, n))));
   b.fast(ok, helperIndex(name), () => b.setV(f.Rd, unary(isUnsigned ? 0xfdf9 : 0xfdf8, r), lg));
 }
 
@@ -232,8 +252,8 @@ defineScalar("FCVT_FLOAT", "ftype opc", (b, p, f, v, name) => {
   } else if (p === double && v.opc === 0) {
     const value = demote(n);
     const exact = rel(double, "eq", promote(value), n);
-    const quiet = orElse(and(inexactKnown(b), normal(single, value)), and(finite(single, value), exact));
-    b.fast(and(nearest(b), quiet), helperIndex(name), () => setFp(b, single, f.Rd, value));
+    const ok = quiet(b, normal(single, value), and(finite(single, value), exact));
+    b.fast(ok, helperIndex(name), () => setFp(b, single, f.Rd, value));
   } else b.helper(helperIndex(name));
 });
 const upperHalf = (x: Value) => shuffle(x, x, [8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7]);
@@ -253,7 +273,7 @@ defineTranslated("FCVTNV", (b, f, v, { name }) => {
   const size = vop1(double, "abs", back);
   const isNormal = vand(vrel(double, "gt", size, limits[0]), vrel(double, "lt", size, limits[1]));
   const exact = vrel(double, "eq", back, n);
-  const quiet = orElse(and(inexactKnown(b), all(pairOfDoubles, vor(isNormal, exact))), all(pairOfDoubles, exact));
+  const ok = quiet(b, all(pairOfDoubles, vor(isNormal, exact)), all(pairOfDoubles, exact));
   const merged = v.Q
     ? shuffle(
         b.v(f.Rd),
@@ -261,6 +281,6 @@ defineTranslated("FCVTNV", (b, f, v, { name }) => {
         Array.from({ length: 16 }, (_, i) => (i < 8 ? i : i + 8)),
       )
     : r;
-  b.fast(and(nearest(b), quiet), helperIndex(name), () => b.setV(f.Rd, merged));
+  b.fast(ok, helperIndex(name), () => b.setV(f.Rd, merged));
   return true;
 });

@@ -2,7 +2,7 @@
 // has one that rounds once (Builder.fused); for singles, double precision, which has their products; for doubles, error-free transformations.
 
 import type { Builder } from "../../ir/builder.ts";
-import { and, bin, c32, c64, eqz, lo32, or, orElse, shuffle, V128, type Value, wasm } from "../../ir/value.ts";
+import { and, bin, c32, c64, eqz, lo32, or, orElse, roundsPlainly, shuffle, V128, type Value, wasm } from "../../ir/value.ts";
 import { defineTranslated, type Fields, helperIndex, type Variants } from "./define.ts";
 import {
   all,
@@ -15,9 +15,7 @@ import {
   everyPower,
   exactSum,
   finite,
-  inexactKnown,
   isZero,
-  nearest,
   none,
   normal,
   number,
@@ -26,6 +24,7 @@ import {
   type Precision,
   power,
   promote,
+  quiet,
   rel,
   type Shape,
   setFp,
@@ -46,7 +45,7 @@ import { binary, splat, unary } from "./vector-ops.ts";
 /** A result, and the condition that it is the architected one in rounding to nearest and changes nothing in FPSR. */
 interface Result {
   readonly value: Value;
-  readonly quiet: Value;
+  readonly ok: Value;
 }
 /** Of the host's instructions: -(n * m) + a instead of n * m + a. */
 const multiplyAdd = (p: Precision, minus: boolean, n: Value, m: Value, a: Value) => wasm(p.madd + (minus ? 1 : 0), V128, n, m, a);
@@ -58,20 +57,8 @@ const moderate = (product: Value) => rel(double, "gt", op1(double, "abs", produc
 const lowest = (p: Precision, x: Value) => wasm(p.extract, p.type, x);
 /** ±(n * m) + a by the host, of the lowest elements. */
 function fusedByHost(b: Builder, p: Precision, minus: boolean, n: Value, m: Value, a: Value): Result {
-  const [x, y, z, r] = [n, m, a, multiplyAdd(p, minus, n, m, a)].map((v) => lowest(p, v)) as [Value, Value, Value, Value];
-  const exact = p === double ? exactByHost(minus, n, m, z, r) : exactInDouble(minus, x, y, z, r);
-  const common = and(inexactKnown(b), normal(p, r));
-  return { value: r, quiet: orElse(common, and(finite(p, r), or(or(isZero(p, x), isZero(p, y)), exact))) };
-}
-function exactByHost(minus: boolean, n: Value, m: Value, a: Value, r: Value): Value {
-  const products = vop2(double, "mul", n, m);
-  const product = lowest(double, products);
-  const error = lowest(double, multiplyAdd(double, true, n, m, products));
-  return both(isZero(double, error), moderate(product), exactSum(minus ? op1(double, "neg", product) : product, a, r));
-}
-function exactInDouble(minus: boolean, n: Value, m: Value, a: Value, r: Value): Value {
-  const { product, sum } = inDouble(minus, n, m, a);
-  return and(rel(double, "eq", promote(r), sum), exactSum(product, promote(a), sum));
+  const [x, y, r] = [n, m, multiplyAdd(p, minus, n, m, a)].map((v) => lowest(p, v)) as [Value, Value, Value];
+  return { value: r, ok: quiet(b, normal(p, r), and(finite(p, r), or(isZero(p, x), isZero(p, y)))) };
 }
 function inDouble(minus: boolean, n: Value, m: Value, a: Value): { product: Value; sum: Value } {
   const exact = op2(double, "mul", promote(n), promote(m));
@@ -87,7 +74,7 @@ function fusedSingle(b: Builder, minus: boolean, n: Value, m: Value, a: Value): 
   const value = demote(sum);
   const decided = bin("ne", and(lo32(bits64(sum)), c32(0x1fff_ffff)), c32(0x1000_0000));
   const exact = and(rel(double, "eq", promote(value), sum), exactSum(product, promote(a), sum));
-  return { value, quiet: orElse(both(inexactKnown(b), normal(single, value), decided), and(finite(single, value), exact)) };
+  return { value, ok: quiet(b, and(normal(single, value), decided), and(finite(single, value), exact)) };
 }
 /** Dekker: upper and lower half of the significand of x. */
 function halves(x: Value): readonly [Value, Value] {
@@ -120,11 +107,11 @@ function fusedDouble(b: Builder, minus: boolean, x: Value, m: Value, a: Value): 
   const twice = plus(error, error);
   const decided = rel(double, "ne", op2(double, "sub", plus(r, twice), r), twice);
   const isExactSum = isZero(double, ve);
-  const common = both(inexactKnown(b), normal(double, r), moderate(product), or(isExactSum, decided));
+  const common = both(normal(double, r), moderate(product), or(isExactSum, decided));
   // What is added to a zero stays as it is; but the sum of two zeros above may have lost its sign.
   const nothing = and(or(isZero(double, n), isZero(double, m)), eqz(isZero(double, a)));
   const exact = both(moderate(product), normal(double, r), isExactSum, isZero(double, error));
-  return { value: r, quiet: orElse(common, and(finite(double, r), or(nothing, exact))) };
+  return { value: r, ok: quiet(b, common, and(finite(double, r), or(nothing, exact))) };
 }
 
 /** Which of product and addend are negated. */
@@ -136,8 +123,8 @@ const signs: Record<string, readonly [product: boolean, addend: boolean]> = {
 };
 defineScalar("FMADD_FLOAT FMSUB_FLOAT FNMADD_FLOAT FNMSUB_FLOAT", "ftype", (b, p, f, _v, name) => {
   const [minus, negated] = signs[name.slice(0, name.indexOf("_"))] as [boolean, boolean];
-  const { value, quiet } = b.fused ? byHost() : byParts();
-  b.fast(and(nearest(b), quiet), helperIndex(name), () => setFp(b, p, f.Rd, value));
+  const { value, ok } = b.fused ? byHost() : byParts();
+  b.fast(ok, helperIndex(name), () => setFp(b, p, f.Rd, value));
   function byHost(): Result {
     const a = b.v(f.Ra);
     return fusedByHost(b, p, minus, b.v(f.Rn), b.v(f.Rm), negated ? vop1(p, "neg", a) : a);
@@ -160,7 +147,7 @@ function fusedVector(b: Builder, shape: Shape, minus: boolean, n: Value, m: Valu
   const isNormal = vnormal(p, value);
   const unchanged = vand(vor(visZero(p, n), visZero(p, m)), vfinite(p, value));
   const fine = orElse(all(shape, isNormal), all(shape, vor(isNormal, unchanged)));
-  return { value, quiet: both(inexactKnown(b), ...(decided ? [decided] : []), fine) };
+  return { value, ok: both(roundsPlainly(), ...(decided ? [decided] : []), fine) };
 }
 const upperHalf = (x: Value) => shuffle(x, x, [8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5, 6, 7]);
 /** As fusedSingle, two lanes at a time. */
@@ -192,7 +179,7 @@ function rows(names: string, other: Operand, emit: (b: Builder, shape: Shape, n:
     const m = other(b, f, v);
     const result = shape && m && emit(b, shape, b.v(f.Rn), m, f);
     if (!result) return false;
-    b.fast(and(nearest(b), result.quiet), helperIndex(name), () => setShape(b, f, shape, result.value));
+    b.fast(result.ok, helperIndex(name), () => setShape(b, f, shape, result.value));
     return true;
   });
 }
@@ -210,5 +197,5 @@ rows("FRSQRTSV FRSQRTSV_s", register, (b, shape, n, m) => {
   const { p } = shape;
   const three = every(p, p === double ? c64(0, 0x4008_0000) : c32(0x4040_0000));
   const result = fusedVector(b, shape, true, n, m, three);
-  return result && { value: vop2(p, "mul", result.value, everyPower(p, -1)), quiet: result.quiet };
+  return result && { value: vop2(p, "mul", result.value, everyPower(p, -1)), ok: result.ok };
 });

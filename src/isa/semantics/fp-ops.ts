@@ -3,7 +3,25 @@
 
 import { Off } from "../../arch/layout.ts";
 import type { Builder } from "../../ir/builder.ts";
-import { and, bin, c32, c64, eqz, F32, F64, I32, I64, lo32, or, V128, type Value, vzero, wasm } from "../../ir/value.ts";
+import {
+  and,
+  bin,
+  c32,
+  c64,
+  eqz,
+  F32,
+  F64,
+  I32,
+  I64,
+  lo32,
+  or,
+  orElse,
+  roundsPlainly,
+  V128,
+  type Value,
+  vzero,
+  wasm,
+} from "../../ir/value.ts";
 import { SysOp } from "../sysops.ts";
 import { define, type Fields, helperIndex, type Variants } from "./define.ts";
 import { binary, unary as unaryVector } from "./vector-ops.ts";
@@ -78,10 +96,16 @@ const minBits = (p: Precision) => powerBits(p, 1 - p.bias);
 const infBits = (p: Precision) => powerBits(p, p.bias + 1);
 
 export const both = (...conditions: Value[]) => conditions.reduce((a, c) => and(a, c));
-/** FPCR.FZ is 0. */
-export const noFlush = (b: Builder) => eqz(and(b.state(Off.FPCR), c32(FPCR_FZ)));
+/** FPCR.FZ is 0; the first is for where it is not known yet that rounding is not plain. */
+export const noFlush = (b: Builder) => orElse(roundsPlainly(), unflushed(b));
+export const unflushed = (b: Builder) => eqz(and(b.state(Off.FPCR), c32(FPCR_FZ)));
 /** To nearest even, and FPCR.FZ is 0. */
 export const nearest = (b: Builder) => eqz(and(b.state(Off.FPCR), c32(FPCR_FZ_RMODE)));
+/**
+ * The host's result counts: it is of the common kind, where it matters only how FPCR rounds and that FPSR.IXC is set already; or FPCR
+ * rounds to nearest, and it is `rare`, such as exact, which costs more to find out.
+ */
+export const quiet = (b: Builder, common: Value, rare: Value) => orElse(and(roundsPlainly(), common), and(nearest(b), rare));
 /** FPSR.IXC is set: an inexact result changes nothing there. */
 export const inexactKnown = (b: Builder) => bin("ne", and(b.state(Off.FPSR), c32(FPSR_IXC)), c32(0));
 export const finite = (p: Precision, r: Value) => rel(p, "lt", op1(p, "abs", r), wasm(p.fromBits, p.type, infBits(p)));
@@ -118,11 +142,6 @@ export const vnormal = (p: Precision, r: Value) =>
   vand(vrel(p, "gt", vop1(p, "abs", r), every(p, minBits(p))), vrel(p, "lt", vop1(p, "abs", r), every(p, infBits(p))));
 export const vfinite = (p: Precision, r: Value) => vrel(p, "lt", vop1(p, "abs", r), every(p, infBits(p)));
 export const visZero = (p: Precision, a: Value) => vrel(p, "eq", a, vzero());
-export function vsumError(p: Precision, a: Value, b: Value, s: Value): Value {
-  const t = vop2(p, "sub", s, a);
-  return vop2(p, "add", vop2(p, "sub", a, vop2(p, "sub", s, t)), vop2(p, "sub", b, t));
-}
-
 /** The part of a register that an instruction works on: all of it, its lower half, its lowest element. */
 export interface Shape {
   readonly p: Precision;

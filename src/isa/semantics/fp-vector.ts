@@ -2,17 +2,14 @@
 // so). Those of one element, whose rows end in _s, are done as vectors of which one lane counts.
 
 import type { Builder } from "../../ir/builder.ts";
-import { and, c32, c64, orElse, shuffle, type Value, vzero, wasm } from "../../ir/value.ts";
+import { and, c32, c64, orElse, roundsPlainly, shuffle, type Value, vzero, wasm } from "../../ir/value.ts";
 import { defineTranslated, type Fields, helperIndex, type Variants } from "./define.ts";
 import { chosenElement } from "./fp-fused.ts";
 import {
   all,
-  both,
   double,
   every,
   everyPower,
-  inexactKnown,
-  nearest,
   noFlush,
   none,
   type Precision,
@@ -30,7 +27,6 @@ import {
   vor,
   vrel,
   vround,
-  vsumError,
 } from "./fp-ops.ts";
 import { binary, unary } from "./vector-ops.ts";
 
@@ -100,12 +96,10 @@ const areFinite = (shape: Shape, r: Value) => none(shape, vrel(shape.p, "ne", vo
 /** A sum that is tiny is exact. */
 const sum =
   (name: "add" | "sub") =>
-  (b: Builder, shape: Shape, n: Value, m: Value): { value: Value; ok: Value } => {
+  (_b: Builder, shape: Shape, n: Value, m: Value): { value: Value; ok: Value } => {
     const { p } = shape;
     const value = vop2(p, name, n, m);
-    const error = vsumError(p, n, name === "sub" ? vop1(p, "neg", m) : m, value);
-    const exact = all(shape, visZero(p, error));
-    return { value, ok: both(nearest(b), areFinite(shape, value), orElse(inexactKnown(b), exact)) };
+    return { value, ok: and(roundsPlainly(), areFinite(shape, value)) };
   };
 rows("FADDV", two, sum("add"));
 rows("FADDPV_VEC", pairs, sum("add"));
@@ -118,21 +112,21 @@ rows("FABDV FABDV_s", two, (b, shape, n, m) => {
 /** A result may be zero where an operand is, but not because it is too small. */
 const product =
   (name: "mul" | "div") =>
-  (b: Builder, shape: Shape, n: Value, m: Value): Result => {
+  (_b: Builder, shape: Shape, n: Value, m: Value): Result => {
     const { p } = shape;
     const value = vop2(p, name, n, m);
     const isNormal = vnormal(p, value);
     const zeros = name === "div" ? visZero(p, n) : vor(visZero(p, n), visZero(p, m));
     const fine = orElse(all(shape, isNormal), all(shape, vor(isNormal, vand(zeros, vfinite(p, value)))));
-    return { value, ok: both(nearest(b), inexactKnown(b), fine) };
+    return { value, ok: and(roundsPlainly(), fine) };
   };
 // FMULX differs where the product is not a number.
 rows("FMULV_VEC FMULXV_VEC FMULXV_VEC_s", two, product("mul"));
 rows("FMULV_ELT FMULV_ELT_s FMULXV_ELT FMULXV_ELT_s", byElement, product("mul"));
 rows("FDIVV", two, product("div"));
-rows("FSQRTV", withZero, (b, shape, n) => {
+rows("FSQRTV", withZero, (_b, shape, n) => {
   const value = vop1(shape.p, "sqrt", n);
-  return { value, ok: both(nearest(b), inexactKnown(b), areFinite(shape, value)) };
+  return { value, ok: and(roundsPlainly(), areFinite(shape, value)) };
 });
 rows("FABSV", withZero, (_b, { p }, n) => ({ value: vop1(p, "abs", n), ok: undefined }));
 rows("FNEGV", withZero, (_b, { p }, n) => ({ value: vop1(p, "neg", n), ok: undefined }));

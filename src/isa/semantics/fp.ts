@@ -3,7 +3,7 @@
 // Everything else is left to the row's helper (isa/fp), which is also what the tests compare with.
 
 import type { Builder } from "../../ir/builder.ts";
-import { and, bin, c32, c64, eqz, lo32, or, orElse, select, sext, shl, sub, type Value, zext } from "../../ir/value.ts";
+import { and, bin, c32, c64, eqz, lo32, or, select, sext, shl, sub, type Value, zext } from "../../ir/value.ts";
 import { SysOp } from "../sysops.ts";
 import { define, defineTranslated, helperIndex } from "./define.ts";
 import {
@@ -13,10 +13,8 @@ import {
   double,
   exactSum,
   finite,
-  inexactKnown,
   isNumber,
   isZero,
-  nearest,
   noFlush,
   normal,
   number,
@@ -25,6 +23,7 @@ import {
   type Precision,
   precisionOf,
   promote,
+  quiet,
   rel,
   setFp,
   short,
@@ -60,13 +59,9 @@ defineScalar("FADD_FLOAT FSUB_FLOAT FMUL_FLOAT FDIV_FLOAT FNMUL_FLOAT", "ftype",
   const [n, m] = [number(b, p, f.Rn), number(b, p, f.Rm)];
   const r = op2(p, operation, n, m);
   const exact = ((p === double ? doubles : singles)[operation] as Exactness)(n, m, r);
-  const known = inexactKnown(b);
   // A sum that is tiny is exact.
-  const quiet =
-    operation === "add" || operation === "sub"
-      ? and(finite(p, r), orElse(known, exact))
-      : orElse(and(known, normal(p, r)), and(finite(p, r), exact));
-  b.fast(and(nearest(b), quiet), helperIndex(name), () => setFp(b, p, f.Rd, row === "FNMUL" ? op1(p, "neg", r) : r));
+  const common = operation === "add" || operation === "sub" ? finite(p, r) : normal(p, r);
+  b.fast(quiet(b, common, and(finite(p, r), exact)), helperIndex(name), () => setFp(b, p, f.Rd, row === "FNMUL" ? op1(p, "neg", r) : r));
 });
 defineScalar("FSQRT_FLOAT", "ftype", (b, p, f, _v, name) => {
   const n = number(b, p, f.Rn);
@@ -75,7 +70,7 @@ defineScalar("FSQRT_FLOAT", "ftype", (b, p, f, _v, name) => {
   const squared = p === double ? op2(double, "mul", value, value) : op2(double, "mul", promote(value), promote(value));
   const back = rel(double, "eq", squared, p === double ? n : promote(n));
   const exact = p === double ? and(short(value, value), back) : back;
-  const ok = both(nearest(b), finite(p, value), orElse(inexactKnown(b), exact));
+  const ok = quiet(b, finite(p, value), and(finite(p, value), exact));
   b.fast(ok, helperIndex(name), () => setFp(b, p, f.Rd, value));
 });
 defineScalar("FMAX_FLOAT FMIN_FLOAT FMAXNM_FLOAT FMINNM_FLOAT", "ftype", (b, p, f, _v, name) => {

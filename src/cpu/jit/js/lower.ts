@@ -4,6 +4,7 @@
 import { Off } from "../../../arch/layout.ts";
 import type { Effect } from "../../../ir/builder.ts";
 import { F32, I64, V128, type Value } from "../../../ir/value.ts";
+import { helperIndex, translatedOnly } from "../../../isa/semantics/define.ts";
 import { SysOp } from "../../../isa/sysops.ts";
 import { Special } from "../../interp/handlers.ts";
 import type { Instruction, Registers } from "../instruction.ts";
@@ -214,9 +215,11 @@ export class Lowering extends FlagState {
     for (const e of i.effects) if (e.e === "system") count(e.cond);
     for (const e of i.effects) if (e.e === "system") this.check(e);
     const helper = i.effects.find((e) => e.e === "helper" || e.e === "fast") as { index: number } | undefined;
+    const name = i.row?.name ?? "";
+    const index = helper?.index ?? (translatedOnly.has(name) ? helperIndex(name) : undefined);
     const stored = i.readsFlags ? this.storedFlags() : "";
     if (stored !== "") this.emit(stored);
-    if (helper) this.callHelper(helper.index, i);
+    if (index !== undefined) this.callHelper(index, i);
     else {
       this.emit(...this.storedRegisters(this.dirty & (i.uses | i.defs)), `plain(pe, ip + ${8 * this.current});`);
       this.loadRegisters(i.defs);

@@ -66,6 +66,7 @@ const isTruth = (n: Value): boolean =>
   n.op === EQZ64 ||
   n.op === Op.Cond ||
   n.op === Op.OrElse ||
+  n.op === Op.RoundsPlainly ||
   floatRelation(n.op) !== undefined ||
   ((n.op === 0x71 || n.op === 0x72) && isTruth(n.a as Value) && isTruth(n.b as Value));
 /** A condition before a question mark. */
@@ -371,6 +372,7 @@ export class Values {
     const [a, b] = [n.a as Value, n.b as Value];
     if (n.op === Op.Const) return n.imm !== 0 ? "true" : "false";
     if (n.op === Op.Cond) return this.truth(this.counted(this.condition(n.imm)));
+    if (n.op === Op.RoundsPlainly) return `((${word(Off.FPCR)} & ${7 << 22}) === 0 && (${word(Off.FPSR)} & 16) !== 0)`;
     if (n.op === Op.OrElse) return `(${this.truth(a)} || ${this.truth(b)})`;
     if (n.op === EQZ32) return this.negated(a);
     if (n.op === EQZ64) return this.isZero(a);
