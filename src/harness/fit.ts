@@ -63,8 +63,9 @@ const VERSION = "Linux version ";
 /** A warning about a Linux kernel, unpacked, that is to run in a realm and does not know realms: it stops before its first line. */
 export function realmWarning(kernel: Uint8Array): string | undefined {
   const text = Buffer.from(kernel.buffer, kernel.byteOffset, kernel.length);
+  if (text.includes(KNOWS_REALMS)) return undefined;
   const at = text.indexOf(VERSION);
-  if (at < 0 || text.includes(KNOWS_REALMS)) return undefined;
+  if (at < 0) return undefined;
   const version = /^[\w.+~-]{1,40}/.exec(text.toString("latin1", at + VERSION.length, at + VERSION.length + 40))?.[0] ?? "";
   return (
     `this Linux ${version} cannot run in a realm: it does not know the Realm Services Interface (upstream since 6.13), and will stop ` +

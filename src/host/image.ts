@@ -91,12 +91,17 @@ function granules(pieces: readonly Piece[]): Region[] {
     else groups.push([p]);
     end = up(p.address + p.data.length);
   }
-  return groups.map((group) => {
-    const ipa = down((group[0] as Piece).address);
-    const last = group.at(-1) as Piece;
-    const content = new Uint8Array(up(last.address + last.data.length) - ipa);
-    for (const p of group) content.set(p.data, p.address - ipa);
-    return { ipa, content };
+  return groups.flatMap((group) => {
+    const [first, ...others] = group as [Piece, ...Piece[]];
+    const ipa = down(first.address);
+    const whole = ipa === first.address && others.length === 0 ? down(first.data.length) : 0;
+    // What a kernel has of whole granules is not copied: it may have 50 MB.
+    const regions: Region[] = whole > 0 ? [{ ipa, content: first.data.subarray(0, whole) }] : [];
+    const last = others.at(-1) ?? first;
+    const rest = new Uint8Array(up(last.address + last.data.length) - ipa - whole);
+    if (rest.length === 0) return regions;
+    for (const p of group) rest.set(p.data.subarray(whole), p.address - ipa);
+    return [...regions, { ipa: ipa + whole, content: rest }];
   });
 }
 

@@ -185,7 +185,8 @@ export class HostRealm implements Guest {
 
   private *populate(ipa: number, content: Uint8Array): HostTask {
     for (let at = 0; at < content.length; at += GRANULE) {
-      const data = yield* this.delegated();
+      const data = this.memory.take();
+      yield* this.rmi.must("GRANULE_DELEGATE", data);
       const src = this.stage(content.subarray(at, at + GRANULE));
       yield* this.withTables(ipa + at, "DATA_CREATE", this.rd, data, ipa + at, src, DataFlag.MEASURE);
       this.pages[(ipa + at - this.config.map.ram) / GRANULE] = Page.PRESENT;
@@ -215,17 +216,21 @@ export class HostRealm implements Guest {
   // ---- tables --------------------------------------------------------------------------------------------------------
 
   /** Issues a command about `ipa` until no table is missing for it; it must succeed then. */
-  private *withTables(ipa: number, name: RmiName, ...args: RmiArgument[]): HostTask<RmiReply> {
-    const answer = yield* this.tryWithTables(ipa, name, ...args);
-    if (!answer.ok) throw rmiFailed(name, args, answer);
-    return answer;
+  private withTables(ipa: number, name: RmiName, ...args: RmiArgument[]): HostTask<RmiReply> {
+    return this.makingTables(ipa, name, args, true);
   }
   /** The same; a failure at the level of pages is the caller's. */
-  private *tryWithTables(ipa: number, name: RmiName, ...args: RmiArgument[]): HostTask<RmiReply> {
+  private tryWithTables(ipa: number, name: RmiName, ...args: RmiArgument[]): HostTask<RmiReply> {
+    return this.makingTables(ipa, name, args, false);
+  }
+  private *makingTables(ipa: number, name: RmiName, args: readonly RmiArgument[], must: boolean): HostTask<RmiReply> {
     for (;;) {
       const answer = yield* this.rmi.call(name, ...args);
-      if (answer.status !== RmiStatus.ERROR_RTT || answer.index >= PAGE_LEVEL || answer.index < this.startLevel) return answer;
-      if (!(yield* this.createRtt(ipa, answer.index + 1))) return answer;
+      if (answer.ok) return answer;
+      const missing = answer.status === RmiStatus.ERROR_RTT && answer.index < PAGE_LEVEL && answer.index >= this.startLevel;
+      if (missing && (yield* this.createRtt(ipa, answer.index + 1))) continue;
+      if (must) throw rmiFailed(name, args, answer);
+      return answer;
     }
   }
   private *createRtt(address: number, level: number): HostTask<boolean> {
@@ -295,7 +300,8 @@ export class HostRealm implements Guest {
     return true;
   }
   private *providePage(page: number): HostTask {
-    const data = yield* this.delegated();
+    const data = this.memory.take();
+    yield* this.rmi.must("GRANULE_DELEGATE", data);
     yield* this.withTables(this.ipaOf(page), "DATA_CREATE_UNKNOWN", this.rd, data, this.ipaOf(page));
     this.pages[page] = Page.PRESENT;
   }

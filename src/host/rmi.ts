@@ -61,13 +61,14 @@ export class RmiClient {
 
   /** Issues a command and answers what it returned. Throws EmuError("rmi-arguments") for a wrong number of arguments. */
   call(name: RmiName, ...args: RmiArgument[]): HostTask<RmiReply> {
-    return this.perform(name, args, false);
+    return this.perform(name, args, false, false);
   }
   /** The same for a command that was issued before the machine was saved. */
   resume(name: RmiName, ...args: RmiArgument[]): HostTask<RmiReply> {
-    return this.perform(name, args, true);
+    return this.perform(name, args, true, false);
   }
-  private *perform(name: RmiName, args: readonly RmiArgument[], resumed: boolean): HostTask<RmiReply> {
+  /** One coroutine and no more: what is between it and the PE is passed at each command. */
+  private *perform(name: RmiName, args: readonly RmiArgument[], resumed: boolean, must: boolean): HostTask<RmiReply> {
     const command = byName.get(name) as Command<RmiName>;
     if (args.length !== command.args.length) {
       throw new EmuError(
@@ -78,15 +79,17 @@ export class RmiClient {
     const values = [BigInt(command.fid)];
     for (const a of args) values.push(BigInt.asUintN(64, BigInt(a)));
     const answer = rmiReply(command, resumed ? yield "resume" : this.later ? yield* this.later.perform(name, values) : yield values);
-    if (this.observers.length > 0) for (const observer of this.observers) observer(name, values.slice(1), answer);
+    if (this.observers.length > 0) {
+      const given = values.slice(1);
+      for (const observer of this.observers) observer(name, given, answer);
+    }
+    if (must && !answer.ok) throw rmiFailed(name, args, answer);
     return answer;
   }
 
   /** The same for a command that must succeed. Throws EmuError("rmi-failed"), which names the command, its arguments and the status. */
-  *must(name: RmiName, ...args: RmiArgument[]): HostTask<RmiReply> {
-    const answer = yield* this.perform(name, args, false);
-    if (!answer.ok) throw rmiFailed(name, args, answer);
-    return answer;
+  must(name: RmiName, ...args: RmiArgument[]): HostTask<RmiReply> {
+    return this.perform(name, args, false, true);
   }
 }
 

@@ -31,9 +31,13 @@ export function rimOfRealm(a: HashAlgorithm, params: RealmParamsView): Uint8Arra
   return padded(digest(a, p.raw));
 }
 
+/** Written anew for each granule: realms have them by the ten thousand. */
+const dataDescriptor = blank(MeasurementData);
+
 /** RIM after DATA_CREATE of `content` (4 KiB) at `ipa`. */
 export function extendData(a: HashAlgorithm, rim: Uint8Array, ipa: bigint, flags: bigint, content: Uint8Array): Uint8Array {
-  const d = blank(MeasurementData);
+  const d = dataDescriptor;
+  d.raw.fill(0);
   d.set("type", MeasurementType.DATA);
   d.set("length", d.struct.size);
   d.bytes("rim").set(rim);
