@@ -25,6 +25,8 @@ const CAPACITY = Math.floor((RAM_POOL - PREDECODE_BASE) / PAGE_BYTES);
 const DIRECT_PAGES = 2 ** 22;
 /** Slow writes after which a page is taken for data. */
 const DROP_AFTER = 64;
+/** Words that are remembered as decoded, log2: code repeats half of its words. */
+const KNOWN_BITS = 14;
 /** Words decoded ahead of the one that was needed. */
 const DECODE_AHEAD = 32;
 
@@ -43,6 +45,8 @@ export class CodePages {
   /** Told of a page before its entries are reset. */
   beforeChange: ((page: CodePage) => void) | undefined;
   private readonly entry: Entry = { handler: 0, operand: 0 };
+  /** By hash of the word: the word, its handler (DECODE: none yet) and operand, and nothing. */
+  private readonly known = new Int32Array(4 << KNOWN_BITS);
 
   constructor(phys: PhysicalMemory, domain: TlbDomain, context: DecodeContext) {
     this.phys = phys;
@@ -118,11 +122,22 @@ export class CodePages {
     for (let i = first; i < last; i++) {
       const at = (page.offset + 8 * i) >> 2;
       if (this.i32[at] !== Special.DECODE) break;
-      predecode(this.phys.view.getInt32(host + 4 * i, true), this.context, this.entry);
-      this.i32[at] = this.entry.handler;
-      this.i32[at + 1] = this.entry.operand;
+      const known = this.decoded(this.phys.view.getInt32(host + 4 * i, true));
+      this.i32[at] = this.known[known + 1] as number;
+      this.i32[at + 1] = this.known[known + 2] as number;
     }
     return true;
+  }
+  /** Where in `known` the decoded word stands. */
+  private decoded(word: number): number {
+    const { known, entry } = this;
+    const at = (Math.imul(word, 0x9e37_79b1) >>> (32 - KNOWN_BITS)) << 2;
+    if (known[at] === word && known[at + 1] !== Special.DECODE) return at;
+    predecode(word, this.context, entry);
+    known[at] = word;
+    known[at + 1] = entry.handler;
+    known[at + 2] = entry.operand;
+    return at;
   }
 
   /** Memory [pa, pa+length) is about to change. */
