@@ -34,7 +34,7 @@ export function explainDifference(error: unknown, command: RunCommand): unknown 
     write(join(directory, name), data);
     return join(directory, name);
   });
-  return new EmuError(error.code, `${error.message}\ntranslation: ${paths.join(", ")}`);
+  return new EngineDifference(`${error.message}\ntranslation: ${paths.join(", ")}`, error.files);
 }
 
 const write = (path: string, data: string | Uint8Array): void => inFile(path, () => writeFileSync(path, data));

@@ -4,8 +4,10 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
+import { Off } from "../../src/arch/layout.ts";
 import { parseCommandLine, type RunCommand } from "../../src/cli/args/options.ts";
 import { explainDifference, watchEngine } from "../../src/cli/engine.ts";
+import { reportError } from "../../src/cli/report.ts";
 import { type Engine, EngineDifference, engines, Machine } from "../../src/harness/index.ts";
 import { addImm, b, cbnz, image, ldr64, mov, str64, subImm } from "../support/a64.ts";
 
@@ -102,11 +104,42 @@ describe("--profile", () => {
 });
 
 describe("a difference between engines", () => {
-  it("is written to files that the error names", () => {
-    const difference = new EngineDifference("they differ", [{ name: "code.js", data: "() => 0" }]);
-    const to = join(directory, "difference");
-    const error = explainDifference(difference, command("--dump-js", to)) as Error;
-    expect(error.message).toContain(join(to, "code.js"));
-    expect(readFileSync(join(to, "code.js"), "utf8")).toBe("() => 0");
+  /** A machine whose translations leave X2 wrong. */
+  async function broken(engine: Engine): Promise<Machine> {
+    const machine = await Machine.create({ kernel: program, memory: 64 * 2 ** 20, engine });
+    const checker = machine.board.executor.checker as NonNullable<typeof machine.board.executor.checker>;
+    const check = checker.run.bind(checker);
+    const x2 = Off.X + 16;
+    checker.run = (st, ip, run, evidence) => {
+      const wrong: typeof run = (pe, at, insn) => {
+        const next = run(pe, at, insn);
+        st.set(x2, st.get(x2) ^ 0x8000_0000n);
+        return next;
+      };
+      return check(st, ip, wrong, evidence);
+    };
+    return machine;
+  }
+
+  it.each([
+    ["check", /\.wasm$/],
+    ["check-js", /\.js$/],
+  ] as const)("%s stops with what differs, the code, the state, and the translation in files", async (engine, file) => {
+    const machine = await broken(engine);
+    const found = await machine.runInstructions(INSTRUCTIONS).catch((error: unknown) => error);
+    expect(found).toBeInstanceOf(EngineDifference);
+    const to = join(directory, engine);
+    let printed = "";
+    expect(reportError(explainDifference(found, command("--dump-js", to)), { write: (text) => (printed += text) })).toBe(1);
+    const lines = printed.split("\n");
+    expect(lines[0]).toBe("rme-emu: translated code and the interpreter differ");
+    expect(lines[1]).toMatch(/^ {2}x2: interpreter (0{8}[0-9a-f]{8}), translation 00000000[0-9a-f]{8}, before /);
+    expect(lines[2]).toBe("code:");
+    expect(lines[3]).toMatch(/^ {2}0*40200048: ldr x2, \[x0\]$/);
+    expect(lines[4]).toMatch(/^ {2}0*4020004c: add x2, x2, #0x1$/);
+    expect(printed).toMatch(/\nstate before:\n {2}x0 0000000040600000\n/);
+    const [, path = ""] = /^translation: (.*)$/m.exec(printed) ?? [];
+    expect(path).toMatch(file);
+    expect(readFileSync(path).length).toBeGreaterThan(100);
   });
 });
