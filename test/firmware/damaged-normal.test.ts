@@ -1,4 +1,4 @@
-// U-Boot and OP-TEE that are damaged, and edk2 where it was not built for: every run ends with the place of the PE and why it can get no
+// U-Boot, OP-TEE and edk2 that are damaged, and edk2 where it was not built for: every run ends with the place of the PE and why it can get no
 // further, and what the firmware says on the way is what it says on QEMU.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -21,6 +21,8 @@ beforeAll(async () => {
 
 const flipped = (data: Uint8Array, at: number): Uint8Array => data.map((byte, i) => (i === at ? byte ^ 8 : byte));
 const cut = (data: Uint8Array, share: number): Uint8Array => data.slice(0, Math.floor(data.length * share));
+/** Bytes of an image without the padding behind it. */
+const used = (data: Uint8Array): number => data.findLastIndex((byte) => byte !== 0 && byte !== 0xff) + 1;
 /** The flash of TF-A and OP-TEE with another image in place of one of its own; undefined: without it. */
 const withImage = (name: string, change: (data: Uint8Array) => Uint8Array | undefined): Uint8Array =>
   packFlash({
@@ -60,6 +62,9 @@ async function onQemu(bios: Uint8Array, secure: boolean, last: string) {
 }
 
 const FAULTS = /^the machine can get no further: PE 0 at EL2 in the Non-secure state, PC 0x[0-9a-f]+: the same exception over and over, /;
+/** edk2 stops in a loop that looks at a variable: not one that nothing can end, so only the limit ends it. */
+const NO_MORE =
+  /^the machine has run 200000000 instructions and may run no more: PE 0 at EL2 in the Non-secure state, PC 0x[0-9a-f]+: running/;
 const SECURE_EL1 = /PE 0 at EL1 in the Secure state, PC 0x[0-9a-f]+: /;
 
 describe("damaged", () => {
@@ -69,6 +74,10 @@ describe("damaged", () => {
     ["U-Boot, half of it",         () => cut(uboot, 0.5),                                    false, FAULTS,                       /^$/],
     ["U-Boot, nine tenths of it",  () => cut(uboot, 0.9),                                    false, /a branch to itself with interrupts masked/, /Please RESET the board/],
     ["U-Boot, its first branch",   () => flipped(uboot, 3),                                  false, FAULTS,                       /^$/],
+    ["edk2, a hundredth of it",    () => cut(edk2, 0.01),                                    false, FAULTS,                       /^$/],
+    ["edk2, its first branch",     () => flipped(edk2, 3),                                   false, FAULTS,                       /^$/],
+    ["edk2, half of what is used", () => edk2.slice(0, used(edk2) / 2),                      false, NO_MORE,                      /^UEFI firmware/],
+    ["edk2, a bit in its middle",  () => flipped(edk2, used(edk2) >> 1),                     false, NO_MORE,                      /^UEFI firmware/],
     ["half of OP-TEE's header",    () => withImage("tos-fw", (d) => cut(d, 0.5)),            true,  SECURE_EL1,                   /BL2: Failure in post image load handling \(-1\)/],
     ["OP-TEE's header of zeros",   () => withImage("tos-fw", (d) => new Uint8Array(d.length)), true, SECURE_EL1,                  /BL31: Initializing BL32/],
     ["OP-TEE's first instruction", () => withImage("tos-fw-extra1", (d) => flipped(d, 3)),   true,  SECURE_EL1,                   /BL31: Initializing BL32/],
