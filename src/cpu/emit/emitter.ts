@@ -234,8 +234,7 @@ export class Emitter {
         this.mem(W.i64Load, BITMASKS);
         return;
       case Op.VZero:
-        this.op(0xfd0c);
-        this.out.bytes(new Uint8Array(16));
+        this.zeroVector();
         return;
       case Op.Shuffle:
         this.value(n.a as Value);
@@ -264,6 +263,10 @@ export class Emitter {
     for (const x of [n.a, n.b, n.c]) if (x) this.value(x);
     this.op(n.op);
     if (n.op >= 0xfd15 && n.op <= 0xfd22) this.out.u8(n.imm);
+  }
+  protected zeroVector(): void {
+    this.op(0xfd0c);
+    this.out.bytes(new Uint8Array(16));
   }
   /** FPCR.RMode and FZ are 0 and FPSR.IXC is 1, as i32 on the stack. */
   roundsPlainly(): void {

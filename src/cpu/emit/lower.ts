@@ -131,8 +131,7 @@ export class Lowering extends Emitter {
   private i64ToVector(): void {
     const t = this.local(I64);
     this.set(t);
-    this.op(0xfd0c);
-    this.out.bytes(new Uint8Array(16));
+    this.zeroVector();
     this.get(t);
     this.op(0xfd1e);
     this.out.u8(0);
@@ -224,8 +223,7 @@ export class Lowering extends Emitter {
     const host = this.address(a, Kind.ZVA | Kind.STORE);
     for (let i = 0; i < 4; i++) {
       this.get(host);
-      this.op(0xfd0c);
-      this.out.bytes(new Uint8Array(16));
+      this.zeroVector();
       this.mem(W.v128Store, i * 16);
     }
   }
@@ -242,8 +240,7 @@ export class Lowering extends Emitter {
       }
       return;
     }
-    this.op(0xfd0c);
-    this.out.bytes(new Uint8Array(16));
+    this.zeroVector();
     this.value(n);
     this.op(n.type === F64 ? 0xfd22 : n.type === F32 ? 0xfd20 : n.type === I64 ? 0xfd1e : 0xfd1c);
     this.out.u8(0);

@@ -3,7 +3,7 @@
 import { BITMASKS, Off } from "../../arch/layout.ts";
 import type { Effect } from "../../ir/builder.ts";
 import { canonical, type Flags } from "../../ir/flags.ts";
-import { I32, I64, Op, type ValType, Value } from "../../ir/value.ts";
+import { I32, I64, Op, V128, type ValType, Value } from "../../ir/value.ts";
 import { bitmaskImmediate } from "../../isa/bitmask.ts";
 import { SysOp } from "../../isa/sysops.ts";
 import { Kind } from "../emit/access.ts";
@@ -123,6 +123,13 @@ export class RegionLowering extends Lowering {
   plainRounding(): number {
     this.rounding ??= this.permanent(I32);
     return this.rounding;
+  }
+
+  private zero: number | undefined;
+  /** A local that nobody writes: 16 bytes shorter than the constant. */
+  protected override zeroVector(): void {
+    this.zero ??= this.permanent(V128);
+    this.get(this.zero);
   }
 
   // ---- registers ---------------------------------------------------------------------------------------------------

@@ -2,9 +2,10 @@
 // helpers (isa/simd). Rows of one element, which end in _s, are done as vectors of which one lane counts.
 
 import type { Builder } from "../../ir/builder.ts";
-import { c32, c64, I32, I64, lo32, shuffle, V128, type Value, vzero, wasm, zext } from "../../ir/value.ts";
-import { defineTranslated, type Fields, type Variants } from "./define.ts";
-import { binary, narrow, ops, splat, unary } from "./vector-ops.ts";
+import { add, and, bin, c32, c64, I32, I64, lo32, neg, select, shuffle, V128, type Value, vzero, wasm, zext } from "../../ir/value.ts";
+import { defineTranslated, type Fields, helperIndex, type Variants } from "./define.ts";
+import { double, none } from "./fp-ops.ts";
+import { binary, narrow, ops, right, splat, unary } from "./vector-ops.ts";
 
 const [AND, OR, XOR, ANDNOT, SELECT, SWIZZLE] = [0xfd4e, 0xfd50, 0xfd51, 0xfd4f, 0xfd52, 0xfd0e];
 /** By log2 element size. */
@@ -218,6 +219,30 @@ rows(
   "BICV_IMM",
   immediate((imm, d) => binary(ANDNOT, d(), imm)),
 );
+
+// ---- shifts by register ------------------------------------------------------------------------------------------------------
+/**
+ * The low byte of each element of Rm is the amount; negative: to the right. Wasm shifts all elements alike, and so does most code: where the
+ * elements of Rm are the same, and the amount is no more than the size.
+ */
+for (const [row, sign, round] of [
+  ["SSHLV", "S", false],
+  ["USHLV", "U", false],
+  ["SRSHLV", "S", true],
+  ["URSHLV", "U", true],
+] as const)
+  defineTranslated(forms(row), (b, f, v, { name }) => {
+    const [lg, size] = [lgOf(v), sizeOf(v)];
+    if (!lg) return false;
+    const [n, bits] = [b.v(f.Rn), 8 << size];
+    const amount = lo32(wasm(0xc2, I64, b.lane(f.Rm, c32(0), 0)));
+    const alike = none({ p: double, lg }, binary(XOR, b.v(f.Rm), splat(size, b.lane(f.Rm, c32(0), size))));
+    const ok = and(alike, bin("ltu", add(amount, c32(bits)), c32(2 * bits)));
+    const left = wasm(ops.shl[size] as number, V128, n, amount);
+    const value = select(bin("lts", amount, c32(0)), right(sign, size, n, neg(amount), round), left);
+    b.fast(ok, helperIndex(name), () => b.setV(f.Rd, value, lg));
+    return true;
+  });
 
 // ---- tables ----------------------------------------------------------------------------------------------------------------
 /** Bytes of up to four registers by index; others become 0 (TBL) or stay (TBX). */
