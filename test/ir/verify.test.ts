@@ -3,7 +3,8 @@
 
 import { describe, expect, it } from "vitest";
 import { build, variants } from "../../src/cpu/interp/handlers.ts";
-import { constantFields, instructionAt } from "../../src/cpu/jit/instruction.ts";
+import { instructionAt } from "../../src/cpu/jit/instruction.ts";
+import { constantFields } from "../../src/cpu/jit/shape.ts";
 import { fastIndex } from "../../src/cpu/sysreg-map.ts";
 import { Builder } from "../../src/ir/builder.ts";
 import { add, c32, c64, F64, I32, I64, Op, shuffle, V128, Value, wasm } from "../../src/ir/value.ts";

@@ -38,14 +38,15 @@ const SPLATS: readonly number[] = [0xfd0f, 0xfd10, 0xfd11, 0xfd12];
 const [F32_FROM_BITS, F64_FROM_BITS, F32_LANE, F64_LANE] = [0xbe, 0xbf, 0xfd1f, 0xfd21];
 
 export class Emitter {
-  readonly out = new Bytes();
+  readonly out: Bytes;
   readonly locals: ValType[] = [];
   readonly hints: Hint[] = [];
   private readonly params: number;
   private readonly runtime: (fn: RuntimeFn) => number;
 
-  /** `runtime` gives the function index of a runtime function in the module being built. */
-  constructor(runtime: (fn: RuntimeFn) => number, params = 3) {
+  /** `runtime` gives the function index of a runtime function in the module being built. `out`: where the code goes. */
+  constructor(runtime: (fn: RuntimeFn) => number, params = 3, out = new Bytes()) {
+    this.out = out;
     this.runtime = runtime;
     this.params = params;
   }

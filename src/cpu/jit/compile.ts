@@ -11,7 +11,7 @@ import { W } from "../emit/opcodes.ts";
 import { type RuntimeFn, Sig, signatures } from "../emit/runtime-abi.ts";
 import type { Block, Edge, Region } from "./blocks.ts";
 import { analyse, dirtyAfter, type FlagForm, type Flow } from "./flow.ts";
-import type { Instruction, Registers } from "./instruction.ts";
+import { Check, type Instruction, type Registers } from "./instruction.ts";
 import { definesSp, keepsSpAligned, RegionLowering } from "./region-lowering.ts";
 import { streamsOf } from "./streams.ts";
 
@@ -55,7 +55,7 @@ class Compiler {
   private readonly bailForms: FlagForm[] = [];
   private dirty: Registers = 0;
   /** Checks that were made on every path to the end of a block. */
-  private readonly checked = new Map<Block, RegionLowering["checked"]>();
+  private readonly checked = new Map<Block, number>();
 
   constructor(region: Region, aligned: boolean) {
     this.region = region;
@@ -68,7 +68,7 @@ class Compiler {
     this.form = this.l.permanent(I32);
     this.l.bail = () => this.bail();
     const moves = region.blocks.flatMap((b) => b.code.filter(definesSp));
-    this.l.spStable = moves.every(keepsSpAligned);
+    if (moves.every(keepsSpAligned)) this.l.lasting |= Check.SP;
   }
 
   compile(): Func {
@@ -124,7 +124,7 @@ class Compiler {
     const { l } = this;
     l.form = this.flow.formIn.get(b) as FlagForm;
     this.dirty = this.flow.dirtyIn.get(b) as Registers;
-    l.checked = this.checked.get(b.dominator as Block) ?? { fp: false, sp: false };
+    l.checked = this.checked.get(b.dominator as Block) ?? 0;
     let last: Effect | undefined;
     for (const i of b.code) {
       l.dirty = this.dirty;

@@ -25,16 +25,6 @@ export interface Flow {
   readonly bail: Registers;
 }
 
-/** Form of the flags that an instruction leaves; undefined: it leaves them alone. */
-export function flagsAfter(i: Instruction): FlagForm | undefined {
-  if (i.helper && i.setsFlags) return "memory";
-  for (const e of i.effects) {
-    if (e.e === "setFlags") return formOf(e.f);
-    if (e.e === "fast" && i.setsFlags) return "canonical";
-  }
-  return undefined;
-}
-
 /** What an instruction with a helper stores before the call: the registers it may touch. */
 export const dirtyAfter = (i: Instruction, dirty: Registers): Registers => (i.helper ? dirty & ~(i.uses | i.defs) : dirty | i.defs);
 
@@ -57,7 +47,7 @@ function summarise(b: Block): Summary {
     }
     if (i.helper) keepDirty &= ~(i.uses | i.defs);
     addDirty = dirtyAfter(i, addDirty);
-    form = flagsAfter(i) ?? form;
+    form = i.shape.form ?? form;
   }
   return { keepDirty, addDirty, keepBail, addBail, form };
 }

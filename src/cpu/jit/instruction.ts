@@ -1,31 +1,22 @@
 // One guest instruction as the translators see it: its effects over constant fields, what it reads and writes, how it ends.
 
-import { Builder, type Effect } from "../../ir/builder.ts";
-import { c32, Op, type Value } from "../../ir/value.ts";
-import type { Fields, Variants } from "../../isa/semantics/define.ts";
-import { variantsFrom } from "../../isa/semantics/index.ts";
+import type { Effect } from "../../ir/builder.ts";
+import { Op, type Value } from "../../ir/value.ts";
 import { decode, fieldValue, type Row } from "../../isa/table.ts";
-import { Special, variants } from "../interp/handlers.ts";
+import { Special } from "../interp/handlers.ts";
 import { type DecodeContext, type Entry, predecode } from "../interp/predecode.ts";
+import { bitOf, constantFields, type End, fieldOf, openBits, openFields, type Registers, Shape, shapeOf } from "./shape.ts";
 
-/** Registers as a bit mask: bits 0..30 are X0..X30, bit 31 is the current SP. */
-export type Registers = number;
-export const bitOf = (index: number): Registers => (index === 32 ? 1 << 31 : 1 << index);
-/** Register index of a bit number. */
-export const indexOf = (bit: number): number => (bit === 31 ? 32 : bit);
+export { bitOf, Check, type End, indexOf, type Registers, registerOf, registerRead } from "./shape.ts";
 
-/** What follows an instruction. `stop`: the interpreter must execute it. */
-export type End = "next" | "branch" | "jump" | "stop";
-
-export interface Instruction {
+export class Instruction {
   /** Number of the word in its page, 0..1023. */
   readonly index: number;
   readonly word: number;
-  readonly row: Row | undefined;
+  readonly shape: Shape;
   /** Handler and operand of the predecoded entry. */
   readonly handler: number;
   readonly operand: number;
-  readonly effects: readonly Effect[];
   readonly end: End;
   /** Index that a direct branch leads to; may be outside 0..1023. */
   readonly target: number;
@@ -40,177 +31,128 @@ export interface Instruction {
   readonly helper: boolean;
   /** Has a `fast` effect: calls a Helper only when the fast form does not apply. */
   readonly fast: boolean;
+
+  constructor(index: number, m: Meaning) {
+    const { shape } = m;
+    this.index = index;
+    this.word = m.word;
+    this.shape = shape;
+    this.handler = m.handler;
+    this.operand = m.operand;
+    this.end = shape.end;
+    this.target = index + m.distance;
+    this.conditional = shape.conditional;
+    this.uses = m.uses;
+    this.defs = m.defs;
+    this.readsFlags = shape.readsFlags;
+    this.setsFlags = shape.setsFlags;
+    this.mayBail = shape.mayBail;
+    this.helper = shape.helper;
+    this.fast = shape.fast;
+  }
+  get row(): Row | undefined {
+    return this.shape.row;
+  }
+  /** Fields of the word may stand in them: see fieldOf and registerOf. */
+  get effects(): readonly Effect[] {
+    return this.shape.effects;
+  }
 }
 
-/** Constants are never changed by a lowering: small ones are shared. */
-const small = Array.from({ length: 4096 }, (_, k) => c32(k));
-const constantOf = (k: number): Value => small[k] ?? c32(k);
-
-/** Per row: an object whose properties are the fields of `word` as constants, computed when they are asked for. */
-const fieldProtos = new Map<Row, object>();
-function fieldProto(row: Row): object {
-  let proto = fieldProtos.get(row);
-  if (proto) return proto;
-  proto = {};
-  for (const f of row.fields.values()) defineField(proto, f.name, f.low, 2 ** f.width - 1);
-  if (row.fields.has("imms") && row.fields.has("N")) defineField(proto, "n13", 10, 0x1fff);
-  fieldProtos.set(row, proto);
-  return proto;
-}
-function defineField(proto: object, name: string, low: number, mask: number): void {
-  Object.defineProperty(proto, name, {
-    get(this: { word: number }) {
-      return constantOf(((this.word >>> low) & mask) >>> 0);
-    },
-  });
-}
-/** Fields of `row` in `word` as constants. */
-export function constantFields(row: Row, word: number): Fields {
-  const fields = Object.create(fieldProto(row)) as { word: number };
-  fields.word = word;
-  return fields as unknown as Fields;
-}
-const variantFields: Variants[] = [];
-/** Variant fields of a handler. */
-function variantsOf(handler: number): Variants {
-  const v = variants[handler - Special.COUNT] as (typeof variants)[number];
-  variantFields[handler] ??= variantsFrom(v.semantics, v.variant);
-  return variantFields[handler];
-}
-
-/** Helpers that read or write NZCV, and those that read or write a general register. */
-const HELPER_FLAGS = /^(FCCMPE?|FCMPE?|FCSEL)_FLOAT$|^FJCVTZS$/;
+/** Helpers that read or write a general register. */
 const HELPER_REGISTERS = /^(FCVT[NPMZA][SU]_FLOAT|[SU]CVTF_FLOAT|FMOV_FLOAT_GEN$|FJCVTZS$|SMOVV$)/;
 
 const entry: Entry = { handler: 0, operand: 0 };
 
-class Decoded implements Instruction {
-  readonly index: number;
+/** One instruction word. */
+interface Meaning {
   readonly word: number;
   readonly handler: number;
   readonly operand: number;
-  row: Row | undefined = undefined;
-  effects: readonly Effect[] = [];
-  end: End = "stop";
-  target = -1;
-  conditional = false;
-  uses = 0;
-  defs = 0;
-  readsFlags = false;
-  setsFlags = false;
-  mayBail = false;
-  helper = false;
-  fast = false;
-
-  constructor(index: number, word: number, handler: number, operand: number) {
-    this.index = index;
-    this.word = word;
-    this.handler = handler;
-    this.operand = operand;
-  }
-
-  private read(n: Value | undefined): void {
-    if (!n) return;
-    if (n.op === Op.X) this.uses |= bitOf(n.imm);
-    if (n.op === Op.Cond || n.op === Op.Flag) this.readsFlags = true;
-    this.read(n.a);
-    this.read(n.b);
-    this.read(n.c);
-  }
-  /** Adds what an effect reads and writes. */
-  effect(e: Effect): void {
-    switch (e.e) {
-      case "load":
-      case "zva":
-        this.mayBail = true;
-        this.read(e.va);
-        return;
-      case "store":
-      case "storex":
-        this.mayBail = true;
-        this.read(e.va);
-        for (const v of e.values) this.read(v);
-        return;
-      case "atomic":
-        this.mayBail = true;
-        this.read(e.va);
-        for (const v of e.next) this.read(v);
-        return;
-      case "setX":
-        this.read(e.v);
-        if (e.r.imm !== 31) this.defs |= bitOf(e.r.imm);
-        return;
-      case "setV":
-        this.read(e.v);
-        return;
-      case "setLane":
-        this.read(e.v);
-        this.read(e.index);
-        return;
-      case "setFlags":
-        for (const v of e.f.values) this.read(v);
-        this.setsFlags = true;
-        return;
-      case "setState":
-        this.read(e.v);
-        return;
-      case "branch":
-        this.read(e.cond);
-        return;
-      case "jump":
-        this.read(e.pc);
-        this.read(e.btype);
-        return;
-      case "system":
-        this.mayBail = true;
-        this.read(e.cond);
-        return;
-      case "helper":
-        this.helper = true;
-        return;
-      case "fast":
-        this.fast = true;
-        this.read(e.ok);
-        for (const w of e.writes) this.effect(w);
-        return;
-    }
-  }
+  readonly shape: Shape;
+  /** Words to the target of a direct branch. */
+  readonly distance: number;
+  uses: Registers;
+  defs: Registers;
 }
 
-/** Decodes the instruction `word` at `index` and builds its effects. */
+/** An i32 value over constants and fields alone. */
+function evaluate(n: Value, word: number): number {
+  if (n.op === Op.Const) return n.imm;
+  if (n.op === Op.Field) return fieldOf(n, word);
+  const [a, b] = [evaluate(n.a as Value, word), evaluate(n.b as Value, word)];
+  if (n.op === 0x74) return a << b; // i32.shl
+  if (n.op === 0x75) return a >> b; // i32.shr_s
+  throw new Error(`jit: operation 0x${n.op.toString(16)} in the distance of a branch`);
+}
+
+function meaningOf(word: number, { handler, operand }: Entry, shape: Shape): Meaning {
+  let { uses, defs } = shape;
+  for (const place of shape.useFields) uses |= bitOf((word >>> place) & 31);
+  for (const place of shape.defFields) defs |= bitOf((word >>> place) & 31);
+  const distance = shape.offset ? evaluate(shape.offset, word) >> 2 : -1;
+  const m = { word, handler, operand, shape, distance, uses, defs };
+  if (shape.helper) helperRegisters(m, shape.row as Row, word);
+  return m;
+}
+/** Decodes the instruction `word` at `index` and builds its effects, without fields in them. */
 export function instructionAt(index: number, word: number, context: DecodeContext): Instruction {
   predecode(word, context, entry);
-  const i = new Decoded(index, word, entry.handler, entry.operand);
-  if (i.handler < Special.COUNT) {
-    special(i);
-    return i;
-  }
+  if (entry.handler < Special.COUNT) return new Instruction(index, special(word, entry));
   const row = decode(word) as Row;
-  const b = new Builder(context.fused);
-  const { semantics } = variants[i.handler - Special.COUNT] as (typeof variants)[number];
-  semantics.fn(b, constantFields(row, word), variantsOf(i.handler), row);
-  i.row = row;
-  i.effects = b.effects;
-  summarise(i);
-  return i;
+  return new Instruction(index, meaningOf(word, entry, shapeOf(row, entry.handler, constantFields(row, word), context.fused)));
 }
 
-function summarise(i: Decoded): void {
-  i.end = "next";
-  for (const e of i.effects) {
-    i.effect(e);
-    if (e.e === "system" && !e.cond) i.end = "stop";
-    if (e.e === "jump") i.end = "jump";
-    if (e.e !== "branch") continue;
-    i.end = "branch";
-    i.target = i.index + (e.off.imm >> 2);
-    i.conditional = e.cond !== undefined;
+/** Words that are remembered. */
+const WORDS = 1 << 15;
+
+/** Instructions of one kind of PE. Words that were met before, and words like them, cost little. */
+export class InstructionSet {
+  private readonly context: DecodeContext;
+  private words = new Map<number, Meaning>();
+  /** By handler and what is left of the word. */
+  private shapes: Map<number, Shape>[] = [];
+
+  constructor(context: DecodeContext) {
+    this.context = context;
   }
-  if (i.helper) helperRegisters(i, i.row as Row, i.word);
+  /** The instruction `word` at `index`. */
+  at(index: number, word: number): Instruction {
+    let m = this.words.get(word);
+    if (!m) {
+      m = this.decode(word);
+      this.words.set(word, m);
+    }
+    return new Instruction(index, m);
+  }
+  private decode(word: number): Meaning {
+    if (this.words.size >= WORDS) {
+      this.words = new Map();
+      this.shapes = [];
+    }
+    predecode(word, this.context, entry);
+    return entry.handler < Special.COUNT ? special(word, entry) : meaningOf(word, entry, this.shape(word, entry.handler));
+  }
+  private shape(word: number, handler: number): Shape {
+    const row = decode(word) as Row;
+    const rest = word & ~openBits(row, word);
+    let known = this.shapes[handler];
+    if (!known) {
+      known = new Map();
+      this.shapes[handler] = known;
+    }
+    const { fused } = this.context;
+    let shape = known.get(rest);
+    if (!shape) {
+      shape = shapeOf(row, handler, openFields(row, word), fused);
+      known.set(rest, shape);
+    }
+    return shape.open ? shapeOf(row, handler, constantFields(row, word), fused) : shape;
+  }
 }
 
 /** A helper that moves between register files reads Rn or writes Rd; which of them is not told apart. */
-function helperRegisters(s: Decoded, row: Row, word: number): void {
+function helperRegisters(s: { uses: Registers; defs: Registers }, row: Row, word: number): void {
   const of = (name: string) => {
     const f = row.fields.get(name);
     const index = f ? fieldValue(f, word) : 31;
@@ -220,33 +162,31 @@ function helperRegisters(s: Decoded, row: Row, word: number): void {
     s.uses |= of("Rn") | of("Rd");
     s.defs |= of("Rd");
   }
-  if (HELPER_FLAGS.test(row.name)) {
-    s.readsFlags = true;
-    s.setsFlags = true;
-  }
 }
 
-/** Entries whose operand is not an instruction of the table: translated by hand (see special.ts), or not at all. */
-function special(i: Decoded): void {
-  const field = i.operand & 31;
+/** Shapes of entries whose operand is not an instruction of the table: translated by hand (see special.ts), or not at all. */
+const left = new Shape();
+const byHand = new Shape();
+byHand.end = "next";
+byHand.mayBail = true;
+
+function special(word: number, { handler, operand }: Entry): Meaning {
+  const field = operand & 31;
   const rt = field === 31 ? 0 : bitOf(field);
-  switch (i.handler) {
+  const of = (shape: Shape, uses: Registers, defs: Registers): Meaning => ({ word, handler, operand, shape, distance: -1, uses, defs });
+  switch (handler) {
     case Special.MRS_FAST:
     case Special.MRS_DAIF:
-      i.defs = rt;
-      break;
+      return of(byHand, 0, rt);
     case Special.MSR_FAST:
     case Special.MSR_DAIF:
     case Special.DC_ZVA:
     case Special.DC_VA:
-      i.uses = rt;
-      break;
+      return of(byHand, rt, 0);
     case Special.DAIFSET:
     case Special.DAIFCLR:
-      break;
+      return of(byHand, 0, 0);
     default:
-      return;
+      return of(left, 0, 0);
   }
-  i.end = "next";
-  i.mayBail = true;
 }

@@ -1,24 +1,21 @@
 // Lowers instructions of a region: general registers and flags stand in Wasm locals, the rest in the PE block.
 
-import { BITMASKS, Off } from "../../arch/layout.ts";
+import { Off } from "../../arch/layout.ts";
 import type { Effect } from "../../ir/builder.ts";
-import { canonical, type Flags } from "../../ir/flags.ts";
-import { I32, I64, Op, V128, type ValType, Value } from "../../ir/value.ts";
-import { bitmaskImmediate } from "../../isa/bitmask.ts";
-import { SysOp } from "../../isa/sysops.ts";
+import type { Flags } from "../../ir/flags.ts";
+import { I32, I64, Op, V128, type ValType, type Value } from "../../ir/value.ts";
 import { Kind } from "../emit/access.ts";
-import { flagSlots, flagsInMemory, PE } from "../emit/emitter.ts";
-import { Lowering } from "../emit/lower.ts";
+import { flagSlots, PE } from "../emit/emitter.ts";
 import { W } from "../emit/opcodes.ts";
-import { authenticationCode } from "../emit/pac.ts";
 import type { RuntimeFn } from "../emit/runtime-abi.ts";
+import { effectsTemplate, FlagTemplates } from "../emit/template.ts";
 import { pageOf } from "./blocks.ts";
-import { type FlagForm, formOf } from "./flow.ts";
-import { bitOf, type Instruction, indexOf, type Registers } from "./instruction.ts";
+import type { FlagForm } from "./flow.ts";
+import { bitOf, Check, type Instruction, indexOf, type Registers } from "./instruction.ts";
+import { Player } from "./player.ts";
 import { translateSpecial } from "./special.ts";
 import type { Stream } from "./streams.ts";
 
-const localOf = (type: ValType, index: number) => new Value(Op.Local, type, undefined, undefined, undefined, index);
 const canonicalTypes: readonly ValType[] = [I64, I64, I32, I64];
 
 /** Values that a form keeps: operands and result, the result alone, or the four components. */
@@ -29,7 +26,19 @@ function typesOf(form: FlagForm): readonly ValType[] {
   return form.startsWith("logic") ? [type] : [type, type, type];
 }
 
-export class RegionLowering extends Lowering {
+/** The number of bits stands at the end of a form's name. */
+const kindOf = (form: FlagForm) => form.replace(/\d+$/, "") as Flags["kind"] | "memory";
+const templatesOfFlags = new Map<FlagForm, FlagTemplates>();
+function flagTemplates(form: FlagForm): FlagTemplates {
+  let templates = templatesOfFlags.get(form);
+  if (!templates) {
+    templates = new FlagTemplates(kindOf(form), typesOf(form));
+    templatesOfFlags.set(form, templates);
+  }
+  return templates;
+}
+
+export class RegionLowering extends Player {
   /** Open blocks; a label is the depth just after its block was opened. */
   depth = 0;
   form: FlagForm = "memory";
@@ -37,6 +46,12 @@ export class RegionLowering extends Lowering {
   private current: Instruction | undefined;
   /** Absolute addresses of the predecoded entries of the region's pages. */
   private readonly pages: ReadonlyMap<number, number>;
+  protected override get word(): number {
+    return (this.current as Instruction).word;
+  }
+  protected override pcOfCurrent(): void {
+    this.pc(this.current as Instruction);
+  }
   /** Index of the instruction that is being lowered. */
   get index(): number {
     return (this.current as Instruction).index;
@@ -44,7 +59,7 @@ export class RegionLowering extends Lowering {
   /** Has an access that may be misaligned; undefined: each is checked, as SCTLR_ELx.A or a disabled MMU demands. */
   unaligned: boolean | undefined;
   /** Leaves for the interpreter at the current instruction. */
-  bail: () => void = () => undefined;
+  override bail: () => void = () => undefined;
   private readonly registers = new Map<number, number>();
   private readonly forms = new Map<FlagForm, number[]>();
   private readonly pool = new Map<ValType, number[]>();
@@ -89,7 +104,7 @@ export class RegionLowering extends Lowering {
     this.used = [];
   }
   /** The local of a general register (32: SP). */
-  register(index: number): number {
+  override register(index: number): number {
     let local = this.registers.get(index);
     if (local === undefined) {
       local = this.permanent(I64);
@@ -149,30 +164,9 @@ export class RegionLowering extends Lowering {
   private eachRegister(set: Registers, act: (index: number, local: number) => void): void {
     for (let bit = 0; bit < 32; bit++) if ((set >>> bit) & 1) act(indexOf(bit), this.register(indexOf(bit)));
   }
-  protected override compute(n: Value): void {
-    if (n.op === Op.X) {
-      this.get(this.register(n.imm));
-      return;
-    }
-    if (n.op === Op.RoundsPlainly) {
-      this.asksRounding = true;
-      this.get(this.plainRounding());
-      return;
-    }
-    if (n.op === Op.Pc) {
-      this.pc(this.current as Instruction);
-      return;
-    }
-    if (n.op === Op.BitMask && n.a?.op === Op.Const) {
-      const mask = bitmaskImmediate(n.a.imm);
-      this.i64(Number(BigInt.asIntN(32, mask)), Number(BigInt.asIntN(32, mask >> 32n)));
-      return;
-    }
-    if (n.op === Op.BitMask) throw new Error(`jit: logical immediate at ${BITMASKS} with a field that is no constant`);
-    super.compute(n);
-  }
-  protected override pacOf(pointer: number, modifier: number, key: Value): void {
-    authenticationCode(this, pointer, modifier, (half) => this.loadState(key.imm + 8 * half, W.i64Load));
+  protected override pushRounding(): void {
+    this.asksRounding = true;
+    this.get(this.plainRounding());
   }
   /** Virtual address of an instruction, on the stack. */
   pc(i: Pick<Instruction, "index">): void {
@@ -192,17 +186,6 @@ export class RegionLowering extends Lowering {
     this.i64((this.pageAddress(from) >>> 1) + 4 * (to - (from & ~1023)));
     this.op(W.i64Add);
   }
-  protected override write(e: Effect, ready: number): void {
-    if (e.e !== "setX") {
-      super.write(e, ready);
-      return;
-    }
-    if (e.r.imm === 31) return;
-    if (ready >= 0) this.get(ready);
-    else this.value(e.v);
-    this.set(this.register(e.r.imm));
-  }
-
   /** The address that a jump leads to, on the stack; PSTATE.BTYPE is stored. */
   target(e: Extract<Effect, { e: "jump" }>): void {
     this.branchType(e);
@@ -221,47 +204,24 @@ export class RegionLowering extends Lowering {
     }
     return locals;
   }
-  protected override flags(): Flags {
-    return this.flagsIn(this.form);
-  }
-  private flagsIn(form: FlagForm): Flags {
-    if (form === "memory") return flagsInMemory();
-    const types = typesOf(form);
-    const values = this.formLocals(form).map((l, i) => localOf(types[i] as ValType, l));
-    return { kind: form.replace(/\d+$/, "") as Flags["kind"], values };
-  }
-  protected override flagsToKeep(f: Flags): Flags {
-    return f;
-  }
-  private nextForm: FlagForm = "memory";
-  protected override writeFlags(locals: readonly number[]): void {
-    this.form = this.nextForm;
-    const kept = this.formLocals(this.form);
-    locals.forEach((l, i) => {
-      this.get(l);
-      this.set(kept[i] as number);
-    });
-  }
   /** Stores the flags, which stand in `form`, in the PE block. */
   storeFlags(form: FlagForm): void {
-    if (form === "memory") return;
-    const values = canonical(this.flagsIn(form));
-    for (const v of values) this.count(v);
-    flagSlots.forEach((slot, i) => {
-      this.get(PE);
-      this.value(values[i] as Value);
-      this.mem(i === 2 ? W.i32Store : W.i64Store, slot);
-    });
+    if (form !== "memory") this.play(flagTemplates(form).store, this.formLocals(form));
   }
   /** Brings the flags from the current form into `form`. */
   convertFlags(form: FlagForm): void {
     if (form === this.form) return;
     if (form !== "canonical") throw new Error(`jit: flags cannot go from ${this.form} to ${form}`);
-    const values = canonical(this.flags());
-    for (const v of values) this.count(v);
-    for (const v of values) this.value(v);
+    this.play(flagTemplates(this.form).canonical, this.formLocals(this.form));
     const kept = this.formLocals(form);
-    for (let i = values.length - 1; i >= 0; i--) this.set(kept[i] as number);
+    for (let i = kept.length - 1; i >= 0; i--) this.set(kept[i] as number);
+  }
+  protected override keepFlags(): readonly number[] {
+    this.form = (this.current as Instruction).shape.form as FlagForm;
+    return this.formLocals(this.form);
+  }
+  protected override flagForm(): { templates: FlagTemplates; kept: readonly number[] } {
+    return { templates: flagTemplates(this.form), kept: this.formLocals(this.form) };
   }
 
   // ---- memory ------------------------------------------------------------------------------------------------------
@@ -343,12 +303,10 @@ export class RegionLowering extends Lowering {
   protected override commit(): void {}
 
   // ---- instructions ------------------------------------------------------------------------------------------------
-  /** Conditional forms only (discovery ends a region before the others): the interpreter takes the trap. */
-  override system(): void {
-    this.bail();
-  }
-  /** Checks that hold from here on along every path: they are not made twice. */
-  checked = { fp: false, sp: false };
+  /** Checks (see Check) that hold from here on along every path: they are not made twice. */
+  checked = 0;
+  /** Checks that hold once they were made. SP_ALIGNMENT is one while SP moves only by multiples of 16 in the region. */
+  lasting: number = Check.FP;
 
   /** The form of the flags before the present instruction. */
   private formBefore: FlagForm = "memory";
@@ -356,34 +314,22 @@ export class RegionLowering extends Lowering {
     this.current = i;
     this.formBefore = this.form;
     if (translateSpecial(this, i)) return undefined;
-    const flags = i.effects.find((e) => e.e === "setFlags");
-    if (flags) this.nextForm = formOf(flags.f);
-    if (i.fast) this.nextForm = "canonical";
-    const effects = i.effects.filter((e) => !this.known(e));
-    if (!i.helper) return this.instruction(effects);
-    this.helperCall(i, effects);
-    return undefined;
+    const t = i.shape.template(i.shape.checks & this.checked);
+    this.checked |= i.shape.checks & this.lasting;
+    this.play(t);
+    if (i.helper) this.helperCall(i);
+    return this.last(t);
   }
-  /** The check is known to pass; or will be, once it has been made here. */
-  private known(e: Effect): boolean {
-    if (e.e !== "system") return false;
-    const { checked } = this;
-    const kind = e.op === SysOp.FPTRAP ? "fp" : e.op === SysOp.SP_ALIGNMENT && this.spStable ? "sp" : undefined;
-    if (!kind) return false;
-    if (checked[kind]) return true;
-    this.checked = { ...checked, [kind]: true };
-    return false;
+  /** Emits effects that are made for the instruction that is being lowered. */
+  perform(effects: readonly Effect[]): void {
+    this.play(effectsTemplate(effects));
   }
-  /** SP moves only by multiples of 16 in this region: one alignment check serves all accesses. */
-  spStable = false;
-
   /** A helper works on the PE block: what it may read goes there before, what it may write comes back. */
   dirty: Registers = 0;
-  private helperCall(i: Instruction, effects: readonly Effect[]): void {
-    this.instruction(effects.filter((e) => e.e !== "helper"));
+  private helperCall(i: Instruction): void {
     this.storeRegisters(this.dirty & (i.uses | i.defs));
     if (i.readsFlags) this.storeFlags(this.form);
-    for (const e of effects) if (e.e === "helper") this.helper(e.index);
+    for (const e of i.effects) if (e.e === "helper") this.helper(e.index);
     this.loadRegisters(i.defs);
     if (i.setsFlags) this.form = "memory";
   }
@@ -395,11 +341,11 @@ export class RegionLowering extends Lowering {
     this.set(this.plainRounding());
   }
   /** The fast form leaves its results in locals, and so does this one. */
-  protected override fallback(e: Extract<Effect, { e: "fast" }>): void {
+  protected override otherwise(index: number): void {
     const i = this.current as Instruction;
     this.storeRegisters(this.dirty & i.uses);
     if (i.readsFlags) this.storeFlags(this.formBefore);
-    this.helper(e.index);
+    this.helper(index);
     this.loadRegisters(i.defs);
     if (!i.setsFlags) return;
     const locals = this.canonicalLocals();
@@ -412,13 +358,14 @@ export class RegionLowering extends Lowering {
 
 export const definesSp = (i: Instruction): boolean => (i.defs & bitOf(32)) !== 0;
 
+const readsSp = (n: Value | undefined): boolean => n?.op === Op.X && n.a === undefined && n.imm === 32;
 /** SP = SP plus or minus a multiple of 16. */
 export function keepsSpAligned(i: Instruction): boolean {
   for (const e of i.effects) {
-    if (e.e !== "setX" || e.r.imm !== 32) continue;
+    if (e.e !== "setX" || e.r.op !== Op.Const || e.r.imm !== 32) continue;
     const { op, a, b } = e.v;
     const isSum = op === 0x7c || op === 0x7d; // i64.add, i64.sub
-    if (!isSum || a?.op !== Op.X || a.imm !== 32 || b?.op !== Op.Const || (b.imm & 15) !== 0) return false;
+    if (!isSum || !readsSp(a) || b?.op !== Op.Const || (b.imm & 15) !== 0) return false;
   }
   return true;
 }

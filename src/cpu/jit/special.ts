@@ -69,7 +69,7 @@ const emitters: Record<number, (l: RegionLowering, i: Instruction) => void> = {
     bailIf(l);
     const b = new Builder();
     b.zeroBlock(b.x(c32(i.operand & 31)));
-    l.instruction(b.effects);
+    l.perform(b.effects);
   },
   [Special.DC_VA]: (l, i) => {
     const va = l.local(I64);

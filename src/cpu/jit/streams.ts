@@ -5,7 +5,7 @@ import type { Effect } from "../../ir/builder.ts";
 import { isConst, Op, type Value } from "../../ir/value.ts";
 import { accessBytes, Kind } from "../emit/access.ts";
 import { type Block, dominates, type Region } from "./blocks.ts";
-import { type Instruction, indexOf } from "./instruction.ts";
+import { type Instruction, indexOf, registerOf, registerRead } from "./instruction.ts";
 
 /** The accesses behind one first access. */
 export interface Stream {
@@ -52,7 +52,10 @@ const distance = (n: Value): number | undefined => (isConst(n) && n.high === n.i
 
 /** `n` as a known value plus a distance, if it is one. */
 function placeOf(n: Value, known: Known, i: Instruction): Place | undefined {
-  if (n.op === Op.X) return { value: known.values[n.imm] as number, offset: known.offsets[n.imm] as number };
+  if (n.op === Op.X) {
+    const r = registerRead(n, i.word);
+    return { value: known.values[r] as number, offset: known.offsets[r] as number };
+  }
   if (n.op === Op.Pc) return { value: PAGE, offset: 4 * i.index };
   const { a, b } = n;
   if (!a || !b) return undefined;
@@ -138,7 +141,9 @@ class Finder {
     for (let bit = 0; bit < 32; bit++) if ((i.defs >>> bit) & 1) known.set(indexOf(bit), number + indexOf(bit), 0);
     i.effects.forEach((e, n) => {
       const place = places[n];
-      if (e.e === "setX" && e.r.imm !== 31 && place) known.set(e.r.imm, place.value, place.offset);
+      if (e.e !== "setX" || !place) return;
+      const r = registerOf(e.r, i.word);
+      if (r !== 31) known.set(r, place.value, place.offset);
     });
   }
   private collect(b: Block): void {

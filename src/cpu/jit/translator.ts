@@ -8,7 +8,7 @@ import type { DecodeContext } from "../interp/predecode.ts";
 import { fastIndex } from "../sysreg-map.ts";
 import { type CodeSource, discover, pageOf, type Region } from "./blocks.ts";
 import { compileRegion, regionModule } from "./compile.ts";
-import { type Instruction, instructionAt } from "./instruction.ts";
+import { type Instruction, InstructionSet } from "./instruction.ts";
 import type { Answer, CodeImage, Found, Job, Target, TranslationService, Wanted } from "./job.ts";
 
 export const targetOf = (context: DecodeContext, memory: ModuleSpec["memory"]): Target => ({
@@ -20,14 +20,14 @@ export const targetOf = (context: DecodeContext, memory: ModuleSpec["memory"]): 
 /** Regions are found in what the job holds. */
 class StoredCode implements CodeSource {
   private readonly wanted: Wanted;
-  private readonly context: DecodeContext;
+  private readonly set: InstructionSet;
 
-  constructor(wanted: Wanted, context: DecodeContext) {
+  constructor(wanted: Wanted, set: InstructionSet) {
     this.wanted = wanted;
-    this.context = context;
+    this.set = set;
   }
   at(index: number): Instruction {
-    return instructionAt(index, this.word(index), this.context);
+    return this.set.at(index, this.word(index));
   }
   word(index: number): number {
     return (this.image(pageOf(index)) as CodeImage).words[index & 1023] as number;
@@ -50,13 +50,13 @@ const pays = (region: Region): boolean => region.size >= 2 || region.blocks.some
 
 export class Translator implements TranslationService {
   readonly remote = false;
-  private readonly context: DecodeContext;
+  private readonly set: InstructionSet;
   private readonly memory: ModuleSpec["memory"];
   private readonly answers: Answer[] = [];
 
   constructor({ absent, memory, fused }: Target) {
     const names = new Set(absent);
-    this.context = { available: (row: Row) => !names.has(row.name), fastIndex, fused };
+    this.set = new InstructionSet({ available: (row: Row) => !names.has(row.name), fastIndex, fused });
     this.memory = memory;
   }
 
@@ -86,7 +86,7 @@ export class Translator implements TranslationService {
   }
   private region(w: Wanted): Region | undefined {
     const wide = w.around !== undefined;
-    const region = discover((w.place.ip - w.page.offset) >> 3, new StoredCode(w, this.context), wide);
+    const region = discover((w.place.ip - w.page.offset) >> 3, new StoredCode(w, this.set), wide);
     return region && pays(region) && (!wide || region.wide) ? region : undefined;
   }
 }

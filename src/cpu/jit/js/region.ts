@@ -9,7 +9,7 @@
 import { Off } from "../../../arch/layout.ts";
 import { Special } from "../../interp/handlers.ts";
 import { type Block, type CodeSource, discover, type Edge, pageOf, type Region } from "../blocks.ts";
-import { analyse, dirtyAfter, type FlagForm, type Flow, flagsAfter } from "../flow.ts";
+import { analyse, dirtyAfter, type FlagForm, type Flow } from "../flow.ts";
 import { bitOf, type Instruction } from "../instruction.ts";
 import { definesSp, keepsSpAligned } from "../region-lowering.ts";
 import { registerName, word, wrapped } from "./expressions.ts";
@@ -238,7 +238,7 @@ class RegionWriter extends Lowering {
 function repeatedForm(entry: Block, flow: Flow): FlagForm | undefined {
   const first = entry.code.find((i) => i.setsFlags || i.readsFlags);
   if (!entry.loop || !first || first.readsFlags) return undefined;
-  const after = (b: Block) => b.code.reduce((form, i) => flagsAfter(i) ?? form, flow.formIn.get(b) as FlagForm);
+  const after = (b: Block) => b.code.reduce((form, i) => i.shape.form ?? form, flow.formIn.get(b) as FlagForm);
   const forms = new Set(entry.preds.map(after));
   const [form] = forms;
   return forms.size === 1 && form !== "memory" && form !== "canonical" ? form : undefined;
