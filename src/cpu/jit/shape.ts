@@ -9,6 +9,7 @@ import { type Field, fieldValue, type Row } from "../../isa/table.ts";
 import { effectsTemplate, type Template } from "../emit/template.ts";
 import { Special, variants } from "../interp/handlers.ts";
 import { type FlagForm, formOf } from "./flow.ts";
+import { type Access, isMove, isPlainAccess, type Move } from "./places.ts";
 
 /** Registers as a bit mask: bits 0..30 are X0..X30, bit 31 is the current SP. */
 export type Registers = number;
@@ -121,11 +122,16 @@ export class Shape {
   open = false;
   /** Checks that it makes. */
   checks = 0;
+  /** See places.ts. */
+  readonly moves: readonly Move[];
+  readonly accesses: readonly Access[];
   private readonly templates: (Template | undefined)[] = [];
 
   constructor(row?: Row, effects: readonly Effect[] = []) {
     this.row = row;
     this.effects = effects;
+    this.moves = effects.filter(isMove);
+    this.accesses = effects.filter(isPlainAccess);
     if (row) this.summarise();
   }
   /** The template of its effects but the helper, and but the checks in `made`. */

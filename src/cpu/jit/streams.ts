@@ -1,11 +1,11 @@
 // Accesses that may share one look at the L1 TLB: constant distances from the same value of a register, behind a first access that
 // every path to them has made. The first one finds out whether all of them are in its page; nothing in a region changes the TLB.
 
-import type { Effect } from "../../ir/builder.ts";
-import { isConst, Op, type Value } from "../../ir/value.ts";
+import { Op, type Value } from "../../ir/value.ts";
 import { accessBytes, Kind } from "../emit/access.ts";
 import { type Block, dominates, type Region } from "./blocks.ts";
 import { type Instruction, indexOf, registerOf, registerRead } from "./instruction.ts";
+import { type Access, FAR, isPlace, isSum, type Move } from "./places.ts";
 
 /** The accesses behind one first access. */
 export interface Stream {
@@ -20,58 +20,32 @@ export interface Stream {
 
 /** Accesses farther apart than this do not share. */
 const REACH = 1024;
-/** Distances beyond this are not kept. */
-const FAR = 2 ** 30;
 const REGISTERS = 33;
 /** The address of the region's first page is a value like those of registers at the entry, which are numbered 0..32. */
 const PAGE = REGISTERS;
 
-/** What registers hold: a numbered value plus a distance. */
-class Known {
-  readonly values: Int32Array;
-  readonly offsets: Int32Array;
-  constructor(from?: Known) {
-    this.values = from ? from.values.slice() : Int32Array.from({ length: REGISTERS }, (_, r) => r);
-    this.offsets = from ? from.offsets.slice() : new Int32Array(REGISTERS);
-  }
-  set(register: number, value: number, offset: number): void {
-    this.values[register] = value;
-    this.offsets[register] = offset;
-  }
-  equals(other: Known): boolean {
-    for (let r = 0; r < REGISTERS; r++) if (this.values[r] !== other.values[r] || this.offsets[r] !== other.offsets[r]) return false;
-    return true;
-  }
-}
+/** Numbers of values, then distances from them, by register. */
+const ROW = 2 * REGISTERS;
 
 interface Place {
   value: number;
   offset: number;
 }
-const distance = (n: Value): number | undefined => (isConst(n) && n.high === n.imm >> 31 && Math.abs(n.imm) < FAR ? n.imm : undefined);
-
-/** `n` as a known value plus a distance, if it is one. */
-function placeOf(n: Value, known: Known, i: Instruction): Place | undefined {
-  if (n.op === Op.X) {
-    const r = registerRead(n, i.word);
-    return { value: known.values[r] as number, offset: known.offsets[r] as number };
-  }
-  if (n.op === Op.Pc) return { value: PAGE, offset: 4 * i.index };
-  const { a, b } = n;
-  if (!a || !b) return undefined;
-  const by = distance(b);
-  if (by === undefined) return undefined;
-  const isSum = n.op === 0x7c || n.op === 0x7d; // i64.add, i64.sub
-  // ADRP clears the low bits of PC.
-  if (n.op === 0x83 && a.op === Op.Pc && by === -4096) return { value: PAGE, offset: (4 * i.index) & -4096 };
-  const base = isSum ? placeOf(a, known, i) : undefined;
-  if (!base) return undefined;
-  const offset = base.offset + (n.op === 0x7c ? by : -by);
-  return Math.abs(offset) < FAR ? { value: base.value, offset } : undefined;
+/** `n`, which isPlace, as a known value plus a distance; undefined when it is too far from it. */
+function placeOf(n: Value, known: Int32Array, i: Instruction): Place | undefined {
+  let offset = 0;
+  let from = n;
+  for (; isSum(from); from = from.a as Value) offset += from.op === 0x7c ? (from.b as Value).imm : -(from.b as Value).imm;
+  let value = PAGE;
+  if (from.op === Op.X) {
+    const at = registerRead(from, i.word);
+    value = known[at] as number;
+    offset += known[at + REGISTERS] as number;
+  } else if (from.op === Op.Pc) offset += 4 * i.index;
+  else offset += (4 * i.index) & -4096;
+  return Math.abs(offset) < FAR ? { value, offset } : undefined;
 }
 
-type Access = Extract<Effect, { e: "load" | "store" }>;
-const isPlainAccess = (e: Effect): e is Access => (e.e === "load" || e.e === "store") && !e.o.exclusive && !e.o.ordered;
 const bytesOf = (e: Access): number => accessBytes(e.lg | ((e.e === "load" ? e.results : e.values).length === 2 ? Kind.PAIR : 0));
 
 /** The streams of a region, by each of their accesses. */
@@ -82,79 +56,125 @@ export function streamsOf(region: Region): ReadonlyMap<Instruction, Stream> {
 /** The value that a register has at the start of a block where the ways to it disagree. */
 const ownValue = (b: Block, register: number): number => 64 * (b.order + 1) + register;
 
+/** Room for what registers hold: at one place, and at the start and the end of each block of a region. */
+let room = new Int32Array(512 * ROW);
+function setRow(known: Int32Array, register: number, value: number, offset: number): void {
+  known[register] = value;
+  known[register + REGISTERS] = offset;
+}
+const none: readonly (Place | undefined)[] = [];
+
 class Finder {
   private readonly region: Region;
-  /** Number of the value that each instruction makes: times 64 and a register. */
-  private readonly numbers = new Map<Instruction, number>();
-  private readonly at = new Map<Block, Known>();
-  private readonly behind = new Map<Block, Known>();
+  private readonly known: Int32Array;
+  /** Numbers of the values that the instructions of each block make: times 64 and a register. */
+  private readonly numbers: number[] = [];
+  private number = 0;
+  /** By order of blocks: their starts and ends are known; they must be looked at (again). */
+  private readonly done: boolean[] = [];
+  private readonly stale: boolean[] = [];
+  private again = true;
   private readonly open = new Map<number, { stream: Stream; block: Block; offset: number; members: Instruction[] }[]>();
 
   constructor(region: Region) {
     this.region = region;
     // Behind the numbers of the blocks' own values.
-    let n = (region.blocks.at(-1) as Block).order + 2;
-    for (const b of region.blocks) for (const i of b.code) this.numbers.set(i, n++);
+    const blocks = (region.blocks.at(-1) as Block).order + 1;
+    let n = blocks + 1;
+    for (const b of region.blocks) {
+      this.numbers[b.order] = n;
+      n += b.code.length;
+      this.stale[b.order] = true;
+    }
+    if (room.length < (2 * blocks + 1) * ROW) room = new Int32Array((2 * blocks + 1) * ROW);
+    this.known = room;
   }
 
   find(): ReadonlyMap<Instruction, Stream> {
+    const streams = new Map<Instruction, Stream>();
     const { blocks } = this.region;
-    for (let changed = true; changed; ) {
-      changed = false;
-      for (const b of blocks) if (this.propagate(b)) changed = true;
+    // Without two accesses nothing is shared.
+    let accesses = 0;
+    for (const b of blocks) for (const i of b.code) if (i.mayBail) accesses++;
+    if (accesses < 2) return streams;
+    while (this.again) {
+      this.again = false;
+      for (const b of blocks) if (this.stale[b.order]) this.propagate(b);
     }
     for (const b of blocks) this.collect(b);
-    const streams = new Map<Instruction, Stream>();
     for (const list of this.open.values())
       for (const { stream, members } of list) if (members.length > 1) for (const i of members) streams.set(i, stream);
     return streams;
   }
-  /** What registers hold at the start of a block: a value of its own where the ways to it disagree. */
-  private propagate(b: Block): boolean {
-    const before = this.at.get(b);
-    let known: Known | undefined = b === this.region.entry ? new Known() : undefined;
+  private start(b: Block): number {
+    return (2 * b.order + 1) * ROW;
+  }
+  /** What registers hold at the start and the end of a block: a value of its own where the ways to it disagree. */
+  private propagate(b: Block): void {
+    const { known } = this;
+    const start = this.start(b);
+    const done = this.done[b.order];
+    let met = b === this.region.entry;
+    if (met) for (let r = 0; r < REGISTERS; r++) setRow(known, r, r, 0);
     for (const p of b.preds) {
-      const from = this.behind.get(p);
-      if (!from) continue;
-      if (!known) known = new Known(from);
-      else this.meet(known, from, b);
+      if (!this.done[p.order]) continue;
+      const end = this.start(p) + ROW;
+      if (!met) known.copyWithin(0, end, end + ROW);
+      else this.meet(end, b);
+      met = true;
     }
-    known ??= new Known();
     // What was a value of the block's own stays one: the iteration ends.
-    for (let r = 0; r < REGISTERS; r++) if (before?.values[r] === ownValue(b, r)) known.set(r, ownValue(b, r), 0);
-    if (before?.equals(known) && this.behind.has(b)) return false;
-    this.at.set(b, known);
-    const out = new Known(known);
-    for (const i of b.code) this.step(out, i);
-    const old = this.behind.get(b);
-    this.behind.set(b, out);
-    return !old?.equals(out);
+    if (done) for (let r = 0; r < REGISTERS; r++) if (known[start + r] === ownValue(b, r)) setRow(known, r, ownValue(b, r), 0);
+    this.stale[b.order] = false;
+    if (done && this.equals(start)) return;
+    known.copyWithin(start, 0, ROW);
+    this.number = this.numbers[b.order] as number;
+    for (const i of b.code) this.step(i);
+    if (done && this.equals(start + ROW)) return;
+    known.copyWithin(start + ROW, 0, ROW);
+    this.done[b.order] = true;
+    for (const { to } of b.edges) {
+      if (!to) continue;
+      this.stale[to.order] = true;
+      if (to.order <= b.order) this.again = true;
+    }
   }
-  private meet(known: Known, other: Known, b: Block): void {
+  /** Is the first row like the one at `row`? */
+  private equals(row: number): boolean {
+    const { known } = this;
+    for (let n = 0; n < ROW; n++) if (known[n] !== known[row + n]) return false;
+    return true;
+  }
+  private meet(row: number, b: Block): void {
+    const { known } = this;
     for (let r = 0; r < REGISTERS; r++)
-      if (known.values[r] !== other.values[r] || known.offsets[r] !== other.offsets[r]) known.set(r, ownValue(b, r), 0);
+      if (known[r] !== known[row + r] || known[r + REGISTERS] !== known[row + r + REGISTERS]) setRow(known, r, ownValue(b, r), 0);
   }
-  private step(known: Known, i: Instruction): void {
+  /** What the first row holds behind `i`. */
+  private step(i: Instruction): void {
+    const { known } = this;
+    const number = 64 * this.number++;
     if (i.defs === 0) return;
-    const number = 64 * (this.numbers.get(i) as number);
-    const places = i.effects.map((e) => (e.e === "setX" ? placeOf(e.v, known, i) : undefined));
-    for (let bit = 0; bit < 32; bit++) if ((i.defs >>> bit) & 1) known.set(indexOf(bit), number + indexOf(bit), 0);
-    i.effects.forEach((e, n) => {
-      const place = places[n];
-      if (e.e !== "setX" || !place) return;
-      const r = registerOf(e.r, i.word);
-      if (r !== 31) known.set(r, place.value, place.offset);
+    const { moves } = i.shape;
+    const places = moves.length === 0 ? none : moves.map((e) => placeOf(e.v, known, i));
+    for (let rest = i.defs; rest !== 0; rest &= rest - 1) {
+      const r = indexOf(31 - Math.clz32(rest & -rest));
+      setRow(known, r, number + r, 0);
+    }
+    places.forEach((place, n) => {
+      if (place) setRow(known, registerOf((moves[n] as Move).r, i.word), place.value, place.offset);
     });
   }
   private collect(b: Block): void {
-    const known = new Known(this.at.get(b));
+    this.known.copyWithin(0, this.start(b), this.start(b) + ROW);
+    this.number = this.numbers[b.order] as number;
     for (const i of b.code) {
-      for (const e of i.effects) if (isPlainAccess(e)) this.access(e, i, b, known);
-      this.step(known, i);
+      if (i.mayBail) for (const e of i.shape.accesses) this.access(e, i, b);
+      this.step(i);
     }
   }
-  private access(e: Access, i: Instruction, block: Block, known: Known): void {
-    const place = placeOf(e.va, known, i);
+  private access(e: Access, i: Instruction, block: Block): void {
+    const place = isPlace(e.va) ? placeOf(e.va, this.known, i) : undefined;
     if (!place) return;
     const kind = (e.e === "store" ? 1 : 0) | (e.o.unprivileged ? 2 : 0);
     const key = 4 * place.value + kind;
