@@ -1,9 +1,13 @@
 // A growable byte buffer with WebAssembly's variable-length integers.
 
 export class Bytes {
-  private buffer = new Uint8Array(256);
+  private buffer: Uint8Array;
   length = 0;
 
+  /** `room`: bytes that are expected. */
+  constructor(room = 256) {
+    this.buffer = new Uint8Array(room);
+  }
   private reserve(extra: number): void {
     if (this.length + extra <= this.buffer.length) return;
     const bigger = new Uint8Array(Math.max(this.buffer.length * 2, this.length + extra));

@@ -46,7 +46,8 @@ export interface ModuleSpec {
 
 /** Serialises the module. It imports memory "e"."m" and functions "e".<name>. */
 export function assemble(spec: ModuleSpec): Uint8Array {
-  const out = new Bytes();
+  const bodies = spec.funcs.reduce((n, f) => n + f.code.length + 64, 0);
+  const out = new Bytes(bodies + 1024);
   const nImports = spec.imports.length;
   out.bytes([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
   const section = (id: number, fill: (s: Bytes) => void) => {
@@ -125,10 +126,7 @@ export function assemble(spec: ModuleSpec): Uint8Array {
       for (const { f, index } of hinted) writeHints(s, f, index);
     });
   }
-  section(10, (s) => {
-    s.uleb(spec.funcs.length);
-    for (const f of spec.funcs) writeBody(s, f);
-  });
+  writeBodies(out, spec.funcs);
   return out.view().slice();
 }
 
@@ -146,23 +144,36 @@ function writeHints(s: Bytes, f: Func, index: number): void {
   }
 }
 function writeLocals(b: Bytes, f: Func): void {
-  const runs: [count: number, type: number][] = [];
-  for (const t of f.locals) {
-    const last = runs[runs.length - 1];
-    if (last && last[1] === t) last[0]++;
-    else runs.push([1, t]);
-  }
-  b.uleb(runs.length);
-  for (const [count, t] of runs) {
-    b.uleb(count);
-    b.u8(t);
+  const { locals } = f;
+  let runs = 0;
+  for (let n = 0; n < locals.length; n++) if (n === 0 || locals[n] !== locals[n - 1]) runs++;
+  b.uleb(runs);
+  for (let n = 0, first = 0; n < locals.length; n++) {
+    if (n + 1 < locals.length && locals[n + 1] === locals[n]) continue;
+    b.uleb(n + 1 - first);
+    b.u8(locals[n] as number);
+    first = n + 1;
   }
 }
-function writeBody(s: Bytes, f: Func): void {
-  const b = new Bytes();
-  writeLocals(b, f);
-  b.bytes(f.code.view());
-  b.u8(0x0b);
-  s.uleb(b.length);
-  s.bytes(b.view());
+/** The code section, which is most of a module, without copies in between. */
+function writeBodies(out: Bytes, funcs: readonly Func[]): void {
+  const locals = funcs.map((f) => {
+    const b = new Bytes(64);
+    writeLocals(b, f);
+    return b;
+  });
+  const count = new Bytes(8);
+  count.uleb(funcs.length);
+  const sizes = funcs.map((f, i) => (locals[i] as Bytes).length + f.code.length + 1);
+  out.u8(10);
+  out.uleb(sizes.reduce((n, size) => n + size + lengthOf(size), count.length));
+  out.bytes(count.view());
+  funcs.forEach((f, i) => {
+    out.uleb(sizes[i] as number);
+    out.bytes((locals[i] as Bytes).view());
+    out.bytes(f.code.view());
+    out.u8(0x0b);
+  });
 }
+/** Bytes of a number as unsigned LEB128. */
+const lengthOf = (value: number): number => Math.max(1, Math.ceil((32 - Math.clz32(value)) / 7));

@@ -99,9 +99,30 @@ interface Run {
   stop: boolean;
 }
 
+/** The runs of a frame. Loops here and below count: iterators are many objects, and most regions are found by code that is not compiled. */
+class Runs {
+  readonly list: Run[] = [];
+  private readonly starts = new Set<number>();
+  add(run: Run): void {
+    this.list.push(run);
+    this.starts.add(run.start);
+  }
+  has(start: number): boolean {
+    return this.starts.has(start);
+  }
+  /** The run that holds `index`, but does not start there. */
+  holder(index: number): Run | undefined {
+    for (let n = 0; n < this.list.length; n++) {
+      const { start, code } = this.list[n] as Run;
+      if (index > start && index < start + code.length) return this.list[n];
+    }
+    return undefined;
+  }
+}
+
 /** Follows direct branches, short calls and their returns, breadth first. */
 class Collector {
-  readonly runs = new Map<Frame, Map<number, Run>>();
+  readonly runs = new Map<Frame, Runs>();
   readonly pages = new Map<number, number>();
   private readonly source: CodeSource;
   private readonly work: Target[] = [];
@@ -122,13 +143,13 @@ class Collector {
     const root: Frame = { caller: undefined, back: -1, entry, depth: 0 };
     this.pages.set(pageOf(entry), this.source.page(entry) as number);
     this.work.push({ index: entry, frame: root });
-    for (let next = this.work.shift(); next; next = this.work.shift()) this.run(next);
+    for (let n = 0; n < this.work.length; n++) this.run(this.work[n] as Target);
     return root;
   }
-  private runsOf(frame: Frame): Map<number, Run> {
+  private runsOf(frame: Frame): Runs {
     let runs = this.runs.get(frame);
     if (!runs) {
-      runs = new Map();
+      runs = new Runs();
       this.runs.set(frame, runs);
     }
     return runs;
@@ -157,13 +178,13 @@ class Collector {
   private run({ index: start, frame }: Target): void {
     const runs = this.runsOf(frame);
     if (runs.has(start)) return;
-    for (const other of runs.values()) {
-      if (start <= other.start || start >= other.start + other.code.length) continue;
-      runs.set(start, split(other, { index: start, frame }));
+    const holder = runs.holder(start);
+    if (holder) {
+      runs.add(split(holder, { index: start, frame }));
       return;
     }
     const run: Run = { start, code: [], taken: undefined, fall: undefined, back: undefined, stop: false };
-    runs.set(start, run);
+    runs.add(run);
     for (let index = start; ; index++) {
       const crosses = index !== start && (index & 1023) === 0;
       if (crosses || this.total >= this.limit || (index !== start && runs.has(index))) {
@@ -216,50 +237,60 @@ class Collector {
 /** A way leads into the middle of a run: from there on it is one of its own. */
 function split(run: Run, to: Target): Run {
   const { taken, fall, back, stop } = run;
-  Object.assign(run, { taken: undefined, fall: to, back: undefined, stop: false });
+  run.taken = undefined;
+  run.fall = to;
+  run.back = undefined;
+  run.stop = false;
   return { start: to.index, code: run.code.splice(to.index - run.start), taken, fall, back, stop };
 }
 
 /** Makes blocks of runs, with edges between them. */
-function blocksOf(runs: ReadonlyMap<Frame, ReadonlyMap<number, Run>>): Map<Frame, Map<number, Block>> {
+function blocksOf(runs: ReadonlyMap<Frame, Runs>): Map<Frame, Map<number, Block>> {
   const blocks = new Map<Frame, Map<number, Block>>();
-  const targets: [Edge, Target][] = [];
-  for (const [frame, list] of runs) {
+  const edges: Edge[] = [];
+  const targets: Target[] = [];
+  for (const [frame, { list }] of runs) {
     const own = new Map<number, Block>();
     blocks.set(frame, own);
-    for (const { start, code, stop, ...ends } of list.values()) {
-      const last = code.at(-1);
+    for (let n = 0; n < list.length; n++) {
+      const { start, code, stop, taken, fall, back } = list[n] as Run;
+      const last = code[code.length - 1];
       if (!last) continue;
+      const all: Edge[] = [];
       const edge = (target: Target | undefined, kind: Edge["kind"]): Edge | undefined => {
         if (!target) return undefined;
         const e: Edge = { index: target.index, kind, crosses: pageOf(target.index) !== pageOf(last.index), to: undefined };
-        targets.push([e, target]);
+        all.push(e);
+        edges.push(e);
+        targets.push(target);
         return e;
       };
-      const [taken, fall, back] = [edge(ends.taken, "taken"), edge(ends.fall, "fall"), edge(ends.back, "return")];
-      own.set(start, newBlock(start, code, { taken, fall, back, stop }));
+      own.set(start, newBlock(start, code, stop, edge(taken, "taken"), edge(fall, "fall"), edge(back, "return"), all));
     }
   }
-  for (const [e, { frame, index }] of targets) e.to = blocks.get(frame)?.get(index);
+  for (let n = 0; n < edges.length; n++) {
+    const { frame, index } = targets[n] as Target;
+    (edges[n] as Edge).to = blocks.get(frame)?.get(index);
+  }
   return blocks;
 }
 
-const newBlock = (index: number, code: readonly Instruction[], ends: Pick<Block, "taken" | "fall" | "back" | "stop">): Block => ({
-  index,
-  code,
-  ...ends,
-  edges: [ends.taken, ends.fall, ends.back].filter((e) => e !== undefined),
-  preds: [],
-  order: -1,
-  dominator: undefined,
-  children: [],
-  loop: false,
-  merge: false,
-});
+function newBlock(
+  index: number,
+  code: readonly Instruction[],
+  stop: boolean,
+  taken: Edge | undefined,
+  fall: Edge | undefined,
+  back: Edge | undefined,
+  edges: readonly Edge[],
+): Block {
+  const [preds, children]: [Block[], Block[]] = [[], []];
+  return { index, code, taken, fall, back, edges, stop, preds, order: -1, dominator: undefined, children, loop: false, merge: false };
+}
 
 function reversePostOrder(entry: Block): Block[] {
   const order: Block[] = [];
-  const seen = new Set<Block>([entry]);
+  entry.order = 0;
   const path: Block[] = [entry];
   /** How many edges of the blocks on the path were followed. */
   const followed: number[] = [0];
@@ -273,8 +304,8 @@ function reversePostOrder(entry: Block): Block[] {
       order.push(b);
       path.pop();
       followed.pop();
-    } else if (edge.to && !seen.has(edge.to)) {
-      seen.add(edge.to);
+    } else if (edge.to && edge.to.order < 0) {
+      edge.to.order = 0;
       path.push(edge.to);
       followed.push(0);
     }
@@ -283,23 +314,26 @@ function reversePostOrder(entry: Block): Block[] {
 }
 
 function predecessors(blocks: readonly Block[]): void {
-  for (const b of blocks) b.preds = [];
-  for (const b of blocks) for (const e of b.edges) e.to?.preds.push(b);
+  for (let n = 0; n < blocks.length; n++) (blocks[n] as Block).preds = [];
+  for (let n = 0; n < blocks.length; n++) {
+    const b = blocks[n] as Block;
+    for (let k = 0; k < b.edges.length; k++) b.edges[k]?.to?.preds.push(b);
+  }
 }
 
 /** Cooper, Harvey, Kennedy: a simple, fast dominance algorithm. */
 function dominators(blocks: readonly Block[]): void {
   const entry = blocks[0] as Block;
-  for (const b of blocks) b.dominator = undefined;
+  for (let n = 0; n < blocks.length; n++) (blocks[n] as Block).dominator = undefined;
   entry.dominator = entry;
   for (let changed = true; changed; ) {
     changed = false;
-    for (const b of blocks) {
-      if (b === entry) continue;
+    for (let n = 1; n < blocks.length; n++) {
+      const b = blocks[n] as Block;
       let d: Block | undefined;
-      for (const p of b.preds) {
-        if (!p.dominator) continue;
-        d = d ? common(d, p) : p;
+      for (let k = 0; k < b.preds.length; k++) {
+        const p = b.preds[k] as Block;
+        if (p.dominator) d = d ? common(d, p) : p;
       }
       if (d !== b.dominator) {
         b.dominator = d;
@@ -334,15 +368,15 @@ export function discover(index: number, source: CodeSource, wide: boolean, limit
   const entry = blocksOf(collector.runs).get(root)?.get(index);
   if (!entry) return undefined;
   const order = reversePostOrder(entry);
-  order.forEach((b, i) => {
-    b.order = i;
-  });
+  for (let n = 0; n < order.length; n++) (order[n] as Block).order = n;
   predecessors(order);
   dominators(order);
   // A jump into the middle of a loop has no structured form: it leaves the region.
   let irreducible = false;
-  for (const b of order) {
-    for (const e of b.edges) {
+  for (let n = 0; n < order.length; n++) {
+    const b = order[n] as Block;
+    for (let k = 0; k < b.edges.length; k++) {
+      const e = b.edges[k] as Edge;
       if (!e.to || e.to.order > b.order || dominates(e.to, b)) continue;
       e.to = undefined;
       irreducible = true;
@@ -353,12 +387,17 @@ export function discover(index: number, source: CodeSource, wide: boolean, limit
     dominators(order);
   }
   // Edges that were cut may have left blocks without a way to them.
-  const live = order.filter((b) => b.dominator);
-  for (const b of live) {
-    b.preds = b.preds.filter((p) => p.dominator);
-    if (b !== entry) (b.dominator as Block).children.push(b);
-    b.loop = b.preds.some((p) => p.order >= b.order);
-    b.merge = b.preds.filter((p) => p.order < b.order).length > 1;
+  const live = irreducible ? order.filter((b) => b.dominator) : order;
+  let size = 0;
+  for (let n = 0; n < live.length; n++) {
+    const b = live[n] as Block;
+    if (irreducible) b.preds = b.preds.filter((p) => p.dominator);
+    if (n > 0) (b.dominator as Block).children.push(b);
+    let forward = 0;
+    for (let k = 0; k < b.preds.length; k++) if ((b.preds[k] as Block).order < b.order) forward++;
+    b.loop = forward < b.preds.length;
+    b.merge = forward > 1;
+    size += b.code.length;
   }
-  return { entry, blocks: live, size: live.reduce((n, b) => n + b.code.length, 0), wide: collector.isWide, pages: collector.pages };
+  return { entry, blocks: live, size, wide: collector.isWide, pages: collector.pages };
 }

@@ -82,8 +82,8 @@ class Compiler {
     this.exitTail();
     l.op(W.end);
     this.bailTail();
-    const body = l.out.view().slice();
-    const code = new Bytes();
+    const body = l.out.view();
+    const code = new Bytes(body.length + 512);
     const first = this.prologue(code);
     const start = code.length;
     code.bytes(body);
