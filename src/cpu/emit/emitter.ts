@@ -55,16 +55,24 @@ export class Emitter {
   }
 
   // ---- emission helpers ------------------------------------------------------------------------------------------
-  op(...ops: number[]): void {
-    for (const o of ops) {
-      if (o < 256) this.out.u8(o);
-      else {
-        // A prefix and a number behind it, of 8 bits, or of 12.
-        const bits = o > 0xffff ? 12 : 8;
-        this.out.u8(o >> bits);
-        this.out.uleb(o & (2 ** bits - 1));
-      }
+  /** Opcodes one after the other. Not a list: translations emit too many of them to make one each time. */
+  op(a: number, b?: number, c?: number, d?: number, e?: number, f?: number): void {
+    this.opcode(a);
+    if (b !== undefined) this.opcode(b);
+    if (c !== undefined) this.opcode(c);
+    if (d !== undefined) this.opcode(d);
+    if (e !== undefined) this.opcode(e);
+    if (f !== undefined) this.opcode(f);
+  }
+  protected opcode(o: number): void {
+    if (o < 256) {
+      this.out.u8(o);
+      return;
     }
+    // A prefix and a number behind it, of 8 bits, or of 12.
+    const bits = o > 0xffff ? 12 : 8;
+    this.out.u8(o >> bits);
+    this.out.uleb(o & (2 ** bits - 1));
   }
   get(local: number): void {
     this.out.u8(0x20);

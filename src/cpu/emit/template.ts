@@ -194,11 +194,9 @@ class Recorder extends Lowering {
   override block(op: number, type = 0x40): void {
     this.steps.step(Step.BLOCK, type, op);
   }
-  override op(...ops: number[]): void {
-    for (const o of ops) {
-      if (o === W.end) this.steps.step(Step.END);
-      else super.op(o);
-    }
+  protected override opcode(o: number): void {
+    if (o === W.end) this.steps.step(Step.END);
+    else super.opcode(o);
   }
   protected override zeroVector(): void {
     this.steps.step(Step.ZERO);

@@ -25,10 +25,11 @@ export const jitImports = [
   ["help", Sig.help],
 ] as const satisfies readonly (readonly [RuntimeFn, number])[];
 
+const indices = new Map<RuntimeFn, number>(jitImports.map(([name], i) => [name, i]));
 const importIndex = (fn: RuntimeFn): number => {
   // A helper is JavaScript: translated code reaches it through a function of the runtime module.
-  const i = jitImports.findIndex(([name]) => name === (fn === "helper" ? "help" : fn));
-  if (i < 0) throw new Error(`jit: translated code cannot call ${fn}`);
+  const i = indices.get(fn === "helper" ? "help" : fn);
+  if (i === undefined) throw new Error(`jit: translated code cannot call ${fn}`);
   return i;
 };
 
@@ -37,6 +38,8 @@ interface Label {
   kind: "loop" | "follow";
   depth: number;
 }
+
+const noBlocks: readonly Block[] = [];
 
 class Compiler {
   private readonly region: Region;
@@ -94,7 +97,7 @@ class Compiler {
   // ---- structure ---------------------------------------------------------------------------------------------------
   private tree(b: Block): void {
     const { l } = this;
-    const merges = b.children.filter((c) => c.merge).sort((x, y) => y.order - x.order);
+    const merges = b.children.length > 0 ? b.children.filter((c) => c.merge).sort((x, y) => y.order - x.order) : noBlocks;
     if (b.loop) {
       l.block(W.loop);
       this.labels.push({ block: b, kind: "loop", depth: l.depth });
@@ -126,7 +129,8 @@ class Compiler {
     this.dirty = this.flow.dirtyIn.get(b) as Registers;
     l.checked = this.checked.get(b.dominator as Block) ?? 0;
     let last: Effect | undefined;
-    for (const i of b.code) {
+    for (let n = 0; n < b.code.length; n++) {
+      const i = b.code[n] as Instruction;
       l.dirty = this.dirty;
       last = l.translate(i);
       this.dirty = dirtyAfter(i, this.dirty);
@@ -188,9 +192,14 @@ class Compiler {
     this.spend(e.index, last);
     if (to.order <= from.order) this.backEdge(to);
     l.convertFlags(this.flow.formIn.get(to) as FlagForm);
-    const label = this.labels.find((x) => x.block === to && x.kind === (to.order <= from.order ? "loop" : "follow"));
+    const label = this.label(to, to.order <= from.order ? "loop" : "follow");
     if (label) l.branchTo(label.depth);
     else this.tree(to);
+  }
+  private label(block: Block, kind: Label["kind"]): Label | undefined {
+    for (let n = 0; n < this.labels.length; n++)
+      if (this.labels[n]?.block === block && this.labels[n]?.kind === kind) return this.labels[n];
+    return undefined;
   }
   /** Off.BUDGET follows the entry: page form minus the instruction that retires. */
   private spend(index: number, last: Instruction): void {

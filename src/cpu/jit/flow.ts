@@ -40,7 +40,8 @@ interface Summary {
 function summarise(b: Block): Summary {
   let [keepDirty, addDirty, keepBail, addBail] = [-1, 0, 0, 0];
   let form: FlagForm | undefined;
-  for (const i of b.code) {
+  for (let n = 0; n < b.code.length; n++) {
+    const i = b.code[n] as Instruction;
     if (i.mayBail) {
       keepBail |= keepDirty;
       addBail |= addDirty;

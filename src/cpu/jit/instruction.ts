@@ -7,7 +7,7 @@ import { Special } from "../interp/handlers.ts";
 import { type DecodeContext, type Entry, predecode } from "../interp/predecode.ts";
 import { bitOf, constantFields, type End, fieldOf, openBits, openFields, type Registers, Shape, shapeOf } from "./shape.ts";
 
-export { bitOf, Check, type End, indexOf, type Registers, registerOf, registerRead } from "./shape.ts";
+export { bitOf, Check, type End, indexOf, lowest, type Registers, registerOf, registerRead } from "./shape.ts";
 
 export class Instruction {
   /** Number of the word in its page, 0..1023. */

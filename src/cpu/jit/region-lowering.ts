@@ -11,7 +11,7 @@ import type { RuntimeFn } from "../emit/runtime-abi.ts";
 import { effectsTemplate, FlagTemplates } from "../emit/template.ts";
 import { pageOf } from "./blocks.ts";
 import type { FlagForm } from "./flow.ts";
-import { bitOf, Check, type Instruction, indexOf, type Registers } from "./instruction.ts";
+import { bitOf, Check, type Instruction, lowest, type Registers } from "./instruction.ts";
 import { Player } from "./player.ts";
 import { translateSpecial } from "./special.ts";
 import type { Stream } from "./streams.ts";
@@ -60,10 +60,12 @@ export class RegionLowering extends Player {
   unaligned: boolean | undefined;
   /** Leaves for the interpreter at the current instruction. */
   override bail: () => void = () => undefined;
-  private readonly registers = new Map<number, number>();
+  private readonly registers: (number | undefined)[] = [];
   private readonly forms = new Map<FlagForm, number[]>();
-  private readonly pool = new Map<ValType, number[]>();
-  private used: [ValType, number][] = [];
+  /** By type, the least of which is V128. */
+  private readonly pool: (number[] | undefined)[] = [];
+  private readonly used: number[] = [];
+  private readonly usedTypes: ValType[] = [];
   private readonly tlb = new Map<number, number>();
   /** Accesses that share a look at the TLB. */
   private readonly streams: ReadonlyMap<Instruction, Stream>;
@@ -79,36 +81,43 @@ export class RegionLowering extends Player {
     super.block(op, type);
     this.depth++;
   }
-  override op(...ops: number[]): void {
-    for (const o of ops) if (o === W.end) this.depth--;
-    super.op(...ops);
+  protected override opcode(o: number): void {
+    if (o === W.end) this.depth--;
+    super.opcode(o);
   }
   branchTo(label: number, op?: number): void {
     this.br(this.depth - label, op);
   }
   /** A temporary: reused after freeTemporaries. */
   override local(type: ValType): number {
-    const local = this.pool.get(type)?.pop() ?? this.permanent(type);
-    this.used.push([type, local]);
+    const local = this.free(type).pop() ?? this.permanent(type);
+    this.used.push(local);
+    this.usedTypes.push(type);
     return local;
   }
   permanent(type: ValType): number {
     return super.local(type);
   }
   freeTemporaries(): void {
-    for (const [type, local] of this.used) {
-      const list = this.pool.get(type);
-      if (list) list.push(local);
-      else this.pool.set(type, [local]);
-    }
-    this.used = [];
+    const { used, usedTypes } = this;
+    for (let n = 0; n < used.length; n++) this.free(usedTypes[n] as ValType).push(used[n] as number);
+    used.length = 0;
+    usedTypes.length = 0;
+  }
+  /** Temporaries of a type that may be used again. */
+  private free(type: ValType): number[] {
+    const list = this.pool[type - V128];
+    if (list) return list;
+    const made: number[] = [];
+    this.pool[type - V128] = made;
+    return made;
   }
   /** The local of a general register (32: SP). */
   override register(index: number): number {
-    let local = this.registers.get(index);
+    let local = this.registers[index];
     if (local === undefined) {
       local = this.permanent(I64);
-      this.registers.set(index, local);
+      this.registers[index] = local;
     }
     return local;
   }
@@ -149,20 +158,20 @@ export class RegionLowering extends Player {
 
   // ---- registers ---------------------------------------------------------------------------------------------------
   storeRegisters(set: Registers): void {
-    this.eachRegister(set, (index, local) => {
+    for (let rest = set; rest !== 0; rest &= rest - 1) {
+      const index = lowest(rest);
       this.get(PE);
-      this.get(local);
+      this.get(this.register(index));
       this.mem(W.i64Store, Off.X + 8 * index);
-    });
+    }
   }
   loadRegisters(set: Registers): void {
-    this.eachRegister(set, (index, local) => {
+    for (let rest = set; rest !== 0; rest &= rest - 1) {
+      const index = lowest(rest);
+      const local = this.register(index);
       this.loadState(Off.X + 8 * index, W.i64Load);
       this.set(local);
-    });
-  }
-  private eachRegister(set: Registers, act: (index: number, local: number) => void): void {
-    for (let bit = 0; bit < 32; bit++) if ((set >>> bit) & 1) act(indexOf(bit), this.register(indexOf(bit)));
+    }
   }
   protected override pushRounding(): void {
     this.asksRounding = true;

@@ -17,6 +17,9 @@ export const bitOf = (index: number): Registers => (index === 32 ? 1 << 31 : 1 <
 /** Register index of a bit number. */
 export const indexOf = (bit: number): number => (bit === 31 ? 32 : bit);
 
+/** Index of the register with the lowest bit of a set. */
+export const lowest = (set: Registers): number => indexOf(31 - Math.clz32(set & -set));
+
 /** What follows an instruction. `stop`: the interpreter must execute it. */
 export type End = "next" | "branch" | "jump" | "stop";
 

@@ -4,7 +4,7 @@
 import { Op, type Value } from "../../ir/value.ts";
 import { accessBytes, Kind } from "../emit/access.ts";
 import { type Block, dominates, type Region } from "./blocks.ts";
-import { type Instruction, indexOf, registerOf, registerRead } from "./instruction.ts";
+import { type Instruction, lowest, registerOf, registerRead } from "./instruction.ts";
 import { type Access, FAR, isPlace, isSum, type Move } from "./places.ts";
 
 /** The accesses behind one first access. */
@@ -93,10 +93,9 @@ class Finder {
   find(): ReadonlyMap<Instruction, Stream> {
     const streams = new Map<Instruction, Stream>();
     const { blocks } = this.region;
-    // Without two accesses nothing is shared.
     let accesses = 0;
-    for (const b of blocks) for (const i of b.code) if (i.mayBail) accesses++;
-    if (accesses < 2) return streams;
+    for (const { code } of blocks) for (let n = 0; n < code.length; n++) accesses += (code[n] as Instruction).shape.accesses.length;
+    if (accesses === 0) return streams;
     while (this.again) {
       this.again = false;
       for (const b of blocks) if (this.stale[b.order]) this.propagate(b);
@@ -129,7 +128,7 @@ class Finder {
     if (done && this.equals(start)) return;
     known.copyWithin(start, 0, ROW);
     this.number = this.numbers[b.order] as number;
-    for (const i of b.code) this.step(i);
+    for (let n = 0; n < b.code.length; n++) this.step(b.code[n] as Instruction);
     if (done && this.equals(start + ROW)) return;
     known.copyWithin(start + ROW, 0, ROW);
     this.done[b.order] = true;
@@ -156,20 +155,25 @@ class Finder {
     const number = 64 * this.number++;
     if (i.defs === 0) return;
     const { moves } = i.shape;
-    const places = moves.length === 0 ? none : moves.map((e) => placeOf(e.v, known, i));
+    const first = moves.length > 0 ? placeOf((moves[0] as Move).v, known, i) : undefined;
+    const others = moves.length > 1 ? moves.map((e) => placeOf(e.v, known, i)) : none;
     for (let rest = i.defs; rest !== 0; rest &= rest - 1) {
-      const r = indexOf(31 - Math.clz32(rest & -rest));
+      const r = lowest(rest);
       setRow(known, r, number + r, 0);
     }
-    places.forEach((place, n) => {
+    if (first) setRow(known, registerOf((moves[0] as Move).r, i.word), first.value, first.offset);
+    for (let n = 1; n < others.length; n++) {
+      const place = others[n];
       if (place) setRow(known, registerOf((moves[n] as Move).r, i.word), place.value, place.offset);
-    });
+    }
   }
   private collect(b: Block): void {
     this.known.copyWithin(0, this.start(b), this.start(b) + ROW);
     this.number = this.numbers[b.order] as number;
-    for (const i of b.code) {
-      if (i.mayBail) for (const e of i.shape.accesses) this.access(e, i, b);
+    for (let n = 0; n < b.code.length; n++) {
+      const i = b.code[n] as Instruction;
+      const { accesses } = i.shape;
+      for (let k = 0; k < accesses.length; k++) this.access(accesses[k] as Access, i, b);
       this.step(i);
     }
   }
