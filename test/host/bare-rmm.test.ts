@@ -6,9 +6,9 @@ import { Gpi } from "../../src/gpt/format.ts";
 import { Machine } from "../../src/harness/index.ts";
 import type { RealmSoftware } from "../../src/machine/realms.ts";
 import { add, b, cbnz, mov, SMC, str64, WFI } from "../support/a64.ts";
+import { HELLO } from "../support/realm-hello.ts";
 
 const MiB = 2 ** 20;
-const HELLO = new URL("../../firmware/realm-hello/realm-hello.img", import.meta.url).pathname;
 /** What a program saw, in memory of the RMM: pairs of x0 and x1. */
 const LOG = 0x4110_0000;
 const GRANULE = 0x5000_0000;

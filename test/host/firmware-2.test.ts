@@ -11,12 +11,12 @@ import { HostAgent } from "../../src/host/agent.ts";
 import { expectedRim, planRealm } from "../../src/host/index.ts";
 import { firmwareHostRange } from "../../src/machine/host-side.ts";
 import { bootToShell, linuxMachine, shell } from "../support/linux.ts";
+import { helloRealm } from "../support/realm-hello.ts";
 import { delegation, seenOfRmi2 } from "../support/rmi2-host.ts";
 import { broughtImage } from "../support/rmm-image.ts";
 
 const flash = broughtImage("RME_TF_FLASH_2", "a flash image of TF-A for qemu with RME and a TF-RMM of v0.9 or later");
 
-const HELLO = new URL("../../firmware/realm-hello/realm-hello.img", import.meta.url).pathname;
 const GRANULE = 4096;
 const hex = (b: Uint8Array): string => Buffer.from(b).toString("hex");
 test.skipIf(flash === undefined)("TF-RMM, RMI 2.0: version, features, granules", async () => {
@@ -38,7 +38,7 @@ test.skipIf(flash === undefined)("TF-RMM, RMI 2.0: version, features, granules",
 test.skipIf(flash === undefined).each([1, 2])(
   "realm-hello over TF-A and TF-RMM by RMI 2.0, with %i REC(s), and everything taken back",
   async (smp) => {
-    const options = { bios: flash as string, kernel: HELLO, memory: 32 << 20, smp, realm: { teardown: true } };
+    const options = { bios: flash as string, ...helloRealm({ teardown: true }, smp) };
     const machine = await Machine.create(options);
     const { board } = machine;
     const delegated = new Set<number>();

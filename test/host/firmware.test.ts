@@ -6,10 +6,9 @@ import { Machine, type MachineOptions } from "../../src/harness/index.ts";
 import { realmSetup } from "../../src/harness/machine.ts";
 import { expectedRim, planRealm } from "../../src/host/index.ts";
 import { bootToShell, linuxMachine, shell } from "../support/linux.ts";
+import { helloRealm } from "../support/realm-hello.ts";
 import { broughtImage } from "../support/rmm-image.ts";
 
-const MiB = 2 ** 20;
-const HELLO = new URL("../../firmware/realm-hello/realm-hello.img", import.meta.url).pathname;
 const flash = broughtImage("RME_TF_FLASH", "a flash image of TF-A for qemu with RME and a TF-RMM of v0.6 to v0.8");
 
 describe.skipIf(flash === undefined)("TF-A and TF-RMM in flash", () => {
@@ -19,7 +18,7 @@ describe.skipIf(flash === undefined)("TF-A and TF-RMM in flash", () => {
     ["virt", 1],
     ["kvmtool", 2],
   ] as const)("realm-hello on %s with %i REC(s)", async (board, smp) => {
-    const options: MachineOptions & { memory: number } = { kernel: HELLO, memory: 32 * MiB, smp, realm: { board }, bios };
+    const options: MachineOptions & { memory: number } = { ...helloRealm({ board }, smp), bios };
     const machine = await Machine.create(options);
     expect(await machine.run()).toEqual({ kind: "poweroff" });
     const { text } = machine.console;

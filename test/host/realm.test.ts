@@ -6,13 +6,12 @@ import { Machine, type MachineOptions } from "../../src/harness/index.ts";
 import { realmSetup } from "../../src/harness/machine.ts";
 import { expectedRim, planRealm } from "../../src/host/index.ts";
 import type { RealmSoftware } from "../../src/machine/realms.ts";
+import { helloRealm } from "../support/realm-hello.ts";
 
 const MiB = 2 ** 20;
-const HELLO = new URL("../../firmware/realm-hello/realm-hello.img", import.meta.url).pathname;
 const hex = (b: Uint8Array): string => Buffer.from(b).toString("hex");
 
 const softwareOf = (machine: Machine): RealmSoftware => machine.board.software as RealmSoftware;
-const optionsOf = (realm: NonNullable<MachineOptions["realm"]>, smp: number) => ({ kernel: HELLO, memory: 32 * MiB, smp, realm });
 
 test.each([
   ["virt", 1, "IPA width 41, SHA-512"],
@@ -20,7 +19,7 @@ test.each([
   ["kvmtool", 2, "IPA width 33, SHA-256"],
 ] as const)("realm-hello on %s with %i REC(s)", async (board, smp, config) => {
   const personalizationValue = new TextEncoder().encode("who I am");
-  const options = optionsOf({ board, personalizationValue }, smp);
+  const options = helloRealm({ board, personalizationValue }, smp);
   const machine = await Machine.create(options);
   expect(await machine.run()).toEqual({ kind: "poweroff" });
   const { text } = machine.console;
@@ -36,7 +35,7 @@ test.each([
 
 test("the measurement tells realms apart", () => {
   const rim = (realm: NonNullable<MachineOptions["realm"]>, smp = 1, append = "") =>
-    hex(expectedRim(planRealm({ ...realmSetup({ ...optionsOf(realm, smp), append }), memory: 32 * MiB })));
+    hex(expectedRim(planRealm({ ...realmSetup({ ...helloRealm(realm, smp), append }), memory: 32 * MiB })));
   const base = rim({});
   expect(rim({ personalizationValue: Uint8Array.of(1) })).toBe(base); // the RPV is no part of it
   for (const other of [rim({ measurementAlgorithm: "sha256" }), rim({ board: "kvmtool" }), rim({}, 2), rim({}, 1, "quiet")])
@@ -44,7 +43,7 @@ test("the measurement tells realms apart", () => {
 });
 
 test("after teardown all memory is the host's again, and zero", async () => {
-  const machine = await Machine.create(optionsOf({ teardown: true }, 2));
+  const machine = await Machine.create(helloRealm({ teardown: true }, 2));
   const software = softwareOf(machine);
   const delegated = new Set<number>();
   software.monitor.gpt.onChange = (_pe, pa, _from, to) => to === Gpi.Realm && delegated.add(pa);
@@ -58,7 +57,7 @@ test("after teardown all memory is the host's again, and zero", async () => {
 });
 
 test("while the realm is there, the host and its devices reach none of its granules", async () => {
-  const machine = await Machine.create(optionsOf({}, 1));
+  const machine = await Machine.create(helloRealm({}, 1));
   const { monitor, memory } = softwareOf(machine);
   const taken = new Set<number>();
   monitor.gpt.onChange = (_pe, pa, _from, to) => void (to === Gpi.Realm ? taken.add(pa) : taken.delete(pa));
@@ -71,7 +70,7 @@ test("while the realm is there, the host and its devices reach none of its granu
 });
 
 test("what cannot be is refused by name", async () => {
-  const run = async (o: Partial<MachineOptions>) => (await Machine.create({ ...optionsOf({}, 1), ...o })).run();
+  const run = async (o: Partial<MachineOptions>) => (await Machine.create({ ...helloRealm({}, 1), ...o })).run();
   await expect(run({ cpu: "max" })).rejects.toMatchObject({ code: "monitor-needs" });
   await expect(run({ cpu: "max,rme=on,pa=40" })).rejects.toMatchObject({ code: "realm-ipa-width" });
   await expect(run({ realm: { breakpoints: 9 } })).rejects.toMatchObject({ code: "realm-breakpoints" });

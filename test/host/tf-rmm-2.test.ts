@@ -5,14 +5,16 @@ import { describe, expect, test } from "vitest";
 import { Security } from "../../src/arch/security.ts";
 import { dmaPermitted } from "../../src/gpt/dma.ts";
 import { Gpi } from "../../src/gpt/format.ts";
-import { Machine, type MachineOptions, verifyToken } from "../../src/harness/index.ts";
+import { Machine, type RealmOptions } from "../../src/harness/index.ts";
 import { realmSetup } from "../../src/harness/machine.ts";
 import { HostAgent, type HostTask } from "../../src/host/agent.ts";
 import { HostGic } from "../../src/host/host-gic.ts";
 import { expectedRim, planRealm } from "../../src/host/index.ts";
 import type { RealmSoftware } from "../../src/machine/realms.ts";
 import { virtMap } from "../../src/machine/virt-map.ts";
+import { attested } from "../support/attested.ts";
 import { bootToShell, linuxMachine, shell } from "../support/linux.ts";
+import { helloRealm } from "../support/realm-hello.ts";
 import { delegation, seenOfRmi2 } from "../support/rmi2-host.ts";
 import { broughtImage } from "../support/rmm-image.ts";
 
@@ -20,18 +22,11 @@ const image = broughtImage("RME_TF_RMM_2", "a TF-RMM rmm.img of v0.9 or later fo
 
 const MiB = 2 ** 20;
 const GRANULE = 4096;
-const HELLO = new URL("../../firmware/realm-hello/realm-hello.img", import.meta.url).pathname;
-const REPORT = "/sys/kernel/config/tsm/report/r";
 const hex = (b: Uint8Array): string => Buffer.from(b).toString("hex");
 
 describe.skipIf(image === undefined)("TF-RMM, RMI 2.0, under our EL3 monitor", () => {
   const rmm = image as string;
-  const optionsOf = (realm: NonNullable<MachineOptions["realm"]>, smp: number) => ({
-    kernel: HELLO,
-    memory: 32 * MiB,
-    smp,
-    realm: { ...realm, rmm },
-  });
+  const optionsOf = (realm: RealmOptions, smp: number) => helloRealm({ ...realm, rmm }, smp);
   const rimOf = (options: ReturnType<typeof optionsOf>): string =>
     hex(expectedRim(planRealm({ ...realmSetup(options), memory: options.memory }), "2.0"));
 
@@ -142,25 +137,10 @@ describe.skipIf(image === undefined)("TF-RMM, RMI 2.0, under our EL3 monitor", (
     await bootToShell(machine);
     expect(machine.console.text).toContain("RME: Using RSI version 1.0");
     expect(await shell(machine, "nproc")).toBe(`${smp}\n`);
-    await attested(machine);
+    const { checks } = await attested(machine, "2.0");
+    expect(checks.filter((c) => !c.ok)).toEqual([]);
+    expect(checks.length).toBeGreaterThan(5);
     machine.console.send("poweroff\n");
     expect(await machine.run()).toEqual({ kind: "poweroff" });
   });
 });
-
-/** A report that the realm fetches verifies: signed by keys of our EL3 monitor, put together by the RMM, with the RIM of RMI 2.0. */
-async function attested(machine: Machine): Promise<void> {
-  const ready = "modprobe arm_cca_guest && mount -t configfs none /sys/kernel/config && mkdir -p";
-  expect(await shell(machine, `${ready} ${REPORT}; echo $?`)).toBe("0\n");
-  const challenge = "0123456789abcdef".repeat(4);
-  await shell(machine, `printf %s ${challenge} > ${REPORT}/inblob`);
-  const token = Buffer.from(await shell(machine, `base64 ${REPORT}/outblob`), "base64");
-  const { realm, monitor } = machine.board.software as RealmSoftware;
-  const report = verifyToken(token, {
-    challenge: new TextEncoder().encode(challenge),
-    rim: expectedRim(realm.config, "2.0"),
-    platformKey: monitor.attestation.platformPublicKey,
-  });
-  expect(report.checks.filter((c) => !c.ok)).toEqual([]);
-  expect(report.checks.length).toBeGreaterThan(5);
-}

@@ -3,46 +3,23 @@
 
 import { describe, expect, test } from "vitest";
 import { Gpi } from "../../src/gpt/format.ts";
-import { Machine, type MachineOptions, MemoryBlockBackend, verifyToken } from "../../src/harness/index.ts";
+import { Machine, MemoryBlockBackend, type RealmOptions } from "../../src/harness/index.ts";
 import { realmSetup } from "../../src/harness/machine.ts";
 import { expectedRim, planRealm } from "../../src/host/index.ts";
 import type { RealmSoftware } from "../../src/machine/realms.ts";
+import { attested } from "../support/attested.ts";
 import { bootToShell, linuxMachine, shell } from "../support/linux.ts";
+import { helloRealm } from "../support/realm-hello.ts";
 import { broughtImage } from "../support/rmm-image.ts";
 
 const MiB = 2 ** 20;
-const HELLO = new URL("../../firmware/realm-hello/realm-hello.img", import.meta.url).pathname;
 const hex = (b: Uint8Array): string => Buffer.from(b).toString("hex");
-const REPORT = "/sys/kernel/config/tsm/report/r";
-
-/** A report that the realm fetches verifies: signed by keys of our EL3 monitor, put together by the RMM. */
-async function attested(machine: Machine): Promise<void> {
-  const ready = "modprobe arm_cca_guest && mount -t configfs none /sys/kernel/config && mkdir -p";
-  expect(await shell(machine, `${ready} ${REPORT}; echo $?`)).toBe("0\n");
-  const challenge = "0123456789abcdef".repeat(4);
-  expect(await shell(machine, `printf %s ${challenge} > ${REPORT}/inblob; cat ${REPORT}/provider`)).toBe("arm_cca_guest\n");
-  const token = Buffer.from(await shell(machine, `base64 ${REPORT}/outblob`), "base64");
-  const { realm, monitor } = machine.board.software as RealmSoftware;
-  const expected = {
-    challenge: new TextEncoder().encode(challenge),
-    rim: expectedRim(realm.config),
-    platformKey: monitor.attestation.platformPublicKey,
-  };
-  const report = verifyToken(token, expected);
-  expect(report.checks.filter((c) => !c.ok)).toEqual([]);
-  expect(report.platform.components.map((c) => c.type)).toEqual(["EL3", "RMM"]);
-}
 
 const image = broughtImage("RME_TF_RMM", "a TF-RMM rmm.img of v0.6 to v0.8 for qemu_virt");
 
 describe.skipIf(image === undefined)("TF-RMM, RMM 1.0", () => {
   const rmm = image as string;
-  const optionsOf = (realm: NonNullable<MachineOptions["realm"]>, smp: number) => ({
-    kernel: HELLO,
-    memory: 32 * MiB,
-    smp,
-    realm: { ...realm, rmm },
-  });
+  const optionsOf = (realm: RealmOptions, smp: number) => helloRealm({ ...realm, rmm }, smp);
 
   test.each([
     ["virt", 1, "IPA width 41, SHA-512"],
@@ -89,7 +66,11 @@ describe.skipIf(image === undefined)("TF-RMM, RMM 1.0", () => {
       expect(machine.console.text).toContain("RME: Using RSI version 1.0");
       expect(await shell(machine, "nproc")).toBe(`${smp}\n`);
       expect(await shell(machine, "modprobe virtio_blk; head -c 4 /dev/vda; echo")).toBe("ZZZZ\n");
-      if (board === "virt") await attested(machine);
+      if (board === "virt") {
+        const report = await attested(machine);
+        expect(report.checks.filter((c) => !c.ok)).toEqual([]);
+        expect(report.platform.components.map((c) => c.type)).toEqual(["EL3", "RMM"]);
+      }
       machine.console.send("poweroff\n");
       expect(await machine.run()).toEqual({ kind: "poweroff" });
     },
