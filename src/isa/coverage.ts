@@ -8,6 +8,7 @@ import { dpRegister } from "./rows/dp-register.ts";
 import { loadStore } from "./rows/load-store.ts";
 import type { RowData } from "./rows/row.ts";
 import { simdFp } from "./rows/simd-fp.ts";
+import { translatedOnly } from "./semantics/define.ts";
 import { semantics } from "./semantics/index.ts";
 import { simdHelpers } from "./simd/index.ts";
 import { type Row, rowByName, rows } from "./table.ts";
@@ -20,8 +21,11 @@ const groups: readonly (readonly [string, readonly RowData[]])[] = [
   ["Advanced SIMD and floating point", simdFp],
 ];
 
-/** How a row is executed. "helper": a TypeScript function; "ir": generated code, perhaps calling the PE for system work. */
-export type Status = "ir" | "helper" | "gap";
+/**
+ * How a row is executed. "helper": a TypeScript function; "ir": generated code, perhaps calling the PE for system work; "translated": that
+ * in translations, the function in the interpreter.
+ */
+export type Status = "ir" | "translated" | "helper" | "gap";
 
 const helperRows = new Set(Object.keys({ ...fpHelpers, ...simdHelpers }));
 
@@ -30,6 +34,7 @@ export function statusOf(row: Row): Status | undefined {
   const s = semantics.get(row.name);
   if (!s) return gapOf(row) ? "gap" : undefined;
   // Rows that have a helper and IR run the IR: the helper is then their reference in the tests.
+  if (translatedOnly.has(row.name)) return "translated";
   return helperRows.has(row.name) && s.variants.length === 0 ? "helper" : "ir";
 }
 
@@ -42,11 +47,15 @@ function groupTable(): string {
   const counts = groups.map(([name, data]) => {
     const status = data.map(([row]) => statusOf(rowByName.get(row) as Row));
     const count = (s: Status): number => status.filter((x) => x === s).length;
-    return [name, data.length, count("ir"), count("helper"), count("gap")] as const;
+    return [name, data.length, count("ir"), count("translated"), count("helper"), count("gap")] as const;
   });
-  const sum = (i: 1 | 2 | 3 | 4): number => counts.reduce((n, c) => n + c[i], 0);
-  const total = ["**Total**", sum(1), sum(2), sum(3), sum(4)] as const;
-  return table(["Group", "Rows", "Generated code", "TypeScript helper", "Gaps"], ["l", "r", "r", "r", "r"], [...counts, total]);
+  const sum = (i: 1 | 2 | 3 | 4 | 5): number => counts.reduce((n, c) => n + c[i], 0);
+  const total = ["**Total**", sum(1), sum(2), sum(3), sum(4), sum(5)] as const;
+  return table(
+    ["Group", "Rows", "Generated code", "In translations", "TypeScript helper", "Gaps"],
+    ["l", "r", "r", "r", "r", "r"],
+    [...counts, total],
+  );
 }
 
 function gapTable(): string {
@@ -79,7 +88,8 @@ Generated from the instruction table: \`npx vitest run test/isa/table-coverage.t
 without \`-u\` fails when the page is out of date.
 
 The table (\`src/isa/rows\`) holds ${rows.length} encoding rows: all of A64 of Armv9.4-A but SVE and SME. A row is implemented in
-generated code (\`src/isa/semantics\`), implemented by a TypeScript helper (\`src/isa/fp\`, \`src/isa/simd\`), or a gap.
+generated code (\`src/isa/semantics\`), implemented by a TypeScript helper (\`src/isa/fp\`, \`src/isa/simd\`), or a gap. Some are
+generated code in translations, for the words of theirs that real programs use, and a helper in the interpreter.
 
 ${groupTable()}
 
