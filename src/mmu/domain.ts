@@ -2,6 +2,8 @@
 
 import type { Mmu } from "./mmu.ts";
 
+const MANY = 0xffff;
+
 /** Hooks and broadcasts common to all PEs' MMUs. */
 export class TlbDomain {
   readonly mmus: Mmu[] = [];
@@ -15,17 +17,25 @@ export class TlbDomain {
 
   /** Which PEs may hold a write entry for a 4 KiB page of linear memory: bit n = PE n. Grown to the size of the memory. */
   private writable = new Uint8Array(0);
+  /** The slot of the L1 tables where such entries are, plus 1; MANY: in different ones. Most pages are written by one address. */
+  private slots = new Uint16Array(0);
 
-  /** A write entry for the page of linear memory at `host` goes into the L1 of PE `pe`. */
-  noteWritable(host: number, pe: number): void {
+  /** A write entry for the page of linear memory at `host` goes into the L1 of PE `pe`, into slot `slot` of a table. */
+  noteWritable(host: number, pe: number, slot: number): void {
     const page = host >>> 12;
     if (page >= this.writable.length) this.grow(page);
-    this.writable[page] = (this.writable[page] as number) | (1 << pe);
+    const pes = this.writable[page] as number;
+    this.slots[page] = pes === 0 || this.slots[page] === slot + 1 ? slot + 1 : MANY;
+    this.writable[page] = pes | (1 << pe);
   }
   private grow(page: number): void {
-    const bigger = new Uint8Array(Math.max(page + 1, 2 * this.writable.length, 0x1_0000));
-    bigger.set(this.writable);
-    this.writable = bigger;
+    const length = Math.max(page + 1, 2 * this.writable.length, 0x1_0000);
+    const writable = new Uint8Array(length);
+    writable.set(this.writable);
+    this.writable = writable;
+    const slots = new Uint16Array(length);
+    slots.set(this.slots);
+    this.slots = slots;
   }
 
   /** Every PE: writes to the physical page at `pa` (any address in it) take the slow path from now on. */
@@ -34,8 +44,9 @@ export class TlbDomain {
     const host = mmu === undefined ? 0 : mmu.phys.host(pa - (pa % 4096));
     const pes = host === 0 ? 0 : (this.writable[host >>> 12] ?? 0);
     if (pes === 0) return;
+    const slot = this.slots[host >>> 12] as number;
     this.writable[host >>> 12] = 0;
-    for (const m of this.mmus) if ((pes >> m.st.index) & 1) m.dropWritesTo(host);
+    for (const m of this.mmus) if ((pes >> m.st.index) & 1) m.dropWritesTo(host, slot === MANY ? -1 : slot - 1);
   }
   /** Every PE: forgets fetch entries that point to the predecoded page at absolute offset `page`. */
   dropFetch(page: number): void {

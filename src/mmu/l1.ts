@@ -118,14 +118,15 @@ export class L1Set {
     }
   }
 
-  /** Empties write entries that map the 4 KiB host page at absolute offset `host`. */
-  dropWrites(host: number): void {
+  /** Empties write entries that map the 4 KiB host page at absolute offset `host`. `slot`: they can only be in this one; -1: in any. */
+  dropWrites(host: number, slot: number): void {
     const i32 = this.i32;
     const wanted = host | 0;
     for (let t = 0; t < TABLES; t++) {
       if (!isWriteTable[t] || ((this.used >> t) & 1) === 0) continue;
-      const start = (this.at[t] as number) >>> 2;
-      for (let at = start; at < start + TLB_ENTRIES * 4; at += 4) {
+      const start = ((this.at[t] as number) >>> 2) + 4 * Math.max(slot, 0);
+      const end = start + 4 * (slot < 0 ? TLB_ENTRIES : 1);
+      for (let at = start; at < end; at += 4) {
         // An empty entry has an odd tag and so never adds up to a page.
         if ((((i32[at] as number) + (i32[at + 2] as number)) | 0) === wanted) i32[at] = TLB_EMPTY;
       }

@@ -1,7 +1,7 @@
 // The memory management unit of one PE: translation of accesses through the L2 TLB and table walks, filling the L1 TLBs that
 // generated code reads, TLB maintenance and address translation instructions.
 
-import { Off } from "../arch/layout.ts";
+import { Off, TLB_ENTRIES } from "../arch/layout.ts";
 import { type Pas, Security } from "../arch/security.ts";
 import { type PeState, slot } from "../arch/state.ts";
 import type { PhysicalMemory } from "../mem/physical.ts";
@@ -317,7 +317,7 @@ export class Mmu {
       const both = needed[privilege * 8 + Access.ReadWrite] as number;
       if (i >= 0 && ((this.l2.perms[i] as number) & both) !== both) return;
       if (!this.domain.allowWrite(this.pa - offset)) return;
-      this.domain.noteWritable(host, this.st.index);
+      this.domain.noteWritable(host, this.st.index, (vaLo >>> 12) & (TLB_ENTRIES - 1));
     }
     if (i >= 0) this.l2.inL1[i] = 1;
     const table = write ? writeTable[privilege] : readTable[privilege];
@@ -354,9 +354,9 @@ export class Mmu {
     this.contexts[((l2.tag[i] as number) >>> 16) & 15]?.l1.dropBlock(l2.lo[i] as number, l2.hi[i] as number, l2.size[i] as number);
   }
 
-  /** Writes to the 4 KiB host page at absolute offset `host` take the slow path from now on. See TlbDomain.dropWrites. */
-  dropWritesTo(host: number): void {
-    for (const c of this.contexts) c?.l1.dropWrites(host);
+  /** Writes to the 4 KiB host page at absolute offset `host` take the slow path from now on. See TlbDomain.dropWrites; `slot`: L1Set. */
+  dropWritesTo(host: number, slot: number): void {
+    for (const c of this.contexts) c?.l1.dropWrites(host, slot);
   }
   /** Forgets fetch entries that point to a predecoded page. */
   dropFetch(page: number): void {

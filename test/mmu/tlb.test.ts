@@ -144,6 +144,19 @@ describe("L1 filling", () => {
     rig.pa(VA, Access.Write);
     expect(rig.l1("TLB_W", VA)).not.toBe(-1);
   });
+  it("takes it back at every address through which the page was written, as often as asked", () => {
+    const { rig, t } = el1();
+    const aliases = [VA, VA + 0x3000n, KERNEL + 0x7000n];
+    for (const va of aliases) t.map(va, RAM, LEAF);
+    const writable = (): boolean[] => aliases.map((va) => rig.l1("TLB_W", va) !== -1);
+    // One address, then two, then all, in different slots of the tables; then the first again.
+    for (const count of [1, 2, 3, 1]) {
+      for (const va of aliases.slice(0, count)) rig.pa(va, Access.Write);
+      expect(writable()).toEqual(aliases.map((_, i) => i < count));
+      rig.domain.dropWrites(RAM);
+      expect(writable()).toEqual([false, false, false]);
+    }
+  });
   it("an evicted L2 entry leaves the L1 too", () => {
     const { rig, t } = el1();
     const pages = 12000;
