@@ -12,7 +12,7 @@ export { F32, F64, I32, I64, V128, type ValType };
 export const Op = {
   /** Constant: imm (low 32 bits), high. */
   Const: 0x10000,
-  /** Bits [imm+high-1 : imm] of the instruction word, as i32. Interpreter only. */
+  /** Bits [imm+high-1 : imm] of the instruction word, as i32. In the interpreter, and in shapes (cpu/jit/shape.ts). */
   Field: 0x10001,
   /** X register: a = index value, or imm. Index 31 reads zero, 32 is SP. i64. */
   X: 0x10002,

@@ -9,7 +9,7 @@
 //  5  Once      the flags are written at most once. A register may be written twice (CONSTRAINED UNPREDICTABLE words do): lowerings write
 //               in the order of the list, so the later one counts.
 //  6  End       branch, jump and the final system stand at most once, and last among all but register writes.
-//  7  Form      the interpreter's form alone has Field; a translation has none. Neither has Local.
+//  7  Form      the interpreter's form alone has Field (shapes of a translation are in that form); a translation has none. Neither has Local.
 
 import { Off, PE_STRIDE } from "../arch/layout.ts";
 import type { Effect } from "./builder.ts";

@@ -1,4 +1,4 @@
-// One guest instruction as the translators see it: its effects over constant fields, what it reads and writes, how it ends.
+// One guest instruction as the translators see it: what it reads and writes, how it ends, and the shape that has its effects.
 
 import type { Effect } from "../../ir/builder.ts";
 import { Op, type Value } from "../../ir/value.ts";
@@ -103,8 +103,8 @@ export function instructionAt(index: number, word: number, context: DecodeContex
   return new Instruction(index, meaningOf(word, entry, shapeOf(row, entry.handler, constantFields(row, word), context.fused)));
 }
 
-/** Words that are remembered. */
-const WORDS = 1 << 15;
+/** Words that are remembered; a boot of Debian and a few programs are 12,000. More, and all of them are forgotten. */
+const WORDS = 1 << 14;
 
 /** Instructions of one kind of PE. Words that were met before, and words like them, cost little. */
 export class InstructionSet {

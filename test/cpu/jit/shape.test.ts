@@ -5,6 +5,7 @@ import { PREDECODE_BASE } from "../../../src/arch/layout.ts";
 import { discover } from "../../../src/cpu/jit/blocks.ts";
 import { compileRegion, regionModule } from "../../../src/cpu/jit/compile.ts";
 import { type Instruction, InstructionSet, instructionAt } from "../../../src/cpu/jit/instruction.ts";
+import { verify } from "../../../src/ir/verify.ts";
 import { semantics } from "../../../src/isa/semantics/index.ts";
 import { bareContext } from "../../isa/bare-interpreter.ts";
 import { Random, randomWord } from "../../isa/oracle/random.ts";
@@ -42,6 +43,7 @@ describe("shapes", () => {
         const alone = translation(word, (i, w) => instructionAt(i, w, bareContext));
         if (translation(word, (i, w) => set.at(i, w)) !== alone) wrong.push(`${row.name} ${(word >>> 0).toString(16)}`);
         const { shape } = set.at(0, word);
+        wrong.push(...verify(shape.effects, "interpreter").map((w) => `${row.name} ${(word >>> 0).toString(16)}: ${w}`));
         if (shapes.has(shape)) shared++;
         shapes.add(shape);
       }
