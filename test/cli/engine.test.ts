@@ -1,6 +1,6 @@
 // --engine, --dump-js and --profile.
 
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
@@ -10,6 +10,8 @@ import { explainDifference, watchEngine } from "../../src/cli/engine.ts";
 import { reportError } from "../../src/cli/report.ts";
 import { type Engine, EngineDifference, engines, Machine } from "../../src/harness/index.ts";
 import { addImm, b, cbnz, image, ldr64, mov, str64, subImm } from "../support/a64.ts";
+import { start } from "../support/cli.ts";
+import { echoProgram } from "../support/programs.ts";
 
 const directory = mkdtempSync(join(tmpdir(), "rme-engine-"));
 afterAll(() => rmSync(directory, { recursive: true }));
@@ -91,6 +93,16 @@ describe("--profile", () => {
     expect(profile.nodes.map((n: { callFrame: { functionName: string } }) => n.callFrame.functionName)).toContain("0x40200000");
     const ids = new Set(profile.nodes.map((n: { id: number }) => n.id));
     expect(profile.samples.every((id: number) => ids.has(id))).toBe(true);
+  });
+
+  it("is written when a signal ends the program", async () => {
+    const kernel = join(directory, "echo.img");
+    writeFileSync(kernel, echoProgram);
+    const { child, outcome, until } = start(["--kernel", kernel, "--memory", "64M", "--profile", join(directory, "ended")]);
+    await until(/ready/);
+    child.kill("SIGTERM");
+    expect(await outcome).toMatchObject({ code: 143, stderr: "" });
+    expect(readFileSync(join(directory, "ended.txt"), "utf8")).toMatch(/ instructions in /);
   });
 
   it("names functions by symbols, and changes nothing for the guest", async () => {

@@ -57,7 +57,8 @@ class ConsoleSet implements Consoles {
     this.terminal = new Terminal({
       onInput: (bytes) => this.input(bytes),
       onQuit: () => onQuit(0),
-      ...(command.save === undefined ? {} : { onSignal: onQuit }),
+      // A snapshot or a profile is written first.
+      ...(command.save === undefined && command.profile === undefined ? {} : { onSignal: onQuit }),
       keys,
       onKey: (key) => this.key(key),
       // Signals end the program at once: the screen would stay as it is.
