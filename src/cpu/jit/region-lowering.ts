@@ -241,7 +241,7 @@ export class RegionLowering extends Player {
     const anywhere = !strict && (kind & Kind.LG) > 0 && this.unaligned !== undefined;
     if (anywhere) this.unaligned = true;
     const stream = strict || this.unaligned === undefined ? undefined : this.streams.get(this.current as Instruction);
-    if (stream && stream.first !== this.current) {
+    if (stream && (stream.first !== this.current || stream === this.opened)) {
       this.followStream(stream, va, kind, host);
       return host;
     }
@@ -262,7 +262,10 @@ export class RegionLowering extends Player {
     this.op(W.end);
     return host;
   }
+  /** The stream that the present instruction has opened: by its first access alone, when it makes several (structures of vectors). */
+  private opened: Stream | undefined;
   private openStream(stream: Stream): void {
+    this.opened = stream;
     stream.delta = this.permanent(I32);
     stream.valid = this.permanent(I32);
     this.i32(0);
@@ -321,6 +324,7 @@ export class RegionLowering extends Player {
   private formBefore: FlagForm = "memory";
   translate(i: Instruction): Effect | undefined {
     this.current = i;
+    this.opened = undefined;
     this.formBefore = this.form;
     if (translateSpecial(this, i)) return undefined;
     const t = i.shape.template(i.shape.checks & this.checked);

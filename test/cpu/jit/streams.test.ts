@@ -100,6 +100,8 @@ describe("a page boundary", () => {
       ldr64(5, 20, 0),
       ldp(6, 7, 20, -128),
     ],
+    // st1 {v0.16b-v3.16b}, [x20]: four accesses, of which the first one is what distances count from.
+    "behind a structure": [0x4c00_2000 | (20 << 5), stp(0, 1, 20, -32), str64(2, 20, 8), ldp(3, 4, 20, -32), ldr64(5, 20, 8)],
     "in a loop": [
       str64(0, 20, 0),
       ldr64(1, 20, 8),
