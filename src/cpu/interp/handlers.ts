@@ -44,7 +44,7 @@ for (const word of frequentWords) {
   const s = semantics.get((decode(word) as Row).name) as Semantics;
   addVariant(s, variantOf(s, word));
 }
-/** Handlers from the first to the one before the last stand in the central loop itself (central.ts). */
+/** Handlers from `first` to below `end` stand in the central loop itself (central.ts). */
 export const inlined = { first: Special.MRS_FAST, end: Special.COUNT + variants.length } as const;
 for (const s of semantics.values()) for (let v = 0; v < variantCount(s); v++) addVariant(s, v);
 export const handlerCount = Special.COUNT + variants.length;

@@ -8,7 +8,7 @@ import { IP, type Lowering, PE } from "../emit/lower.ts";
 import { W } from "../emit/opcodes.ts";
 import { Sig } from "../emit/runtime-abi.ts";
 import { handlerCount, Special } from "./handlers.ts";
-import { countVisit, EXIT_BUDGET, lowering, REDIRECT, savePc } from "./page.ts";
+import { countVisit, EXIT_BUDGET, lowering, REDIRECT, resumeAt, savePc } from "./page.ts";
 
 /** Bit 4 * t + BTYPE: may a branch with this BTYPE land on BTI with targets t (0 none, 1 c, 2 j, 3 jc)? (BranchTargetCheck) */
 const BTI_ALLOWS = 0b1110_1010_0110_0000;
@@ -145,12 +145,7 @@ export const jump = (): Func => {
   l.mem(W.i32Store, Off.BTYPE);
   l.op(W.end);
   countVisit(l, ip);
-  l.get(PE);
-  l.get(left);
-  l.get(ip);
-  l.i32(3);
-  l.op(W.i32ShrU, W.i32Add);
-  l.mem(W.i32Store, Off.BUDGET);
+  resumeAt(l, ip, () => l.get(left));
   l.get(ip);
   l.op(W.return, W.end, W.unreachable);
   return l.func(Sig.jump);
@@ -222,12 +217,7 @@ export const go = (): Func => {
   l.mem(W.i32Store, Off.BTYPE);
   l.op(W.end);
   enterPage(l, PC, entry, page);
-  l.get(PE);
-  l.get(LEFT);
-  l.get(ip);
-  l.i32(3);
-  l.op(W.i32ShrU, W.i32Add);
-  l.mem(W.i32Store, Off.BUDGET);
+  resumeAt(l, ip, () => l.get(LEFT));
   tailCall(l, ip, handler);
   l.op(W.end);
   l.get(PE);

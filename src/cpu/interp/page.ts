@@ -7,6 +7,7 @@ import { I32 } from "../../ir/value.ts";
 import { IP, Lowering, PE } from "../emit/lower.ts";
 import { W } from "../emit/opcodes.ts";
 import { type RuntimeFn, runtimeFuncs, runtimeImports } from "../emit/runtime-abi.ts";
+import type { StructuredLowering } from "../emit/structured.ts";
 import { handlerCount } from "./handlers.ts";
 
 /** Answers of a handler that are not the next ip. */
@@ -26,17 +27,17 @@ export const runtimeIndex = (fn: RuntimeFn): number => {
 export const lowering = (params?: number) => new Lowering(runtimeIndex, params);
 
 /** remaining = BUDGET - (ip >> 3), on the stack. */
-export function remaining(l: Lowering): void {
+export function remaining(l: Lowering, ip = IP): void {
   l.loadState(Off.BUDGET);
-  l.get(IP);
+  l.get(ip);
   l.i32(3);
   l.op(W.i32ShrU, W.i32Sub);
 }
 /** Off.PC = address of the entry `ip`. */
-export function savePc(l: Lowering): void {
+export function savePc(l: Lowering, ip = IP): void {
   l.get(PE);
   l.loadState(Off.PCBASE, W.i64Load);
-  l.get(IP);
+  l.get(ip);
   l.i32(1);
   l.op(W.i32ShrU, W.extendU, W.i64Add);
   l.mem(W.i64Store, Off.PC);
@@ -51,15 +52,17 @@ export function leavePage(l: Lowering): void {
   remaining(l);
   l.mem(W.i32Store, Off.BUDGET);
 }
-/** Back to page form after JavaScript answered "continue". */
-export function resumePage(l: Lowering): void {
+/** Back to page form at the entry in local `ip`, where `left` leaves what remains on the stack. */
+export function resumeAt(l: Lowering, ip: number, left: () => void): void {
   l.get(PE);
-  l.loadState(Off.BUDGET);
-  l.get(IP);
+  left();
+  l.get(ip);
   l.i32(3);
   l.op(W.i32ShrU, W.i32Add);
   l.mem(W.i32Store, Off.BUDGET);
 }
+/** Back to page form after JavaScript answered "continue". */
+export const resumePage = (l: Lowering): void => resumeAt(l, IP, () => l.loadState(Off.BUDGET));
 export function nextEntry(l: Lowering): void {
   l.get(IP);
   l.i32(8);
@@ -73,6 +76,34 @@ export function retire(l: Lowering): number {
   l.op(W.i32Sub);
   l.set(r);
   return r;
+}
+
+/** The entry of the address in Off.PC, or an exit, in local `ip`. */
+export function continueAtPc(l: Lowering, ip: number): void {
+  l.get(PE);
+  l.call("jump");
+  l.set(ip);
+}
+/** Opens the loop of an executor, which looks at the answer in local `ip`: negative ones leave the page, or the function. Answers its label. */
+export function openExecutor(l: StructuredLowering, ip: number): number {
+  continueAtPc(l, ip);
+  l.block(W.loop);
+  const label = l.depth;
+  l.get(ip);
+  l.i32(0);
+  l.op(W.i32LtS);
+  l.expect(false);
+  l.block(W.if);
+  l.get(ip);
+  l.i32(REDIRECT);
+  l.op(W.i32Eq);
+  l.block(W.if);
+  continueAtPc(l, ip);
+  l.branchTo(label);
+  l.op(W.end);
+  l.get(ip);
+  l.op(W.return, W.end);
+  return label;
 }
 
 /** Counts a way to the entry in local `ip`, unless it is translated; tells JavaScript when it becomes worth translating. */

@@ -8,7 +8,7 @@ import { IP, type Lowering, PE } from "../emit/lower.ts";
 import { W } from "../emit/opcodes.ts";
 import { Sig } from "../emit/runtime-abi.ts";
 import { build, variants } from "./handlers.ts";
-import { countVisit, lowering, nextEntry, retire } from "./page.ts";
+import { countVisit, lowering, nextEntry, resumeAt, retire } from "./page.ts";
 
 function takeBranch(l: Lowering, off: Value): void {
   const byte = l.local(I32);
@@ -45,12 +45,7 @@ function takeBranch(l: Lowering, off: Value): void {
   l.call("jump");
   l.op(W.return, W.end);
   countVisit(l, target);
-  l.get(PE);
-  l.get(left);
-  l.get(target);
-  l.i32(3);
-  l.op(W.i32ShrU, W.i32Add);
-  l.mem(W.i32Store, Off.BUDGET);
+  resumeAt(l, target, () => l.get(left));
   l.get(target);
 }
 

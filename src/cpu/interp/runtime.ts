@@ -8,10 +8,22 @@ import { IP, type Lowering, PE } from "../emit/lower.ts";
 import { W } from "../emit/opcodes.ts";
 import { authenticationCode } from "../emit/pac.ts";
 import { runtimeFuncs, Sig } from "../emit/runtime-abi.ts";
+import { StructuredLowering } from "../emit/structured.ts";
 import { central } from "./central.ts";
 import { handlerCount } from "./handlers.ts";
 import { go, jump, onward } from "./jump.ts";
-import { countVisit, EXIT_BUDGET, leavePage, lowering, REDIRECT, resumePage } from "./page.ts";
+import {
+  countVisit,
+  EXIT_BUDGET,
+  leavePage,
+  lowering,
+  openExecutor,
+  REDIRECT,
+  remaining,
+  resumePage,
+  runtimeIndex,
+  savePc,
+} from "./page.ts";
 
 type FuncBuilder = () => Func;
 
@@ -287,30 +299,13 @@ const crc32: FuncBuilder = () => {
 
 /** Like the central loop (central.ts), but stops after exactly the budget, instruction by instruction. */
 const step: FuncBuilder = () => {
-  const l = lowering(1);
-  const ip = l.local(I32);
-  l.get(PE);
-  l.call("jump");
-  l.set(ip);
-  l.block(W.loop);
-  l.get(ip);
-  l.i32(0);
-  l.op(W.i32GeS);
-  l.block(W.if);
+  const l = new StructuredLowering(runtimeIndex, 1);
+  const ip = l.permanent(I32);
+  const again = openExecutor(l, ip);
   dispatchExactly(l, ip);
   stopWhenSpent(l, ip);
-  l.br(1);
-  l.op(W.end);
-  l.get(ip);
-  l.i32(REDIRECT);
-  l.op(W.i32Eq);
-  l.block(W.if);
-  l.get(PE);
-  l.call("jump");
-  l.set(ip);
-  l.br(1);
-  l.op(W.end, W.end);
-  l.get(ip);
+  l.branchTo(again);
+  l.op(W.end, W.unreachable);
   return l.func(Sig.jump);
 };
 /** Calls the handler that `handler` makes of the entry's address. */
@@ -332,10 +327,7 @@ function dispatchExactly(l: Lowering, ip: number): void {
   l.mem(W.i32Load, 0);
   l.i32(handlerCount);
   l.op(W.i32GeU);
-  l.loadState(Off.BUDGET);
-  l.get(ip);
-  l.i32(3);
-  l.op(W.i32ShrU, W.i32Sub);
+  remaining(l, ip);
   l.i32(2 * RESERVE);
   l.op(0x4a, W.i32And); // i32.gt_s
   l.block(W.if);
@@ -375,20 +367,12 @@ function stopWhenSpent(l: Lowering, ip: number): void {
   l.i32(0);
   l.op(W.i32GeS);
   l.block(W.if);
-  l.loadState(Off.BUDGET);
-  l.get(ip);
-  l.i32(3);
-  l.op(W.i32ShrU, W.i32Sub);
+  remaining(l, ip);
   l.tee(left);
   l.i32(0);
   l.op(W.i32LeS);
   l.block(W.if);
-  l.get(PE);
-  l.loadState(Off.PCBASE, W.i64Load);
-  l.get(ip);
-  l.i32(1);
-  l.op(W.i32ShrU, W.extendU, W.i64Add);
-  l.mem(W.i64Store, Off.PC);
+  savePc(l, ip);
   l.get(PE);
   l.get(left);
   l.mem(W.i32Store, Off.BUDGET);

@@ -2,15 +2,15 @@
 
 import type { Effect } from "../../ir/builder.ts";
 import { Op, type ValType, Value } from "../../ir/value.ts";
-import { Lowering } from "../emit/lower.ts";
 import { W } from "../emit/opcodes.ts";
 import { type RuntimeFn, runtimeFuncs } from "../emit/runtime-abi.ts";
+import { StructuredLowering } from "../emit/structured.ts";
 import { FIELD, FIRST, type FlagTemplates, Step, type Template } from "../emit/template.ts";
 
 /** A local as a value. */
 export const localOf = (type: ValType, index: number) => new Value(Op.Local, type, undefined, undefined, undefined, index);
 
-export abstract class Player extends Lowering {
+export abstract class Player extends StructuredLowering {
   /** Locals of the temporaries of the templates that are being played. */
   private readonly temporaries: number[] = [];
   private top = 0;

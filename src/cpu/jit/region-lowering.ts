@@ -39,8 +39,6 @@ function flagTemplates(form: FlagForm): FlagTemplates {
 }
 
 export class RegionLowering extends Player {
-  /** Open blocks; a label is the depth just after its block was opened. */
-  depth = 0;
   form: FlagForm = "memory";
   /** The instruction that is being lowered. */
   private current: Instruction | undefined;
@@ -62,10 +60,6 @@ export class RegionLowering extends Player {
   override bail: () => void = () => undefined;
   private readonly registers: (number | undefined)[] = [];
   private readonly forms = new Map<FlagForm, number[]>();
-  /** By type, the least of which is V128. */
-  private readonly pool: (number[] | undefined)[] = [];
-  private readonly used: number[] = [];
-  private readonly usedTypes: ValType[] = [];
   private readonly tlb = new Map<number, number>();
   /** Accesses that share a look at the TLB. */
   private readonly streams: ReadonlyMap<Instruction, Stream>;
@@ -76,42 +70,7 @@ export class RegionLowering extends Player {
     this.streams = streams;
   }
 
-  // ---- locals and labels -------------------------------------------------------------------------------------------
-  override block(op: number, type?: number): void {
-    super.block(op, type);
-    this.depth++;
-  }
-  protected override opcode(o: number): void {
-    if (o === W.end) this.depth--;
-    super.opcode(o);
-  }
-  branchTo(label: number, op?: number): void {
-    this.br(this.depth - label, op);
-  }
-  /** A temporary: reused after freeTemporaries. */
-  override local(type: ValType): number {
-    const local = this.free(type).pop() ?? this.permanent(type);
-    this.used.push(local);
-    this.usedTypes.push(type);
-    return local;
-  }
-  permanent(type: ValType): number {
-    return super.local(type);
-  }
-  freeTemporaries(): void {
-    const { used, usedTypes } = this;
-    for (let n = 0; n < used.length; n++) this.free(usedTypes[n] as ValType).push(used[n] as number);
-    used.length = 0;
-    usedTypes.length = 0;
-  }
-  /** Temporaries of a type that may be used again. */
-  private free(type: ValType): number[] {
-    const list = this.pool[type - V128];
-    if (list) return list;
-    const made: number[] = [];
-    this.pool[type - V128] = made;
-    return made;
-  }
+  // ---- locals ------------------------------------------------------------------------------------------------------
   /** The local of a general register (32: SP). */
   override register(index: number): number {
     let local = this.registers[index];
