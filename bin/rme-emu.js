@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 // Starts the command line under plain node: the built program in dist/ when it is up to date, else the TypeScript sources by way of tsx.
 
-import { existsSync, readdirSync, statSync } from "node:fs";
-import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+const { existsSync, readdirSync, statSync } = require("node:fs");
+const { join } = require("node:path");
+const { pathToFileURL } = require("node:url");
 
-const root = fileURLToPath(new URL("..", import.meta.url));
+const root = join(__dirname, "..");
 const built = join(root, "dist/cli/main.js");
 const bundle = join(root, "dist/bundle/main.js");
 const source = join(root, "src/cli/main.ts");
@@ -22,23 +22,19 @@ function newestSource(dir) {
 }
 
 const buildIsCurrent = existsSync(built) && (!existsSync(source) || statSync(built).mtimeMs >= newestSource(join(root, "src")));
-
 // What was compiled again since it was bundled starts slower.
 const bundleIsCurrent = existsSync(built) && existsSync(bundle) && statSync(bundle).mtimeMs >= statSync(built).mtimeMs;
-const program = new URL(bundleIsCurrent ? "../dist/bundle/main.js" : "../dist/cli/main.js", import.meta.url).href;
 
-if (!buildIsCurrent) {
+async function program() {
+  if (buildIsCurrent) return bundleIsCurrent ? require("./bundle.js").load(bundle) : await import(pathToFileURL(built).href);
   const tsx = await import("tsx/esm/api").catch(() => undefined);
-  if (!tsx && !existsSync(built)) {
-    process.stderr.write("rme-emu: not built and tsx is not installed: run npm ci\n");
-    process.exit(1);
-  }
   if (tsx) {
     tsx.register();
-    await import(new URL("../src/cli/main.ts", import.meta.url).href);
-  } else {
-    await import(program);
+    return await import(pathToFileURL(source).href);
   }
-} else {
-  await import(program);
+  if (existsSync(built)) return await import(pathToFileURL(built).href);
+  process.stderr.write("rme-emu: not built and tsx is not installed: run npm ci\n");
+  process.exit(1);
 }
+
+program().then(({ main }) => main(process.argv.slice(2)));

@@ -34,12 +34,17 @@ const never: Predicate = () => false;
 
 export const fieldValue = (f: Field, insn: number) => (insn >>> f.low) & (2 ** f.width - 1);
 
+/** `Rd[4:0] S[29]`: by name, with the highest and lowest bit. */
 function parseFields(text: string): Map<string, Field> {
   const fields = new Map<string, Field>();
-  for (const m of text.matchAll(/(\w+)\[(\d+)(?::(\d+))?\]/g)) {
-    const low = Number(m[3] ?? m[2]);
-    const name = m[1] as string;
-    fields.set(name, { name, low, width: Number(m[2]) - low + 1 });
+  if (text === "") return fields;
+  for (const field of text.split(" ")) {
+    const open = field.indexOf("[");
+    const colon = field.indexOf(":", open);
+    const high = Number.parseInt(field.slice(open + 1), 10);
+    const low = colon < 0 ? high : Number.parseInt(field.slice(colon + 1), 10);
+    const name = field.slice(0, open);
+    fields.set(name, { name, low, width: high - low + 1 });
   }
   return fields;
 }
@@ -72,22 +77,51 @@ function disjunction(text: string, fields: ReadonlyMap<string, Field>, row: stri
 const rules = new Map<string, string>();
 for (const [rule, names] of reserved) for (const name of names.split(" ")) rules.set(name, rule);
 
-function makeRow([name, value, mask, fieldText, features]: RowData, index: number): Row {
-  const fields = parseFields(fieldText);
-  const [undef, next] = (rules.get(name) ?? "").split(/;?\s*next:/);
-  return {
-    index,
-    name,
-    value: value | 0,
-    mask: mask | 0,
-    fields,
-    features,
-    undefined: disjunction((undef ?? "").replace(/;\s*$/, ""), fields, name),
-    next: disjunction(next ?? "", fields, name),
-  };
+/** What a row says beside its bits is taken apart when it is asked for: a program needs few of the rows, but all of them at its start. */
+class TableRow implements Row {
+  readonly index: number;
+  readonly name: string;
+  readonly value: number;
+  readonly mask: number;
+  readonly features: string;
+  private readonly fieldText: string;
+  private parsedFields: ReadonlyMap<string, Field> | undefined;
+  private parsedRules: { undefined: Predicate; next: Predicate } | undefined;
+
+  constructor([name, value, mask, fieldText, features]: RowData, index: number) {
+    this.index = index;
+    this.name = name;
+    this.value = value | 0;
+    this.mask = mask | 0;
+    this.features = features;
+    this.fieldText = fieldText;
+  }
+  get fields(): ReadonlyMap<string, Field> {
+    this.parsedFields ??= parseFields(this.fieldText);
+    return this.parsedFields;
+  }
+  get undefined(): Predicate {
+    return this.rules.undefined;
+  }
+  get next(): Predicate {
+    return this.rules.next;
+  }
+  private get rules() {
+    this.parsedRules ??= this.parseRules();
+    return this.parsedRules;
+  }
+  private parseRules() {
+    const [undef, next] = (rules.get(this.name) ?? "").split(/;?\s*next:/);
+    return {
+      undefined: disjunction((undef ?? "").replace(/;\s*$/, ""), this.fields, this.name),
+      next: disjunction(next ?? "", this.fields, this.name),
+    };
+  }
 }
 
-export const rows: readonly Row[] = [...dpImmediate, ...branchSystem, ...loadStore, ...dpRegister, ...simdFp].map(makeRow);
+export const rows: readonly Row[] = [...dpImmediate, ...branchSystem, ...loadStore, ...dpRegister, ...simdFp].map(
+  (data, index) => new TableRow(data, index),
+);
 export const rowByName: ReadonlyMap<string, Row> = new Map(rows.map((r) => [r.name, r]));
 
 function popcount(v: number): number {
@@ -96,16 +130,31 @@ function popcount(v: number): number {
   return n;
 }
 // CPY* and SET* have equally many mask bits: op1 = 11 selects SET*.
-const order = [...rows].sort(
-  (a, b) => popcount(b.mask) - popcount(a.mask) || Number(b.name.startsWith("SET")) - Number(a.name.startsWith("SET")),
-);
-const buckets: Row[][] = Array.from({ length: 2048 }, (_, top) =>
-  order.filter((r) => (((top << 21) ^ r.value) & r.mask & 0xffe0_0000) === 0),
-);
+const rank = (r: Row) => 2 * popcount(r.mask) + Number(r.name.startsWith("SET"));
+const order = rows
+  .map((row) => ({ row, rank: rank(row) }))
+  .sort((a, b) => b.rank - a.rank)
+  .map(({ row }) => row);
+
+/** The rows that words with the bits `value` under `mask` may be. */
+const candidates = (from: readonly Row[], value: number, mask: number) => from.filter((r) => ((value ^ r.value) & r.mask & mask) === 0);
+/** By op0, bits 28 to 25 of a word, and by its upper 11 bits; made for words that occur. */
+const groups: (readonly Row[] | undefined)[] = new Array(16).fill(undefined);
+const buckets: (readonly Row[] | undefined)[] = new Array(2048).fill(undefined);
+
+function bucketOf(insn: number): readonly Row[] {
+  const op0 = (insn >>> 25) & 15;
+  const group = groups[op0] ?? candidates(order, insn, 0x1e00_0000);
+  groups[op0] = group;
+  const bucket = candidates(group, insn, 0xffe0_0000);
+  buckets[insn >>> 21] = bucket;
+  return bucket;
+}
 
 /** The row of an instruction word, or undefined when the word is unallocated or reserved (UNDEFINED). */
 export function decode(insn: number): Row | undefined {
-  for (const row of buckets[insn >>> 21] as Row[]) {
+  const bucket = buckets[insn >>> 21] ?? bucketOf(insn);
+  for (const row of bucket) {
     if ((insn & row.mask) !== row.value || row.next(insn)) continue;
     return row.undefined(insn) ? undefined : row;
   }

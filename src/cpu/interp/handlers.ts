@@ -2,8 +2,8 @@
 
 import type { Builder } from "../../ir/builder.ts";
 import { I32, Op, Value } from "../../ir/value.ts";
-import type { Fields } from "../../isa/semantics/define.ts";
-import { type Semantics, semantics, variantCount, variantOf, variantsFrom } from "../../isa/semantics/index.ts";
+import type { Fields, Variants } from "../../isa/semantics/define.ts";
+import { allVariants, type Semantics, semantics, variantCount, variantOf, variantsFrom } from "../../isa/semantics/index.ts";
 import { decode, type Row } from "../../isa/table.ts";
 import { frequentWords } from "./frequent.ts";
 
@@ -30,23 +30,27 @@ export const Special = {
 
 /** Handlers of each row's variants; -1: there is no such variant. */
 const byRow = new Map<Row, { semantics: Semantics; index: Int32Array }>();
-for (const s of semantics.values()) byRow.set(s.row, { semantics: s, index: new Int32Array(variantCount(s)).fill(-1) });
 
 /** Row variants in handler order, from Special.COUNT: the frequent ones first. */
 export const variants: { semantics: Semantics; variant: number }[] = [];
-function addVariant(s: Semantics, variant: number): void {
-  const { index } = byRow.get(s.row) as { index: Int32Array };
-  if (index[variant] !== -1 || !s.valid(variantsFrom(s, variant))) return;
+/** `scratch`: an object of this row alone, for the question whether there is such a variant. */
+function addVariant(s: Semantics, index: Int32Array, variant: number, scratch: Variants): void {
+  if (index[variant] !== -1) return;
+  if (s.valid !== allVariants && !s.valid(variantsFrom(s, variant, scratch))) return;
   index[variant] = Special.COUNT + variants.length;
   variants.push({ semantics: s, variant });
 }
+for (const s of semantics.values()) byRow.set(s.row, { semantics: s, index: new Int32Array(variantCount(s)).fill(-1) });
 for (const word of frequentWords) {
-  const s = semantics.get((decode(word) as Row).name) as Semantics;
-  addVariant(s, variantOf(s, word));
+  const { semantics: s, index } = byRow.get(decode(word) as Row) as { semantics: Semantics; index: Int32Array };
+  addVariant(s, index, variantOf(s, word), { sf: 1 });
 }
 /** Handlers from `first` to below `end` stand in the central loop itself (central.ts). */
 export const inlined = { first: Special.MRS_FAST, end: Special.COUNT + variants.length } as const;
-for (const s of semantics.values()) for (let v = 0; v < variantCount(s); v++) addVariant(s, v);
+for (const { semantics: s, index } of byRow.values()) {
+  const scratch: Variants = { sf: 1 };
+  for (let v = 0; v < index.length; v++) addVariant(s, index, v, scratch);
+}
 export const handlerCount = Special.COUNT + variants.length;
 
 /** Handler of an instruction word of a row; -1 when the row has no semantics (a gap). */

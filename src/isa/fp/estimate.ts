@@ -1,5 +1,6 @@
 // Reciprocal and reciprocal square root estimates, by the architected integer algorithms (Arm ARM RecipEstimate, RecipSqrtEstimate).
 
+import { lazy } from "../../util/lazy.ts";
 import { Exc, env, raise } from "./env.ts";
 import type { Format } from "./format.ts";
 import {
@@ -29,8 +30,8 @@ function recipSqrtEstimate(a: number): number {
   return (b + 1) >> 1;
 }
 
-const recipTable = Uint16Array.from({ length: 512 }, (_, a) => (a < 256 ? 0 : recipEstimate(a)));
-const sqrtTable = Uint16Array.from({ length: 512 }, (_, a) => (a < 128 ? 0 : recipSqrtEstimate(a)));
+const recipTable = lazy(() => Uint16Array.from({ length: 512 }, (_, a) => (a < 256 ? 0 : recipEstimate(a))));
+const sqrtTable = lazy(() => Uint16Array.from({ length: 512 }, (_, a) => (a < 128 ? 0 : recipSqrtEstimate(a))));
 
 /** Exponent field and the 8 most significant fraction bits of a finite number, normalised: the field of a denormal is <= 0. */
 function scale(fmt: Format, u: Unpacked): { field: number; top: number } {
@@ -63,7 +64,7 @@ export function recpe(fmt: Format, a: bigint): bigint {
   }
   const { field, top } = scale(fmt, x);
   const resultField = 2 * fmt.bias - 1 - field;
-  const estimate = BigInt((recipTable[256 + top] as number) & 0xff) << BigInt(fmt.f - 8);
+  const estimate = BigInt((recipTable()[256 + top] as number) & 0xff) << BigInt(fmt.f - 8);
   const hidden = fmt.quiet << 1n;
   // Results with a field of 0 or -1 are denormal.
   const magnitude = resultField > 0 ? BigInt(resultField) * hidden + estimate : (hidden + estimate) >> BigInt(1 - resultField);
@@ -83,15 +84,6 @@ export function rsqrte(fmt: Format, a: bigint): bigint {
   const { field, top } = scale(fmt, x);
   const scaled = field & 1 ? 128 + (top >> 1) : 256 + top;
   const resultField = Math.floor((3 * fmt.bias - 1 - field) / 2);
-  const estimate = BigInt((sqrtTable[scaled] as number) & 0xff) << BigInt(fmt.f - 8);
+  const estimate = BigInt((sqrtTable()[scaled] as number) & 0xff) << BigInt(fmt.f - 8);
   return (BigInt(resultField) << BigInt(fmt.f)) | estimate;
-}
-
-/** UnsignedRecipEstimate: fixed-point 0.32 operand and 1.31 result. */
-export function urecpe(a: number): number {
-  return a < 0x8000_0000 ? 0xffff_ffff : ((recipTable[a >>> 23] as number) << 23) >>> 0;
-}
-/** UnsignedRSqrtEstimate: fixed-point 0.32 operand and 1.31 result. */
-export function ursqrte(a: number): number {
-  return a < 0x4000_0000 ? 0xffff_ffff : ((sqrtTable[a >>> 23] as number) << 23) >>> 0;
 }

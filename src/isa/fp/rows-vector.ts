@@ -5,7 +5,7 @@ import * as arith from "./arith.ts";
 import { laneTest, type Test, tests, ZERO } from "./compare.ts";
 import * as convert from "./convert.ts";
 import { begin, end, Round } from "./env.ts";
-import { recpe, rsqrte, urecpe, ursqrte } from "./estimate.ts";
+import { recpe, rsqrte } from "./estimate.ts";
 import { FType, type Lane1, type Lane2, type Lane3, type PerType, perType, sizeLog } from "./format.ts";
 import { At, clearAboveScalar, clearAboveVector, copyElement, copyIn, copyOut, scratch, vd, vectorBytes, vm, vn } from "./regs.ts";
 import { alwaysHalf, bySz, conversionModes, expandImmediate, scalar1, scalar2, type TypeField } from "./rows-scalar.ts";
@@ -187,13 +187,16 @@ const fcvtxnScalar: Helper = (st, insn) => {
 
 /** Vector fixed-point conversions: immh gives the size, immh:immb = 2 * esize - fbits. One lane table per number of fraction bits. */
 function fixedPoint(make: (fbits: number) => PerType<Lane1>, isScalar: boolean): Helper {
-  const lanes = Array.from({ length: 65 }, (_, fbits) => make(fbits));
+  const lanes: (PerType<Lane1> | undefined)[] = [];
   return (st, insn) => {
     begin(st);
     const imm = (insn >>> 16) & 0x7f;
     const t = imm >= 64 ? FType.Double : imm >= 32 ? FType.Single : FType.Half;
     const step = 1 << sizeLog[t];
-    const lane = (lanes[16 * step - imm] as PerType<Lane1>)[t];
+    const fbits = 16 * step - imm;
+    const byType = lanes[fbits] ?? make(fbits);
+    lanes[fbits] = byType;
+    const lane = byType[t];
     const d = vd(st, insn);
     const n = vn(st, insn);
     const bytes = isScalar ? step : vectorBytes(insn);
@@ -201,17 +204,6 @@ function fixedPoint(make: (fbits: number) => PerType<Lane1>, isScalar: boolean):
     if (isScalar) clearAboveScalar(st, d, t);
     else clearAboveVector(st, d, insn);
     end(st);
-  };
-}
-
-/** URECPE, URSQRTE: integers, no flags. */
-function estimate(op: (a: number) => number): Helper {
-  return (st, insn) => {
-    const d = vd(st, insn);
-    const n = vn(st, insn);
-    const bytes = vectorBytes(insn);
-    for (let i = 0; i < bytes; i += 4) st.view.setUint32(d + i, op(st.view.getUint32(n + i, true)), true);
-    clearAboveVector(st, d, insn);
   };
 }
 
@@ -381,8 +373,6 @@ export const vectorRows: HelperTable = Object.fromEntries([
   ...vectorAndScalar1("FRECPEV", arith.exact1(recpe)),
   ...vectorAndScalar1("FRSQRTEV", arith.exact1(rsqrte)),
   ...twins("FRECPXV", (t) => scalar1(arith.exact1(recpx), t)),
-  ["URECPEV", estimate(urecpe)],
-  ["URSQRTEV", estimate(ursqrte)],
   ["FCVTLV", fcvtl],
   ["FCVTNV", narrowing((insn) => ((insn & (1 << 22)) !== 0 ? doubleToSingle : singleToHalf))],
   ["FCVTXNV", narrowing(() => doubleToSingleOdd)],

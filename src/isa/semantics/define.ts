@@ -59,9 +59,15 @@ export type Variants = Record<string, number> & { sf: number };
 
 export type SemanticsFn = (b: Builder, f: Fields, v: Variants, row: Row) => void;
 
+interface Variant {
+  readonly name: string;
+  readonly low: number;
+  readonly width: number;
+  readonly is31: boolean;
+}
 export interface Semantics {
   readonly row: Row;
-  readonly variants: readonly { readonly name: string; readonly low: number; readonly width: number; readonly is31: boolean }[];
+  readonly variants: readonly Variant[];
   readonly fn: SemanticsFn;
   /** Whether a combination of variants can occur; others get no handler. */
   readonly valid: (v: Variants) => boolean;
@@ -69,22 +75,24 @@ export interface Semantics {
 
 export const semantics = new Map<string, Semantics>();
 
+/** Every combination of variants can occur. */
+export const allVariants = () => true;
+
 /** Defines the same semantics for one or more rows. `variants`: field names, or `R31` for "register field R is 31". */
-export function define(rows: string, variants: string, fn: SemanticsFn, valid: (v: Variants) => boolean = () => true): void {
+export function define(rows: string, variants: string, fn: SemanticsFn, valid: (v: Variants) => boolean = allVariants): void {
   for (const name of rows.split(/\s+/)) {
     const row = rowByName.get(name);
     if (!row) throw new Error(`isa: no row ${name}`);
     if (semantics.has(name)) throw new Error(`isa: ${name} defined twice`);
-    const vs = variants
-      .split(" ")
-      .filter((n) => n !== "")
-      .flatMap((n) => {
-        const is31 = n.endsWith("31") && !row.fields.has(n);
-        const f = row.fields.get(is31 ? n.slice(0, -2) : n);
-        return f ? [{ name: n, low: f.low, width: f.width, is31 }] : [];
-      });
-    semantics.set(name, { row, variants: vs, fn, valid });
+    semantics.set(name, { row, variants: variants === "" ? [] : variantFields(variants, row), fn, valid });
   }
+}
+function variantFields(variants: string, row: Row): Variant[] {
+  return variants.split(" ").flatMap((n) => {
+    const is31 = n.endsWith("31") && !row.fields.has(n);
+    const f = row.fields.get(is31 ? n.slice(0, -2) : n);
+    return f ? [{ name: n, low: f.low, width: f.width, is31 }] : [];
+  });
 }
 
 /** Index of a row's helper, by name; filled by semantics/index.ts. */
@@ -133,14 +141,14 @@ export function variantOf(s: Semantics, insn: number): number {
   return n;
 }
 
-/** The variants of a variant number. */
-export function variantsFrom(s: Semantics, number: number): Variants {
-  const out: Variants = { sf: 1 };
+/** The variants of a variant number, in `out`. */
+export function variantsFrom(s: Semantics, number: number, out: Variants = { sf: 1 }): Variants {
   let rest = number;
-  for (const v of [...s.variants].reverse()) {
-    const size = v.is31 ? 2 : 2 ** v.width;
-    out[v.name] = rest % size;
-    rest = Math.floor(rest / size);
+  for (let i = s.variants.length - 1; i >= 0; i--) {
+    const v = s.variants[i] as Variant;
+    const size = v.is31 ? 2 : 1 << v.width;
+    out[v.name] = rest & (size - 1);
+    rest >>>= v.is31 ? 1 : v.width;
   }
   return out;
 }

@@ -1,6 +1,7 @@
 // AES round steps (FIPS 197). The state is column-major: byte 4c + r is row r of column c. Tables are computed, not listed.
 
 import type { PeState } from "../../arch/state.ts";
+import { lazy } from "../../util/lazy.ts";
 import type { Helper, HelperTable } from "../helper.ts";
 import { D, loadV, N, R } from "../lanes.ts";
 import { finish } from "./drivers.ts";
@@ -27,10 +28,13 @@ function makeSBox(): Uint8Array {
 }
 
 /** The AES S-box and its inverse. */
-export const SBOX = makeSBox();
-const INVERSE_SBOX = new Uint8Array(256);
-SBOX.forEach((s, v) => {
-  INVERSE_SBOX[s] = v;
+const sBox = lazy(makeSBox);
+const inverseSBox = lazy(() => {
+  const inverse = new Uint8Array(256);
+  sBox().forEach((s, v) => {
+    inverse[s] = v;
+  });
+  return inverse;
 });
 
 /** ShiftRows moves row r left by r columns, its inverse right. */
@@ -44,8 +48,9 @@ function loadXored(st: PeState, insn: number): void {
 }
 
 const substitute =
-  (box: Uint8Array, rows: Uint8Array): Helper =>
+  (table: () => Uint8Array, rows: Uint8Array): Helper =>
   (st, insn) => {
+    const box = table();
     loadXored(st, insn);
     for (let i = 0; i < 16; i++) R.u8[i] = box[D.u8[rows[i] as number] as number] as number;
     finish(st, insn, 16);
@@ -76,8 +81,8 @@ const columns =
 
 // biome-ignore format: one row per line
 export const aes: HelperTable = {
-  AESEV:   substitute(SBOX, SHIFT_ROWS),
-  AESDV:   substitute(INVERSE_SBOX, INVERSE_SHIFT_ROWS),
+  AESEV:   substitute(sBox, SHIFT_ROWS),
+  AESDV:   substitute(inverseSBox, INVERSE_SHIFT_ROWS),
   AESMCV:  columns(mixColumn),
   AESIMCV: columns(inverseMixColumn),
 };

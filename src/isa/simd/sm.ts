@@ -1,6 +1,7 @@
 // SM3 hash (GB/T 32905) and SM4 block cipher (GB/T 32907) steps.
 
 import type { PeState } from "../../arch/state.ts";
+import { lazy } from "../../util/lazy.ts";
 import type { Helper, HelperTable } from "../helper.ts";
 import { clearVec, D, loadV, M, makeVec, N, R, type Vec } from "../lanes.ts";
 import { finish } from "./drivers.ts";
@@ -91,9 +92,9 @@ function makeSBox(): Uint8Array {
   return box;
 }
 
-const SBOX = makeSBox();
+const sBox = lazy(makeSBox);
 
-const substituteByte = (w: number, shift: number): number => (SBOX[(w >>> shift) & 0xff] as number) << shift;
+const substituteByte = (w: number, shift: number): number => (sBox()[(w >>> shift) & 0xff] as number) << shift;
 const substitute = (w: number): number => substituteByte(w, 0) | substituteByte(w, 8) | substituteByte(w, 16) | substituteByte(w, 24);
 const cipherLinear = (w: number): number => w ^ rol(w, 2) ^ rol(w, 10) ^ rol(w, 18) ^ rol(w, 24);
 const keyLinear = (w: number): number => w ^ rol(w, 13) ^ rol(w, 23);
