@@ -4,6 +4,7 @@
 import { BITMASKS, Off } from "../../arch/layout.ts";
 import { canonical, conditionOf, type Flags } from "../../ir/flags.ts";
 import { Fn, I32, I64, Op, state, type ValType, type Value } from "../../ir/value.ts";
+import { Exc, Fpcr } from "../../isa/fp/env.ts";
 import { Bytes } from "../../wasm/bytes.ts";
 import type { Func, Hint } from "../../wasm/module.ts";
 import { W } from "./opcodes.ts";
@@ -32,8 +33,6 @@ export const loadOp = (lg: number, signed: boolean) =>
     ][lg] as number[]
   )[signed ? 1 : 0] as number;
 
-const FPCR_FZ_RMODE = 7 << 22;
-const FPSR_IXC = 0x10;
 const SPLATS: readonly number[] = [0xfd0f, 0xfd10, 0xfd11, 0xfd12];
 const [F32_FROM_BITS, F64_FROM_BITS, F32_LANE, F64_LANE] = [0xbe, 0xbf, 0xfd1f, 0xfd21];
 
@@ -280,12 +279,12 @@ export class Emitter {
   /** FPCR.RMode and FZ are 0 and FPSR.IXC is 1, as i32 on the stack. */
   roundsPlainly(): void {
     this.loadState(Off.FPCR);
-    this.i32(FPCR_FZ_RMODE);
+    this.i32(Fpcr.FZ | Fpcr.RMODE);
     this.op(W.i32And);
     this.loadState(Off.FPSR);
-    this.i32(FPSR_IXC);
+    this.i32(Exc.IXC);
     this.op(W.i32And);
-    this.i32(FPSR_IXC);
+    this.i32(Exc.IXC);
     this.op(W.i32Xor, W.i32Or, W.i32Eqz);
   }
   /** `b` is computed only if `a` is 0, except for what is used elsewhere too: that is computed before. */

@@ -11,12 +11,9 @@ export const Exc = { IOC: 1 << 0, DZC: 1 << 1, OFC: 1 << 2, UFC: 1 << 3, IXC: 1 
 export const Round = { TieEven: 0, PosInf: 1, NegInf: 2, Zero: 3, TieAway: 4, Odd: 5 } as const;
 export type Round = (typeof Round)[keyof typeof Round];
 
-/** FPCR control bits (C5.2.8). AH, FIZ, NEP (FEAT_AFP) and EBF (FEAT_EBF16) are not implemented: RES0, ignored. */
-const AHP = 1 << 26;
-const DN = 1 << 25;
-const FZ = 1 << 24;
 const RMODE_SHIFT = 22;
-const FZ16 = 1 << 19;
+/** FPCR control bits (C5.2.8). AH, FIZ, NEP (FEAT_AFP) and EBF (FEAT_EBF16) are not implemented: RES0, ignored. */
+export const Fpcr = { AHP: 1 << 26, DN: 1 << 25, FZ: 1 << 24, RMODE: 3 << RMODE_SHIFT, FZ16: 1 << 19 } as const;
 
 export const env = {
   /** FPCR from which the fields below were derived. */
@@ -39,10 +36,10 @@ export const env = {
 function decode(fpcr: number): void {
   env.fpcr = fpcr;
   env.mode = ((fpcr >>> RMODE_SHIFT) & 3) as Round;
-  env.fz = (fpcr & FZ) !== 0;
-  env.fz16 = (fpcr & FZ16) !== 0;
-  env.dn = (fpcr & DN) !== 0;
-  env.ahp = (fpcr & AHP) !== 0;
+  env.fz = (fpcr & Fpcr.FZ) !== 0;
+  env.fz16 = (fpcr & Fpcr.FZ16) !== 0;
+  env.dn = (fpcr & Fpcr.DN) !== 0;
+  env.ahp = (fpcr & Fpcr.AHP) !== 0;
   env.near = env.mode === Round.TieEven && !env.fz;
   env.near16 = env.mode === Round.TieEven && !env.fz16;
 }

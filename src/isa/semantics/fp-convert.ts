@@ -50,15 +50,13 @@ import {
   shapeOf,
   single,
   unflushed,
-  vand,
   vop1,
   vop2,
-  vor,
   vrel,
   vround,
   zero,
 } from "./fp-ops.ts";
-import { binary, lgOfImmh, unary } from "./vector-ops.ts";
+import { binary, lgOfImmh, unary, vand, vor } from "./vector-ops.ts";
 
 /** The letter of a row's name gives the rounding; A: ties away from zero. */
 type Letter = "N" | "P" | "M" | "Z" | "A";

@@ -3,12 +3,13 @@
 
 import type { Builder } from "../../ir/builder.ts";
 import { and, bin, c32, c64, eqz, lo32, or, orElse, roundsPlainly, shuffle, V128, type Value, wasm } from "../../ir/value.ts";
-import { defineTranslated, type Fields, helperIndex, type Variants } from "./define.ts";
+import { helperIndex } from "./define.ts";
 import {
   all,
   bits64,
   both,
   defineScalar,
+  defineVector,
   demote,
   double,
   every,
@@ -19,28 +20,27 @@ import {
   none,
   normal,
   number,
+  type Operand,
   op1,
   op2,
   type Precision,
   power,
   promote,
   quiet,
+  registerM,
+  registerN,
   rel,
   type Shape,
   setFp,
-  setShape,
-  shapeOf,
   single,
   sumError,
-  vand,
   vfinite,
   visZero,
   vnormal,
   vop1,
   vop2,
-  vor,
 } from "./fp-ops.ts";
-import { binary, splat, unary } from "./vector-ops.ts";
+import { binary, splat, unary, vand, vor } from "./vector-ops.ts";
 
 /** A result, and the condition that it is the architected one in rounding to nearest and changes nothing in FPSR. */
 interface Result {
@@ -164,8 +164,6 @@ function vectorInDouble(shape: Shape, minus: boolean, n: Value, m: Value, a: Val
   };
 }
 
-type Operand = (b: Builder, f: Fields, v: Variants) => Value | undefined;
-const register: Operand = (b, f) => b.v(f.Rm);
 /** The element of M:Rm that H and L choose, in every lane. */
 export const chosenElement: Operand = (b, f, v) => {
   const [H, L] = [v.H as number, v.L as number];
@@ -173,27 +171,18 @@ export const chosenElement: Operand = (b, f, v) => {
   const lg = v.sz ? 3 : 2;
   return splat(lg, b.lane(c32(f.Rm.imm + 16 * (v.M as number)), c32(v.sz ? H : 2 * H + L), lg));
 };
-function rows(names: string, other: Operand, emit: (b: Builder, shape: Shape, n: Value, m: Value, f: Fields) => Result | undefined): void {
-  defineTranslated(names, (b, f, v, { name }) => {
-    const shape = shapeOf(v);
-    const m = other(b, f, v);
-    const result = shape && m && emit(b, shape, b.v(f.Rn), m, f);
-    if (!result) return false;
-    b.fast(result.ok, helperIndex(name), () => setShape(b, f, shape, result.value));
-    return true;
-  });
-}
+const two = [registerN, registerM] as const;
 for (const [row, minus] of [
   ["FMLAV", false],
   ["FMLSV", true],
 ] as const) {
-  rows(`${row}_VEC`, register, (b, shape, n, m, f) => fusedVector(b, shape, minus, n, m, b.v(f.Rd)));
-  rows(`${row}_ELT ${row}_ELT_s`, chosenElement, (b, shape, n, m, f) => fusedVector(b, shape, minus, n, m, b.v(f.Rd)));
+  defineVector(`${row}_VEC`, two, (b, shape, n, m, f) => fusedVector(b, shape, minus, n, m, b.v(f.Rd)));
+  defineVector(`${row}_ELT ${row}_ELT_s`, [registerN, chosenElement], (b, shape, n, m, f) => fusedVector(b, shape, minus, n, m, b.v(f.Rd)));
 }
 /** 2 - n * m. */
-rows("FRECPSV FRECPSV_s", register, (b, shape, n, m) => fusedVector(b, shape, true, n, m, everyPower(shape.p, 1)));
+defineVector("FRECPSV FRECPSV_s", two, (b, shape, n, m) => fusedVector(b, shape, true, n, m, everyPower(shape.p, 1)));
 /** (3 - n * m) / 2: what is halved is no tiny number. */
-rows("FRSQRTSV FRSQRTSV_s", register, (b, shape, n, m) => {
+defineVector("FRSQRTSV FRSQRTSV_s", two, (b, shape, n, m) => {
   const { p } = shape;
   const three = every(p, p === double ? c64(0, 0x4008_0000) : c32(0x4040_0000));
   const result = fusedVector(b, shape, true, n, m, three);

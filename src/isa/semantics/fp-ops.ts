@@ -22,13 +22,10 @@ import {
   vzero,
   wasm,
 } from "../../ir/value.ts";
+import { Exc, Fpcr } from "../fp/env.ts";
 import { SysOp } from "../sysops.ts";
-import { define, type Fields, helperIndex, type Variants } from "./define.ts";
-import { binary, unary as unaryVector } from "./vector-ops.ts";
-
-const FPSR_IXC = 0x10;
-const FPCR_FZ = 1 << 24;
-const FPCR_FZ_RMODE = FPCR_FZ | (3 << 22);
+import { define, defineTranslated, type Fields, helperIndex, type Variants } from "./define.ts";
+import { binary, unary as unaryVector, vand } from "./vector-ops.ts";
 
 /** Arithmetic of one precision: opcodes of Wasm. */
 export interface Precision {
@@ -98,16 +95,16 @@ const infBits = (p: Precision) => powerBits(p, p.bias + 1);
 export const both = (...conditions: Value[]) => conditions.reduce((a, c) => and(a, c));
 /** FPCR.FZ is 0; the first is for where it is not known yet that rounding is not plain. */
 export const noFlush = (b: Builder) => orElse(roundsPlainly(), unflushed(b));
-export const unflushed = (b: Builder) => eqz(and(b.state(Off.FPCR), c32(FPCR_FZ)));
+export const unflushed = (b: Builder) => eqz(and(b.state(Off.FPCR), c32(Fpcr.FZ)));
 /** To nearest even, and FPCR.FZ is 0. */
-export const nearest = (b: Builder) => eqz(and(b.state(Off.FPCR), c32(FPCR_FZ_RMODE)));
+export const nearest = (b: Builder) => eqz(and(b.state(Off.FPCR), c32(Fpcr.FZ | Fpcr.RMODE)));
 /**
  * The host's result counts: it is of the common kind, where it matters only how FPCR rounds and that FPSR.IXC is set already; or FPCR
  * rounds to nearest, and it is `rare`, such as exact, which costs more to find out.
  */
 export const quiet = (b: Builder, common: Value, rare: Value) => orElse(and(roundsPlainly(), common), and(nearest(b), rare));
 /** FPSR.IXC is set: an inexact result changes nothing there. */
-export const inexactKnown = (b: Builder) => bin("ne", and(b.state(Off.FPSR), c32(FPSR_IXC)), c32(0));
+export const inexactKnown = (b: Builder) => bin("ne", and(b.state(Off.FPSR), c32(Exc.IXC)), c32(0));
 export const finite = (p: Precision, r: Value) => rel(p, "lt", op1(p, "abs", r), wasm(p.fromBits, p.type, infBits(p)));
 export const isNumber = (p: Precision, a: Value) => rel(p, "eq", a, a);
 /** Above the smallest normal number: was not tiny before rounding, so an inexact one is no underflow. */
@@ -133,8 +130,6 @@ export const vop1 = (p: Precision, name: keyof typeof vectorUnary, a: Value) => 
 export const vround = (p: Precision, name: Rounding, a: Value) => unaryVector(p.vround[roundings[name]], a);
 /** Lanes of ones where the relation holds. */
 export const vrel = (p: Precision, name: Relation, a: Value, b: Value) => binary(p.veq + relations[name], a, b);
-export const vand = (a: Value, b: Value) => binary(0xfd4e, a, b);
-export const vor = (a: Value, b: Value) => binary(0xfd50, a, b);
 /** The same bits in every lane. */
 export const every = (p: Precision, bits: Value) => wasm(p === double ? 0xfd12 : 0xfd11, V128, bits);
 export const everyPower = (p: Precision, n: number, sign = 0) => every(p, powerBits(p, n, sign));
@@ -185,3 +180,30 @@ export function defineScalar(rows: string, variants: string, emit: Scalar): void
   );
 }
 export const setFp = (b: Builder, p: Precision, r: Value, x: Value) => b.setV(r, x, p.lg);
+
+export interface VectorResult {
+  readonly value: Value;
+  /** It is the architected one, and changes nothing in FPSR; undefined: always. */
+  readonly ok: Value | undefined;
+}
+/** undefined: this form is the helper's. */
+export type Operand = (b: Builder, f: Fields, v: Variants) => Value | undefined;
+export const registerN: Operand = (b, f) => b.v(f.Rn);
+export const registerM: Operand = (b, f) => b.v(f.Rm);
+/** Defines rows of two operands (or of one and zero) whose results `emit` makes, in translations. */
+export function defineVector(
+  names: string,
+  [first, second]: readonly [Operand, Operand],
+  emit: (b: Builder, shape: Shape, n: Value, m: Value, f: Fields) => VectorResult | undefined,
+): void {
+  defineTranslated(names, (b, f, v, { name }) => {
+    const shape = shapeOf(v);
+    const [n, m] = [first(b, f, v), second(b, f, v)];
+    const result = shape && n && m && emit(b, shape, n, m, f);
+    if (!result) return false;
+    const { value, ok } = result;
+    if (ok) b.fast(ok, helperIndex(name), () => setShape(b, f, shape, value));
+    else setShape(b, f, shape, value);
+    return true;
+  });
+}

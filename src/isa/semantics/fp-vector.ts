@@ -7,56 +7,35 @@ import { defineTranslated, type Fields, helperIndex, type Variants } from "./def
 import { chosenElement } from "./fp-fused.ts";
 import {
   all,
+  defineVector,
   double,
   every,
   everyPower,
   noFlush,
   none,
+  type Operand,
   type Precision,
   type Relation,
+  registerM,
+  registerN,
   type Shape,
   setShape,
   shapeOf,
   single,
-  vand,
+  type VectorResult,
   vfinite,
   visZero,
   vnormal,
   vop1,
   vop2,
-  vor,
   vrel,
   vround,
 } from "./fp-ops.ts";
-import { binary, unary } from "./vector-ops.ts";
+import { binary, unary, vand, vor, vselect } from "./vector-ops.ts";
 
-interface Result {
-  readonly value: Value;
-  /** The helper need not do it; undefined: never. */
-  readonly ok: Value | undefined;
-}
-type Operand = (b: Builder, f: Fields, v: Variants) => Value | undefined;
-const registerN: Operand = (b, f) => b.v(f.Rn);
-const register: Operand = (b, f) => b.v(f.Rm);
 const nothing: Operand = () => vzero();
-/** Rows of two operands (or of one and zero). */
-function rows(
-  names: string,
-  [first, second]: readonly [Operand, Operand],
-  emit: (b: Builder, shape: Shape, n: Value, m: Value) => Result,
-): void {
-  defineTranslated(names, (b, f, v, { name }) => {
-    const shape = shapeOf(v);
-    const [n, m] = [first(b, f, v), second(b, f, v)];
-    if (!shape || !n || !m) return false;
-    const { value, ok } = emit(b, shape, n, m);
-    if (ok) b.fast(ok, helperIndex(name), () => setShape(b, f, shape, value));
-    else setShape(b, f, shape, value);
-    return true;
-  });
-}
 const [two, byElement, withZero] = [
-  [registerN, register],
+  [registerN, registerM],
   [registerN, chosenElement],
   [registerN, nothing],
 ] as const;
@@ -96,23 +75,23 @@ const areFinite = (shape: Shape, r: Value) => none(shape, vrel(shape.p, "ne", vo
 /** A sum that is tiny is exact. */
 const sum =
   (name: "add" | "sub") =>
-  (_b: Builder, shape: Shape, n: Value, m: Value): { value: Value; ok: Value } => {
+  (_b: Builder, shape: Shape, n: Value, m: Value): VectorResult => {
     const { p } = shape;
     const value = vop2(p, name, n, m);
     return { value, ok: and(roundsPlainly(), areFinite(shape, value)) };
   };
-rows("FADDV", two, sum("add"));
-rows("FADDPV_VEC", pairs, sum("add"));
-rows("FADDPV_PAIR_s", lowestPair, sum("add"));
-rows("FSUBV", two, sum("sub"));
-rows("FABDV FABDV_s", two, (b, shape, n, m) => {
+defineVector("FADDV", two, sum("add"));
+defineVector("FADDPV_VEC", pairs, sum("add"));
+defineVector("FADDPV_PAIR_s", lowestPair, sum("add"));
+defineVector("FSUBV", two, sum("sub"));
+defineVector("FABDV FABDV_s", two, (b, shape, n, m) => {
   const { value, ok } = sum("sub")(b, shape, n, m);
   return { value: vop1(shape.p, "abs", value), ok };
 });
 /** A result may be zero where an operand is, but not because it is too small. */
 const product =
   (name: "mul" | "div") =>
-  (_b: Builder, shape: Shape, n: Value, m: Value): Result => {
+  (_b: Builder, shape: Shape, n: Value, m: Value): VectorResult => {
     const { p } = shape;
     const value = vop2(p, name, n, m);
     const isNormal = vnormal(p, value);
@@ -121,27 +100,27 @@ const product =
     return { value, ok: and(roundsPlainly(), fine) };
   };
 // FMULX differs where the product is not a number.
-rows("FMULV_VEC FMULXV_VEC FMULXV_VEC_s", two, product("mul"));
-rows("FMULV_ELT FMULV_ELT_s FMULXV_ELT FMULXV_ELT_s", byElement, product("mul"));
-rows("FDIVV", two, product("div"));
-rows("FSQRTV", withZero, (_b, shape, n) => {
+defineVector("FMULV_VEC FMULXV_VEC FMULXV_VEC_s", two, product("mul"));
+defineVector("FMULV_ELT FMULV_ELT_s FMULXV_ELT FMULXV_ELT_s", byElement, product("mul"));
+defineVector("FDIVV", two, product("div"));
+defineVector("FSQRTV", withZero, (_b, shape, n) => {
   const value = vop1(shape.p, "sqrt", n);
   return { value, ok: and(roundsPlainly(), areFinite(shape, value)) };
 });
-rows("FABSV", withZero, (_b, { p }, n) => ({ value: vop1(p, "abs", n), ok: undefined }));
-rows("FNEGV", withZero, (_b, { p }, n) => ({ value: vop1(p, "neg", n), ok: undefined }));
+defineVector("FABSV", withZero, (_b, { p }, n) => ({ value: vop1(p, "abs", n), ok: undefined }));
+defineVector("FNEGV", withZero, (_b, { p }, n) => ({ value: vop1(p, "neg", n), ok: undefined }));
 
 // ---- comparisons, minimum and maximum: of numbers -----------------------------------------------------------------------------
 const numbers = (b: Builder, shape: Shape, n: Value, m: Value) =>
   and(noFlush(b), none(shape, vor(vrel(shape.p, "ne", n, n), vrel(shape.p, "ne", m, m))));
 for (const name of ["MAX", "MIN"] as const) {
-  const extreme = (b: Builder, shape: Shape, n: Value, m: Value): Result => ({
+  const extreme = (b: Builder, shape: Shape, n: Value, m: Value): VectorResult => ({
     value: vop2(shape.p, name === "MAX" ? "max" : "min", n, m),
     ok: numbers(b, shape, n, m),
   });
-  rows(`F${name}V F${name}NMV`, two, extreme);
-  rows(`F${name}PV_VEC F${name}NMPV_VEC`, pairs, extreme);
-  rows(`F${name}PV_PAIR_s F${name}NMPV_PAIR_s`, lowestPair, extreme);
+  defineVector(`F${name}V F${name}NMV`, two, extreme);
+  defineVector(`F${name}PV_VEC F${name}NMPV_VEC`, pairs, extreme);
+  defineVector(`F${name}PV_PAIR_s F${name}NMPV_PAIR_s`, lowestPair, extreme);
 }
 /** Of four singles; the order in which they are compared does not matter to numbers. */
 for (const name of ["MAX", "MIN"] as const)
@@ -163,18 +142,18 @@ for (const name of ["MAX", "MIN"] as const)
 const forms = (row: string) => `${row} ${row}_s`;
 const comparison =
   (relation: Relation, absolute = false) =>
-  (b: Builder, shape: Shape, n: Value, m: Value): Result => {
+  (b: Builder, shape: Shape, n: Value, m: Value): VectorResult => {
     const size = (x: Value) => (absolute ? vop1(shape.p, "abs", x) : x);
     return { value: vrel(shape.p, relation, size(n), size(m)), ok: numbers(b, shape, n, m) };
   };
 for (const relation of ["eq", "ge", "gt"] as const) {
   const name = relation.toUpperCase();
-  rows(forms(`FCM${name}V_REG`), two, comparison(relation));
-  rows(forms(`FCM${name}V_ZERO`), withZero, comparison(relation));
-  if (relation !== "eq") rows(forms(`FAC${name}V`), two, comparison(relation, true));
+  defineVector(forms(`FCM${name}V_REG`), two, comparison(relation));
+  defineVector(forms(`FCM${name}V_ZERO`), withZero, comparison(relation));
+  if (relation !== "eq") defineVector(forms(`FAC${name}V`), two, comparison(relation, true));
 }
-rows(forms("FCMLEV"), withZero, comparison("le"));
-rows(forms("FCMLTV"), withZero, comparison("lt"));
+defineVector(forms("FCMLEV"), withZero, comparison("le"));
+defineVector(forms("FCMLTV"), withZero, comparison("lt"));
 
 // ---- immediates --------------------------------------------------------------------------------------------------------------
 /** VFPExpandImm of the bits a to h, in every lane; op: doubles. */
@@ -215,7 +194,7 @@ function reciprocalRoot(n: Value): Value {
   const isOdd = wasm(0xfdac, n.type, ints.shl(n, 8), c32(31));
   const odd = vor(ints.shl(field(n, 16, 7), 1), ints.every(0x101));
   const even = vor(ints.shl(field(n, 16, 7), 2), ints.every(0x202));
-  const a = wasm(0xfd52, n.type, odd, even, isOdd);
+  const a = vselect(odd, even, isOdd);
   const root = vop1(single, "sqrt", vop2(single, "div", everyPower(single, 28), ints.toFloat(a)));
   const exponent = ints.shr(ints.sub(ints.every(380), field(n, 23, 8)), 1);
   return assemble(vzero(), exponent, ints.truncate(vround(single, "ceil", root)));

@@ -6,7 +6,23 @@ import type { Builder } from "../../ir/builder.ts";
 import { c32, c64, I32, I64, or, shl, shuffle, V128, type Value, vzero, wasm } from "../../ir/value.ts";
 import { SysOp } from "../sysops.ts";
 import { define, type Fields, helperIndex, type Variants } from "./define.ts";
-import { binary, leftAmount, lgOfImmh, narrow, ops, resizable, right, rightAmount, shiftable, splat, unary } from "./vector-ops.ts";
+import {
+  binary,
+  leftAmount,
+  lgOfImmh,
+  narrow,
+  ops,
+  resizable,
+  right,
+  rightAmount,
+  shiftable,
+  splat,
+  unary,
+  vand,
+  vor,
+  vselect,
+  vxor,
+} from "./vector-ops.ts";
 
 /** Saturating sums and differences of bytes and halfwords. */
 const saturating = {
@@ -20,7 +36,7 @@ const extmul = [0xfd9c, 0xfdbc, 0xfddc] as const;
 /** The same; + 1: the upper half, + 2: unsigned. */
 const extend = [0xfd87, 0xfda7, 0xfdc7] as const;
 const pairwiseSum = [0xfd7c, 0xfd7e] as const;
-const [XOR, AND, OR, SELECT, ANY, LANE0] = [0xfd51, 0xfd4e, 0xfd50, 0xfd52, 0xfd53, 0xfd1d];
+const [ANY, LANE0] = [0xfd53, 0xfd1d];
 
 const sizeOf = (v: Variants) => v.size as number;
 
@@ -84,8 +100,8 @@ function difference(sign: "S" | "U", lg: number, n: Value, m: Value): Value {
 }
 /** floor((n + m) / 2) without the sum; rounding up: ceil. */
 function halving(sign: "S" | "U", up: boolean, lg: number, n: Value, m: Value): Value {
-  const half = wasm((sign === "S" ? ops.shrS : ops.shrU)[lg] as number, V128, binary(XOR, n, m), c32(1));
-  return up ? binary(ops.sub[lg], binary(OR, n, m), half) : binary(ops.add[lg], binary(AND, n, m), half);
+  const half = wasm((sign === "S" ? ops.shrS : ops.shrU)[lg] as number, V128, vxor(n, m), c32(1));
+  return up ? binary(ops.sub[lg], vor(n, m), half) : binary(ops.add[lg], vand(n, m), half);
 }
 for (const sign of ["S", "U"] as const) {
   const diff = (b: Builder, f: Fields, v: Variants) => difference(sign, sizeOf(v), b.v(f.Rn), b.v(f.Rm));
@@ -201,7 +217,7 @@ rows(
   "Q immh",
   sameWidth((b, f, v) => {
     const [op, amount] = [ops.shl[lgOfImmh(v)] as number, leftAmount(f, v)];
-    return wasm(SELECT, V128, wasm(op, V128, b.v(f.Rn), amount), b.v(f.Rd), wasm(op, V128, ones(), amount));
+    return vselect(wasm(op, V128, b.v(f.Rn), amount), b.v(f.Rd), wasm(op, V128, ones(), amount));
   }),
   shiftable,
 );
@@ -210,7 +226,7 @@ rows(
   "Q immh",
   sameWidth((b, f, v) => {
     const shift = (x: Value) => right("U", lgOfImmh(v), x, rightAmount(f, v), false);
-    return wasm(SELECT, V128, shift(b.v(f.Rn)), b.v(f.Rd), shift(ones()));
+    return vselect(shift(b.v(f.Rn)), b.v(f.Rd), shift(ones()));
   }),
   shiftable,
 );
@@ -233,7 +249,7 @@ for (const [row, [wrapping, clamping]] of Object.entries(saturating))
       }
       const [n, m] = [b.v(f.Rn), b.v(f.Rm)];
       const sum = binary(clamped, n, m);
-      saturated(b, binary(XOR, sum, binary(plain, n, m)), v.Q === 1);
+      saturated(b, vxor(sum, binary(plain, n, m)), v.Q === 1);
       b.setV(f.Rd, sum, v.Q ? 4 : 3);
     },
     allSizes,
@@ -249,7 +265,7 @@ function narrowSaturating(b: Builder, f: Fields, v: Variants, lg: number, kind: 
       : kind === "SU"
         ? binary(ops.minS[lg + 1], binary(ops.maxS[lg + 1], x, vzero()), limit(2 ** bits - 1))
         : binary(ops.minS[lg + 1], binary(ops.maxS[lg + 1], x, limit(-(2 ** (bits - 1)))), limit(2 ** (bits - 1) - 1));
-  saturated(b, binary(XOR, clamped, x), true);
+  saturated(b, vxor(clamped, x), true);
   narrow(b, f, v, lg, clamped);
 }
 for (const [kind, from] of [

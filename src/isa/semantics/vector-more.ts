@@ -5,18 +5,9 @@ import type { Builder } from "../../ir/builder.ts";
 import { add, and, bin, c32, c64, I32, I64, lo32, neg, select, shuffle, V128, type Value, vzero, wasm, zext } from "../../ir/value.ts";
 import { defineTranslated, type Fields, helperIndex, type Variants } from "./define.ts";
 import { double, none } from "./fp-ops.ts";
-import { binary, narrow, ops, right, splat, unary } from "./vector-ops.ts";
+import { binary, narrow, ops, right, splat, unary, vand, vandNot, vor, vselect, vxor } from "./vector-ops.ts";
 
-const [AND, OR, XOR, ANDNOT, SELECT, SWIZZLE] = [0xfd4e, 0xfd50, 0xfd51, 0xfd4f, 0xfd52, 0xfd0e];
-/** By log2 element size. */
-const compare = {
-  ne: [0xfd24, 0xfd2e, 0xfd38, 0xfdd7],
-  eq: [0xfd23, 0xfd2d, 0xfd37, 0xfdd6],
-  gt: [0xfd27, 0xfd31, 0xfd3b, 0xfdd9],
-  ge: [0xfd2b, 0xfd35, 0xfd3f, 0xfddb],
-  lt: [0xfd25, 0xfd2f, 0xfd39, 0xfdd8],
-  le: [0xfd29, 0xfd33, 0xfd3d, 0xfdda],
-} as const;
+const SWIZZLE = 0xfd0e;
 /** Extraction of element 0, zero-extended to 32 bits. */
 const lowest = [0xfd16, 0xfd19, 0xfd1b] as const;
 
@@ -49,15 +40,15 @@ const forms = (row: string) => `${row} ${row}_s`;
 // ---- arithmetic and comparisons ------------------------------------------------------------------------------------------
 rows("ADDV_s", lanewise(ops.add));
 rows("SUBV_s", lanewise(ops.sub));
-rows("CMEQV_REG_s", lanewise(compare.eq));
-rows("CMGTV_REG_s", lanewise(compare.gt));
-rows("CMGEV_REG_s", lanewise(compare.ge));
-rows("CMEQV_ZERO_s", lanewise(compare.eq, true));
-rows("CMGTV_ZERO_s", lanewise(compare.gt, true));
-rows("CMLTV_s", lanewise(compare.lt, true));
-rows(forms("CMGEV_ZERO"), lanewise(compare.ge, true));
-rows(forms("CMLEV"), lanewise(compare.le, true));
-rows(forms("CMTSTV"), (b, f, v) => binary(compare.ne[sizeOf(v)], binary(AND, b.v(f.Rn), b.v(f.Rm)), vzero()));
+rows("CMEQV_REG_s", lanewise(ops.eq));
+rows("CMGTV_REG_s", lanewise(ops.gtS));
+rows("CMGEV_REG_s", lanewise(ops.geS));
+rows("CMEQV_ZERO_s", lanewise(ops.eq, true));
+rows("CMGTV_ZERO_s", lanewise(ops.gtS, true));
+rows("CMLTV_s", lanewise(ops.ltS, true));
+rows(forms("CMGEV_ZERO"), lanewise(ops.geS, true));
+rows(forms("CMLEV"), lanewise(ops.leS, true));
+rows(forms("CMTSTV"), (b, f, v) => binary(ops.ne[sizeOf(v)], vand(b.v(f.Rn), b.v(f.Rm)), vzero()));
 rows("ABSV_s", (b, f) => unary(ops.abs[3], b.v(f.Rn)));
 rows("NEGV_s", (b, f) => unary(ops.neg[3], b.v(f.Rn)));
 /** Wasm takes the amount modulo the size, which is not reached. */
@@ -213,11 +204,11 @@ rows(
 );
 rows(
   "ORRV_IMM",
-  immediate((imm, d) => binary(OR, d(), imm)),
+  immediate((imm, d) => vor(d(), imm)),
 );
 rows(
   "BICV_IMM",
-  immediate((imm, d) => binary(ANDNOT, d(), imm)),
+  immediate((imm, d) => vandNot(d(), imm)),
 );
 
 // ---- shifts by register ------------------------------------------------------------------------------------------------------
@@ -236,7 +227,7 @@ for (const [row, sign, round] of [
     if (!lg) return false;
     const [n, bits] = [b.v(f.Rn), 8 << size];
     const amount = lo32(wasm(0xc2, I64, b.lane(f.Rm, c32(0), 0)));
-    const alike = none({ p: double, lg }, binary(XOR, b.v(f.Rm), splat(size, b.lane(f.Rm, c32(0), size))));
+    const alike = none({ p: double, lg }, vxor(b.v(f.Rm), splat(size, b.lane(f.Rm, c32(0), size))));
     const ok = and(alike, bin("ltu", add(amount, c32(bits)), c32(2 * bits)));
     const left = wasm(ops.shl[size] as number, V128, n, amount);
     const value = select(bin("lts", amount, c32(0)), right(sign, size, n, neg(amount), round), left);
@@ -254,9 +245,9 @@ for (const row of ["TBLV", "TBXV"])
       const at = k === 0 ? index : binary(ops.sub[0], index, splat(0, c32(16 * k)));
       return binary(SWIZZLE, b.v(c32((f.Rn.imm + k) & 31)), at);
     });
-    const found = parts.reduce((x, y) => binary(OR, x, y));
+    const found = parts.reduce((x, y) => vor(x, y));
     if (row === "TBLV") return found;
-    return wasm(SELECT, V128, found, b.v(f.Rd), binary(0xfd26, index, splat(0, c32(16 * count))));
+    return vselect(found, b.v(f.Rd), binary(ops.ltU[0], index, splat(0, c32(16 * count))));
   });
 
 // ---- products ----------------------------------------------------------------------------------------------------------------
@@ -285,13 +276,13 @@ for (const sign of ["S", "U"] as const) {
 
 // ---- three operands of SHA-3 -------------------------------------------------------------------------------------------------
 const rotated = (x: Value, left: number) =>
-  left === 0 ? x : binary(OR, wasm(ops.shl[3], V128, x, c32(left)), wasm(ops.shrU[3], V128, x, c32(64 - left)));
+  left === 0 ? x : vor(wasm(ops.shl[3], V128, x, c32(left)), wasm(ops.shrU[3], V128, x, c32(64 - left)));
 const whole = (names: string, value: (b: Builder, f: Fields, v: Variants) => Value) =>
   defineTranslated(names, (b, f, v) => {
     b.setV(f.Rd, value(b, f, v));
     return true;
   });
-whole("EOR3V", (b, f) => binary(XOR, b.v(f.Rn), binary(XOR, b.v(f.Rm), b.v(f.Ra))));
-whole("BCAXV", (b, f) => binary(XOR, b.v(f.Rn), binary(ANDNOT, b.v(f.Rm), b.v(f.Ra))));
-whole("RAX1V", (b, f) => binary(XOR, b.v(f.Rn), rotated(b.v(f.Rm), 1)));
-whole("XARV", (b, f, v) => rotated(binary(XOR, b.v(f.Rn), b.v(f.Rm)), (64 - (v.imm6 as number)) & 63));
+whole("EOR3V", (b, f) => vxor(b.v(f.Rn), vxor(b.v(f.Rm), b.v(f.Ra))));
+whole("BCAXV", (b, f) => vxor(b.v(f.Rn), vandNot(b.v(f.Rm), b.v(f.Ra))));
+whole("RAX1V", (b, f) => vxor(b.v(f.Rn), rotated(b.v(f.Rm), 1)));
+whole("XARV", (b, f, v) => rotated(vxor(b.v(f.Rn), b.v(f.Rm)), (64 - (v.imm6 as number)) & 63));

@@ -18,11 +18,26 @@ export const ops = {
   maxS: [0xfd78, 0xfd98, 0xfdb8],
   maxU: [0xfd79, 0xfd99, 0xfdb9],
   splat: [0xfd0f, 0xfd10, 0xfd11, 0xfd12],
+  eq: [0xfd23, 0xfd2d, 0xfd37, 0xfdd6],
+  ne: [0xfd24, 0xfd2e, 0xfd38, 0xfdd7],
+  gtS: [0xfd27, 0xfd31, 0xfd3b, 0xfdd9],
+  geS: [0xfd2b, 0xfd35, 0xfd3f, 0xfddb],
+  ltS: [0xfd25, 0xfd2f, 0xfd39, 0xfdd8],
+  leS: [0xfd29, 0xfd33, 0xfd3d, 0xfdda],
+  ltU: [0xfd26, 0xfd30, 0xfd3a],
+  gtU: [0xfd28, 0xfd32, 0xfd3c],
+  geU: [0xfd2c, 0xfd36, 0xfd40],
 } as const satisfies Record<string, readonly number[]>;
 
 /** An operation of one, of two vectors. */
 export const unary = (op: number | undefined, a: Value) => wasm(op as number, V128, a);
 export const binary = (op: number | undefined, a: Value, b: Value) => wasm(op as number, V128, a, b);
+export const vand = (a: Value, b: Value) => binary(0xfd4e, a, b);
+export const vandNot = (a: Value, b: Value) => binary(0xfd4f, a, b);
+export const vor = (a: Value, b: Value) => binary(0xfd50, a, b);
+export const vxor = (a: Value, b: Value) => binary(0xfd51, a, b);
+/** Bits of `a` where `mask` has ones, of `b` elsewhere. */
+export const vselect = (a: Value, b: Value, mask: Value) => wasm(0xfd52, V128, a, b, mask);
 /** The low 2^lg bytes of `x` in every element. */
 export const splat = (lg: number, x: Value) => wasm(ops.splat[lg] as number, V128, lg === 3 ? zext(x) : x.type === I64 ? lo32(x) : x);
 
@@ -41,7 +56,7 @@ export function right(sign: "S" | "U", lg: number, x: Value, amount: Value, roun
   const op = (sign === "S" ? ops.shrS : ops.shrU)[lg];
   const most = binary(op, x, sub(amount, c32(1)));
   const shifted = binary(op, most, c32(1));
-  return round ? binary(ops.add[lg], shifted, binary(0xfd4e, most, splat(lg, lg === 3 ? c64(1) : c32(1)))) : shifted;
+  return round ? binary(ops.add[lg], shifted, vand(most, splat(lg, lg === 3 ? c64(1) : c32(1)))) : shifted;
 }
 
 /** The lower halves of the elements of `x` (2^(lg+1) bytes each) become the lower (Q = 0) or upper half of Rd. */

@@ -4,7 +4,7 @@
 import { c64, shl, shuffle, type Value } from "../../ir/value.ts";
 import { SysOp } from "../sysops.ts";
 import { define, type Fields, type Variants } from "./define.ts";
-import { binary, leftAmount, lgOfImmh, narrow, ops, resizable, right, rightAmount, shiftable, splat, unary } from "./vector-ops.ts";
+import { binary, leftAmount, lgOfImmh, narrow, ops, resizable, right, rightAmount, shiftable, splat, unary, vxor } from "./vector-ops.ts";
 
 /** Opcodes that widen the lower and the upper half, by log2 element size. */
 const widen = {
@@ -78,14 +78,14 @@ function compareUnsigned(row: string, opcodes: readonly number[]): void {
     "Q size",
     (b, f, v) => {
       b.requireFp(SysOp.FPTRAP);
-      const flip = (x: Value) => (v.size === 3 ? binary(0xfd51, x, splat(3, shl(c64(1), c64(63)))) : x);
+      const flip = (x: Value) => (v.size === 3 ? vxor(x, splat(3, shl(c64(1), c64(63)))) : x);
       b.setV(f.Rd, binary(opcodes[v.size as number] as number, flip(b.v(f.Rn)), flip(b.v(f.Rm))), v.Q ? 4 : 3);
     },
     (v) => v.Q === 1 || v.size !== 3,
   );
 }
-compareUnsigned("CMHIV", [0xfd28, 0xfd32, 0xfd3c, 0xfdd9]);
-compareUnsigned("CMHSV", [0xfd2c, 0xfd36, 0xfd40, 0xfddb]);
+compareUnsigned("CMHIV", [...ops.gtU, ops.gtS[3]]);
+compareUnsigned("CMHSV", [...ops.geU, ops.geS[3]]);
 
 // ---- permutation -------------------------------------------------------------------------------------------------------
 /** Result element e of the row is element pick(e, elements per register) of the concatenation Rm:Rn. */

@@ -5,14 +5,10 @@ import type { Builder } from "../../ir/builder.ts";
 import { and, c32, c64, or, shl, shru, shuffle, sub, V128, type Value, vzero, wasm, zext } from "../../ir/value.ts";
 import { SysOp } from "../sysops.ts";
 import { define, type Fields, type Variants } from "./define.ts";
-import { binary, ops, splat } from "./vector-ops.ts";
+import { binary, ops, splat, vand, vandNot, vor, vselect, vxor } from "./vector-ops.ts";
 
 /** Register size as log2 bytes. */
 const lgOf = (v: Variants) => (v.Q ? 4 : 3);
-const and2 = (a: Value, b: Value) => binary(0xfd4e, a, b);
-const andNot = (a: Value, b: Value) => binary(0xfd4f, a, b);
-const or2 = (a: Value, b: Value) => binary(0xfd50, a, b);
-const xor2 = (a: Value, b: Value) => binary(0xfd51, a, b);
 const not1 = (a: Value) => wasm(0xfd4d, V128, a);
 
 type Vector = (b: Builder, f: Fields, v: Variants) => Value;
@@ -43,20 +39,20 @@ function lanewise(row: string, opcodes: readonly number[], swapped = false): voi
 }
 lanewise("ADDV", ops.add);
 lanewise("SUBV", ops.sub);
-lanewise("CMEQV_REG", [0xfd23, 0xfd2d, 0xfd37, 0xfdd6]);
-lanewise("CMGTV_REG", [0xfd27, 0xfd31, 0xfd3b, 0xfdd9]);
-lanewise("CMGEV_REG", [0xfd2b, 0xfd35, 0xfd3f, 0xfddb]);
+lanewise("CMEQV_REG", ops.eq);
+lanewise("CMGTV_REG", ops.gtS);
+lanewise("CMGEV_REG", ops.geS);
 
 // ---- bitwise ---------------------------------------------------------------------------------------------------------
 const bitwise: Record<string, (n: Value, m: Value, d: () => Value) => Value> = {
-  ANDV: and2,
-  BICV_REG: andNot,
-  ORRV_REG: or2,
-  ORNV: (n, m) => or2(n, not1(m)),
-  EORV: xor2,
-  BSLV: (n, m, d) => wasm(0xfd52, V128, n, m, d()),
-  BITV: (n, m, d) => wasm(0xfd52, V128, n, d(), m),
-  BIFV: (n, m, d) => wasm(0xfd52, V128, d(), n, m),
+  ANDV: vand,
+  BICV_REG: vandNot,
+  ORRV_REG: vor,
+  ORNV: (n, m) => vor(n, not1(m)),
+  EORV: vxor,
+  BSLV: (n, m, d) => vselect(n, m, d()),
+  BITV: (n, m, d) => vselect(n, d(), m),
+  BIFV: (n, m, d) => vselect(d(), n, m),
 };
 for (const [row, f2] of Object.entries(bitwise)) vector(row, "Q", (b, f) => f2(b.v(f.Rn), b.v(f.Rm), () => b.v(f.Rd)));
 vector("NOTV", "Q", (b, f) => not1(b.v(f.Rn)));
@@ -65,9 +61,9 @@ vector("NOTV", "Q", (b, f) => not1(b.v(f.Rn)));
 function compareZero(row: string, opcodes: readonly number[]): void {
   vector(row, "Q size", (b, f, v) => binary(opcodes[v.size as number] as number, b.v(f.Rn), vzero()), sized(opcodes));
 }
-compareZero("CMEQV_ZERO", [0xfd23, 0xfd2d, 0xfd37, 0xfdd6]);
-compareZero("CMGTV_ZERO", [0xfd27, 0xfd31, 0xfd3b, 0xfdd9]);
-compareZero("CMLTV", [0xfd25, 0xfd2f, 0xfd39, 0xfdd8]);
+compareZero("CMEQV_ZERO", ops.eq);
+compareZero("CMGTV_ZERO", ops.gtS);
+compareZero("CMLTV", ops.ltS);
 
 // ---- pairwise: even and odd elements of the concatenation Rm:Rn --------------------------------------------------------
 function pairwise(row: string, opcodes: readonly number[]): void {

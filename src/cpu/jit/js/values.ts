@@ -5,6 +5,7 @@ import { Off } from "../../../arch/layout.ts";
 import { canonical, conditionOf, type Flags } from "../../../ir/flags.ts";
 import { F32, F64, Fn, I32, I64, Op, state, type Value } from "../../../ir/value.ts";
 import { bitmaskImmediate } from "../../../isa/bitmask.ts";
+import { Exc, Fpcr } from "../../../isa/fp/env.ts";
 import {
   bare,
   bitwise,
@@ -372,7 +373,7 @@ export class Values {
     const [a, b] = [n.a as Value, n.b as Value];
     if (n.op === Op.Const) return n.imm !== 0 ? "true" : "false";
     if (n.op === Op.Cond) return this.truth(this.counted(this.condition(n.imm)));
-    if (n.op === Op.RoundsPlainly) return `((${word(Off.FPCR)} & ${7 << 22}) === 0 && (${word(Off.FPSR)} & 16) !== 0)`;
+    if (n.op === Op.RoundsPlainly) return `((${word(Off.FPCR)} & ${Fpcr.FZ | Fpcr.RMODE}) === 0 && (${word(Off.FPSR)} & ${Exc.IXC}) !== 0)`;
     if (n.op === Op.OrElse) return `(${this.truth(a)} || ${this.truth(b)})`;
     if (n.op === EQZ32) return this.negated(a);
     if (n.op === EQZ64) return this.isZero(a);
