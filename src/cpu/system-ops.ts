@@ -92,7 +92,8 @@ export function sys(pe: Pe, insn: number): 0 | 1 {
       const widen = op1 === 0 && pe.st.lo(Off.EL) === 1 && pe.el2On && (pe.hcrLo & (1 << 9)) !== 0;
       const share = widen && crm === 7 ? 3 : widen && crm === 6 ? 2 : crm;
       pe.mmu.tlbiWords(op1, crn, share, op2, pe.st.lo(at), pe.st.hi(at));
-      pe.st.setLo(Off.RESYNC, 1);
+      // Code goes on in its page until the next ISB, unless that page is where it was: then ISB has nothing to fetch anew.
+      if (!pe.mmu.fetchStands) pe.st.setLo(Off.RESYNC, 1);
       return 0;
     }
   }

@@ -15,6 +15,12 @@ export const readTable = [L1.UR, L1.PR, L1.NR] as const;
 export const writeTable = [L1.UW, L1.PW, L1.NW] as const;
 export const fetchTable = [L1.UX, L1.PX, L1.PX] as const;
 
+/** What the fetch TLB at absolute offset `table` has for a virtual address: absolute offset of the page's predecoded entries. */
+export function fetchPage(u32: Uint32Array, table: number, lo: number, hi: number): number | undefined {
+  const at = (table + ((lo >>> 8) & ((TLB_ENTRIES - 1) << 4))) >> 2;
+  return u32[at] === (lo & ~0xfff) >>> 0 && u32[at + 1] === hi ? u32[at + 2] : undefined;
+}
+
 /** Hands out the PE's table space. All regimes and states together need 60 tables; there is room for 124. */
 export class L1Space {
   private readonly st: PeState;

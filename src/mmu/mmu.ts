@@ -12,7 +12,7 @@ import { ConfigCache, Context } from "./context.ts";
 import type { TlbDomain } from "./domain.ts";
 import { type Fault, makeFault } from "./fault.ts";
 import type { MmuFeatures } from "./features.ts";
-import { fetchTable, L1Set, L1Space, readTable, writeTable } from "./l1.ts";
+import { fetchPage, fetchTable, L1Set, L1Space, readTable, writeTable } from "./l1.ts";
 import { GLOBAL, Info, L2Tlb, TAG_CONTEXT, TAG_CONTEXT_VMID, tagOf } from "./l2.ts";
 import { P2 } from "./range.ts";
 import { el2Enabled, Hcr, hostRegime, inHost, lowerSecurity, Regime, Scr } from "./regime.ts";
@@ -346,6 +346,12 @@ export class Mmu {
     if (i < 0) return;
     this.l2.inL1[i] = 1;
     c.l1.fill(table, vaLo, vaHi, page, ((this.l2.info[i] as number) & Info.GUARDED) !== 0 ? 1 : 0, this.l2.asid[i] !== GLOBAL);
+  }
+
+  /** Is the page that the PE executes still in the fetch TLB? Then no TLB maintenance since has touched its translation. */
+  get fetchStands(): boolean {
+    const { st } = this;
+    return fetchPage(st.u32, st.lo(Off.TLB_X), st.lo(Off.PC), st.hi(Off.PC)) !== undefined;
   }
 
   /** Keeps the L1 a subset of the L2. */

@@ -2,6 +2,7 @@
 
 import { Off, TLB_ENTRIES, VISITS, VISITS_MASK } from "../../arch/layout.ts";
 import type { PeState } from "../../arch/state.ts";
+import { fetchPage } from "../../mmu/l1.ts";
 import type { CodePage, CodePages } from "../code-pages.ts";
 import { handlerCount } from "../interp/handlers.ts";
 import type { Translation as Installed, TranslatedEntries } from "./entries.ts";
@@ -16,9 +17,8 @@ export function placeOf(st: PeState, code: CodePages, ip: number): Place {
 
 /** The predecoded entry of the instruction at a virtual address in the fetch TLB `tlb`; undefined when its page is not there. */
 export function entryInTlb(u32: Uint32Array, tlb: number, lo: number, hi: number): number | undefined {
-  const at = (tlb + ((lo >>> 8) & ((TLB_ENTRIES - 1) << 4))) >> 2;
-  const hit = u32[at] === (lo & ~0xfff) >>> 0 && u32[at + 1] === hi;
-  return hit ? (u32[at + 2] as number) + 2 * (lo & 0xffc) : undefined;
+  const page = fetchPage(u32, tlb, lo, hi);
+  return page === undefined ? undefined : page + 2 * (lo & 0xffc);
 }
 
 /** Ways to a place that make it worth translating with what leads there. */
