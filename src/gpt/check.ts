@@ -68,6 +68,10 @@ export class GranuleProtection implements GranuleCheck {
     return this.config.granule;
   }
 
+  get settings(): unknown {
+    return this.config;
+  }
+
   /** The control registers as they stand now. */
   get config(): GptConfig {
     const { regs, seen } = this;

@@ -75,6 +75,8 @@ export class L2Tlb {
   /** Counting filter of stage 1 leaves that were cut into smaller entries by stage 2 or the granule check. */
   private readonly cut = new Int32Array(CUT_SLOTS);
   private cutLive = 0;
+  /** Cut leaves by their size: an address can lie in a leaf of each. */
+  private readonly cutOfSize = new Int32Array(64);
   /** Live entries per context: most invalidations of what other software left behind find none. */
   private readonly ofContext = new Int32Array(16);
   /** Entries by the block of physical addresses that they map, as chains: most granules that change hands are in none. */
@@ -170,6 +172,7 @@ export class L2Tlb {
     const size1 = this.size1[i] as number;
     if (size1 > size && size1 < 52) {
       this.cutLive += d;
+      this.cutOfSize[size1] = (this.cutOfSize[size1] as number) + d;
       const slot = cutSlot(this.lo[i] as number, this.hi[i] as number, size1);
       this.cut[slot] = (this.cut[slot] as number) + d;
     }
@@ -209,7 +212,7 @@ export class L2Tlb {
   /** Entries smaller than the stage 1 leaf they come from go with any address of the leaf. */
   private removeCut(lo: number, hi: number, tag: number, asid: number): void {
     for (let size1 = 13; size1 < 52; size1++) {
-      if (this.cut[cutSlot(lo, hi, size1)] === 0) continue;
+      if (this.cutOfSize[size1] === 0 || this.cut[cutSlot(lo, hi, size1)] === 0) continue;
       const maskLo = size1 < 32 ? -1 << size1 : 0;
       const maskHi = size1 <= 32 ? -1 : -1 << (size1 - 32);
       this.removeWhere(tag, (i) => {

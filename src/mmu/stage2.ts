@@ -9,6 +9,7 @@ import { stage2Perms, Upper } from "./permissions.ts";
 import { P2 } from "./range.ts";
 import type { Stage2Config } from "./stage2-config.ts";
 import { addressIn, alignDown, CHANGED, contiguousLog2, levelSize, OK, type TableMemory, tableBase } from "./table.ts";
+import { TablePaths } from "./table-paths.ts";
 
 export const AF = 1 << 10;
 const S2AP_WRITE = 1 << 7;
@@ -17,9 +18,9 @@ export const MAX_RETRIES = 4;
 
 /** Pages of stage 1 tables whose translation is remembered. */
 const KNOWN = 512;
-/** Bits of the filter of stage 2 tables that were read for them. */
-const READ = 4096;
 const PAGE = 4096;
+/** What one path is good for: the memory that a table of level 3 maps. */
+const PATH = 2 ** 21;
 
 /**
  * Stage 2 translations of pages that stage 1 descriptors were read from, as a TLB may keep them: a walk would read four descriptors of
@@ -33,25 +34,12 @@ class TablePages {
   private config: Stage2Config | undefined;
   private ttbrLo = 0;
   private ttbrHi = 0;
-  /** By page number: a stage 2 table there may have been read since the last clear(). */
-  private readonly read = new Uint8Array(READ);
   private used = false;
 
   clear(): void {
     if (!this.used) return;
     this.used = false;
     this.ipa.fill(-1);
-    this.read.fill(0);
-  }
-  /** A stage 2 descriptor at `pa` was read. */
-  note(pa: number): void {
-    this.used = true;
-    this.read[Math.floor(pa / PAGE) % READ] = 1;
-  }
-  /** The granule protection of [start, end) is to be asked about again. */
-  clearPa(start: number, end: number): void {
-    if (end - start > READ * PAGE) this.clear();
-    else for (let pa = start; pa < end; pa += PAGE) if (this.read[Math.floor(pa / PAGE) % READ] !== 0) this.clear();
   }
   /** Another configuration, other tables or another VMID: nothing that is known applies. */
   private select(c: Stage2Config, st: PeState): void {
@@ -73,6 +61,7 @@ class TablePages {
   add(ipa: number, oa: number, pas: Pas): void {
     const page = Math.floor(ipa / PAGE);
     const slot = page % KNOWN;
+    this.used = true;
     this.ipa[slot] = page;
     this.oa[slot] = oa - (oa % PAGE);
     this.pas[slot] = pas;
@@ -108,20 +97,25 @@ export class Stage2Walker {
   private readonly table: TableMemory;
   private readonly fault: WalkFault;
   private readonly tables = new TablePages();
+  private readonly paths: TablePaths;
 
   constructor(st: PeState, table: TableMemory, fault: WalkFault) {
     this.st = st;
     this.table = table;
     this.fault = fault;
+    this.paths = new TablePaths(table.i32);
   }
 
   /** A TLB maintenance operation concerns stage 2 or granule protection. */
   forget(): void {
     this.tables.clear();
+    this.paths.clear();
   }
-  /** The same, granule protection of some memory only. */
-  forgetPa(start: number, end: number): void {
-    this.tables.clearPa(start, end);
+  /** The same, granule protection of some memory only. True: of a table of stage 2. */
+  forgetPa(start: number, end: number): boolean {
+    if (!this.paths.clearPa(start, end)) return false;
+    this.tables.clear();
+    return true;
   }
 
   /** As `translate`, for the read of a stage 1 descriptor: only `oa` and `oaPas` are set. */
@@ -161,35 +155,81 @@ export class Stage2Walker {
     return f.set(FaultType.HardwareUpdate, this.level, 2);
   }
 
-  /** Follows table descriptors down to the leaf: {lo, hi}, level, descriptor. */
+  /** Finds the leaf, {lo, hi}, level, descriptor: in the table that is known to hold it, or from the first table on. */
   private descend(c: Stage2Config, ipa: number): boolean {
+    if (c.granule !== 12 || c.ee || !this.table.plain) return this.follow(c, ipa, false);
+    const { st, paths } = this;
+    const protection = this.table.granuleCheck?.settings;
+    const slot = paths.find(Math.floor(ipa / PATH), c, protection, st.lo(c.ttbr), st.hi(c.ttbr), 0, 0);
+    if (slot >= 0) {
+      const found = this.resume(c, ipa, slot);
+      if (found !== undefined) return found;
+    }
+    return this.follow(c, ipa, true);
+  }
+  /** Reads the leaf from the table at the end of a known path. Undefined: a table descriptor is there now. */
+  private resume(c: Stage2Config, ipa: number, slot: number): boolean | undefined {
+    const { paths } = this;
+    const { i32 } = this.table;
+    const level = paths.level[slot] as number;
+    const index = Math.floor(ipa / (P2[levelSize(c, level)] as number)) - (paths.base[slot] as number);
+    const at = (paths.word[slot] as number) + 2 * index;
+    const lo = i32[at] as number;
+    if (level < 3 && (lo & 3) === 3) return undefined;
+    this.hi = i32[at + 1] as number;
+    this.descriptor = (paths.pa[slot] as number) + 8 * index;
+    return this.isLeaf(c, lo, level);
+  }
+  /** The descriptor with low word `lo`, which is no table descriptor, is a valid one for a page or block. */
+  private isLeaf(c: Stage2Config, lo: number, level: number): boolean {
+    this.level = level;
+    this.lo = lo;
+    // 0b01 is reserved at level 3, and where the granule has no blocks.
+    const valid = (lo & 1) !== 0 && (level === 3 ? (lo & 2) !== 0 : level >= c.minBlockLevel);
+    return valid || this.fault.set(FaultType.Translation, level, 2);
+  }
+
+  /** Follows table descriptors down to the leaf. `note`: the way may be remembered. */
+  private follow(c: Stage2Config, ipa: number, note: boolean): boolean {
     const f = this.fault;
+    const { paths } = this;
     let base = tableBase(c, this.st.lo(c.ttbr), this.st.hi(c.ttbr));
     // The first table may be up to 16 concatenated ones: its index takes all bits up to the input size.
     let index = Math.floor(ipa / (P2[levelSize(c, c.startLevel)] as number));
     // D8.2.5: base beyond the output size.
     if (base >= c.oaLimit) return f.set(FaultType.AddressSize, 0, 2);
+    let noted = note;
+    if (noted) paths.begin(Math.floor(ipa / PATH));
     for (let level = c.startLevel; ; level++) {
       const at = base + index * 8;
-      this.tables.note(at);
+      paths.note(at);
       const r = this.table.read(at, c.walkPas, c.ee, 2, level);
       if (r !== OK) return this.unreadable(r as FaultType, level, at, c.walkPas);
+      noted &&= this.table.inRam(at);
       const lo = this.table.lo;
       const hi = this.table.hi;
-      if ((lo & 1) === 0) return f.set(FaultType.Translation, level, 2);
-      if (level === 3 || (lo & 2) === 0) {
-        // 0b01 is reserved at level 3, and where the granule has no blocks.
-        if (level === 3 ? (lo & 2) === 0 : level < c.minBlockLevel) return f.set(FaultType.Translation, level, 2);
-        this.level = level;
-        this.lo = lo;
+      if (level === 3 || (lo & 3) !== 3) {
         this.hi = hi;
         this.descriptor = at;
-        return true;
+        if (noted) this.remember(c, ipa, level, index);
+        return this.isLeaf(c, lo, level);
       }
+      if (noted) paths.step(this.table.at, lo, hi);
       base = addressIn(lo, hi, c.granule, c.wide);
       if (base >= c.oaLimit) return f.set(FaultType.AddressSize, level, 2);
       index = Math.floor(ipa / (P2[levelSize(c, level + 1)] as number)) % (P2[c.stride] as number);
     }
+  }
+  /** The path ends at the table whose descriptor `index`, for `ipa`, has been read. */
+  private remember(c: Stage2Config, ipa: number, level: number, index: number): void {
+    const { st, paths } = this;
+    const protection = this.table.granuleCheck?.settings;
+    const slot = paths.end(c, protection, st.lo(c.ttbr), st.hi(c.ttbr), 0, 0);
+    if (slot < 0) return;
+    paths.level[slot] = level;
+    paths.base[slot] = Math.floor(ipa / (P2[levelSize(c, level)] as number)) - index; // what the first descriptor maps
+    paths.pa[slot] = this.descriptor - 8 * index;
+    paths.word[slot] = this.table.at - 2 * index;
   }
 
   private unreadable(type: FaultType, level: number, pa: number, pas: Pas): false {

@@ -24,6 +24,8 @@ export interface GranuleCheck {
   readonly entry: number;
   /** log2 of the physical granule (GPCCR_EL3.PGS); 0: reserved. */
   readonly granuleLog2: number;
+  /** Identity of what the control registers say now: another one after they changed. */
+  readonly settings?: unknown;
 }
 
 /** No fault. */
@@ -41,6 +43,8 @@ export interface WalkObserver {
 export class TableMemory {
   lo = 0;
   hi = 0;
+  /** Index of its first word in linear memory. */
+  at = 0;
   observer: WalkObserver | undefined;
   /** Updates by hardware management are checked but not made: a walk that must leave no trace. */
   dry = false;
@@ -52,11 +56,20 @@ export class TableMemory {
   /** Told after an update of the descriptor at `pa`. */
   onWrite: (pa: number) => void = () => {};
   private readonly phys: PhysicalMemory;
-  private readonly i32: Int32Array;
+  readonly i32: Int32Array;
 
   constructor(phys: PhysicalMemory) {
     this.phys = phys;
     this.i32 = new Int32Array(phys.memory.buffer);
+  }
+
+  /** May walks remember the way they took? Who watches one sees all of it, and one that leaves no trace remembers nothing. */
+  get plain(): boolean {
+    return this.observer === undefined && !this.dry;
+  }
+  /** Is the table at `pa` in RAM, where only an invalidation takes it away? */
+  inRam(pa: number): boolean {
+    return this.phys.isRam(pa);
   }
 
   /** Reads the descriptor at `pa` (8-aligned). OK, GranuleOnWalk, or ExternalOnWalk when there is no RAM. */
@@ -70,6 +83,7 @@ export class TableMemory {
     if (this.protected(pa, pas)) return FaultType.GranuleOnWalk;
     const at = this.phys.hostIn(pa, pas) >>> 2;
     if (at === 0) return FaultType.ExternalOnWalk;
+    this.at = at;
     const w0 = this.i32[at] as number;
     const w1 = this.i32[at + 1] as number;
     this.lo = bigEndian ? swap(w1) : w0;

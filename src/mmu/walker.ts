@@ -24,8 +24,11 @@ import { P2, type RangeConfig } from "./range.ts";
 import { Regime, type RegimeConfig } from "./regime.ts";
 import { AF, MAX_RETRIES, Stage2Walker } from "./stage2.ts";
 import { addressIn, alignDown, CHANGED, contiguousLog2, field, levelSize, OK, offsetIn, TableMemory, tableBase } from "./table.ts";
+import { TablePaths } from "./table-paths.ts";
 
 const AP2 = 1 << 7;
+/** Base address in the high word of TTBRn_ELx; the rest is the ASID. */
+const TTBR_BASE_HI = 0xffff;
 /** A "leaf" that is not from a table covers everything. */
 const WHOLE = 52;
 
@@ -79,6 +82,7 @@ export class Walker {
   private readonly st: PeState;
   private readonly features: MmuFeatures;
   private readonly stage2: Stage2Walker;
+  private readonly paths: TablePaths;
   // State of the stage 1 walk.
   private lo = 0;
   private hi = 0;
@@ -94,16 +98,19 @@ export class Walker {
     this.features = features;
     this.table = new TableMemory(phys);
     this.stage2 = new Stage2Walker(st, this.table, this.fault);
+    this.paths = new TablePaths(this.table.i32);
   }
 
   /** A TLB maintenance operation concerns stage 2 or granule protection. */
   forget(): void {
+    this.paths.clear();
     this.stage2.forget();
     this.table.granuleCheck?.forget?.(0, Number.POSITIVE_INFINITY);
   }
   /** The same, granule protection of some memory only. */
   forgetPa(start: number, end: number): void {
-    this.stage2.forgetPa(start, end);
+    if (this.stage2.forgetPa(start, end)) this.paths.clear();
+    else this.paths.clearPa(start, end);
     this.table.granuleCheck?.forget?.(start, end);
   }
 
@@ -205,9 +212,57 @@ export class Walker {
     return f.set(FaultType.HardwareUpdate, this.level, 1);
   }
 
-  /** Follows table descriptors down to the leaf. */
+  /** Finds the leaf: from the table that is known to hold it, or by following table descriptors from the first table on. */
   private descend(c: RegimeConfig, r: RangeConfig, vaLo: number, hi: number): boolean {
+    // Stage 2 pages may be smaller than tables of other granules.
+    if (r.granule !== 12 || c.ee || c.stage2Ns !== undefined || !this.table.plain) return this.follow(c, r, vaLo, hi, false);
+    const { st, paths } = this;
+    const s2 = c.stage2;
+    const protection = this.table.granuleCheck?.settings;
+    const lo2 = s2 === undefined ? 0 : st.lo(s2.ttbr);
+    const hi2 = s2 === undefined ? 0 : st.hi(s2.ttbr);
+    const slot = paths.find(pathKey(vaLo, hi), c, protection, st.lo(r.ttbr), st.hi(r.ttbr) & TTBR_BASE_HI, lo2, hi2);
+    if (slot >= 0) {
+      const found = this.resume(c, r, vaLo, hi, slot);
+      if (found !== undefined) return found;
+    }
+    return this.follow(c, r, vaLo, hi, true);
+  }
+
+  /** Reads the leaf from the table at the end of a known path. Undefined: a table descriptor is there now. */
+  private resume(c: RegimeConfig, r: RangeConfig, vaLo: number, hi: number, slot: number): boolean | undefined {
+    const { paths, table } = this;
+    const level = paths.level[slot] as number;
+    const lsb = levelSize(r, level);
+    const index = field(vaLo, hi, lsb, level === r.startLevel ? r.iaBits - lsb : r.stride);
+    const at = (paths.word[slot] as number) + 2 * index;
+    const lo = table.i32[at] as number;
+    if (level < 3 && (lo & 3) === 3) return undefined;
+    this.level = level;
+    this.lo = lo;
+    this.hi = table.i32[at + 1] as number;
+    this.tables = paths.inherited[slot] as number;
+    this.tablePas = paths.space[slot] as Pas;
+    this.nsTable = paths.nsTable[slot] !== 0;
+    this.descIpa = (paths.base[slot] as number) + 8 * index;
+    this.descPa = (paths.pa[slot] as number) + 8 * index;
+    this.descPas = paths.pas[slot] as Pas;
+    if (c.stage2 !== undefined) {
+      this.fault.ipa = this.descIpa;
+      this.fault.ipaSpace = this.tablePas;
+    }
+    return this.isLeaf(r, lo, level);
+  }
+  /** The descriptor, which is no table descriptor, is a valid one for a page or block. */
+  private isLeaf(r: RangeConfig, lo: number, level: number): boolean {
+    const valid = (lo & 1) !== 0 && (level === 3 ? (lo & 2) !== 0 : level >= r.minBlockLevel);
+    return valid || this.fault.set(FaultType.Translation, level, 1);
+  }
+
+  /** Follows table descriptors down to the leaf. `note`: the way may be remembered. */
+  private follow(c: RegimeConfig, r: RangeConfig, vaLo: number, hi: number, note: boolean): boolean {
     const f = this.fault;
+    const { paths } = this;
     this.tables = 0;
     this.tablePas = this.space(c);
     this.nsTable = false;
@@ -216,13 +271,20 @@ export class Walker {
     let bits = r.iaBits - lsb;
     // D8.2.5: base beyond the output size.
     if (base >= r.oaLimit) return f.set(FaultType.AddressSize, 0, 1);
+    let noted = note;
+    if (noted) paths.begin(pathKey(vaLo, hi));
     for (let level = r.startLevel; ; level++) {
       this.level = level;
-      if (!this.readDescriptor(c, base + field(vaLo, hi, lsb, bits) * 8)) return false;
+      const index = field(vaLo, hi, lsb, bits);
+      if (!this.readDescriptor(c, base + index * 8)) return false;
+      noted &&= this.table.inRam(this.descPa);
+      if (noted) paths.note(this.descPa);
       const lo = this.lo;
-      if ((lo & 1) === 0) return f.set(FaultType.Translation, level, 1);
-      if (level === 3) return (lo & 2) !== 0 || f.set(FaultType.Translation, level, 1);
-      if ((lo & 2) === 0) return level >= r.minBlockLevel || f.set(FaultType.Translation, level, 1);
+      if (level === 3 || (lo & 3) !== 3) {
+        if (noted) this.remember(c, r, base, index);
+        return this.isLeaf(r, lo, level);
+      }
+      if (noted) paths.step(this.table.at, lo, this.hi);
       base = addressIn(lo, this.hi, r.granule, r.wide);
       if (base >= r.oaLimit) return f.set(FaultType.AddressSize, level, 1);
       if (!r.hpd) this.tables |= this.hi;
@@ -234,6 +296,24 @@ export class Walker {
       bits = r.stride;
       lsb -= r.stride;
     }
+  }
+  /** The path ends at the table at `base`, whose descriptor `index` has been read. */
+  private remember(c: RegimeConfig, r: RangeConfig, base: number, index: number): void {
+    const { st, paths } = this;
+    const s2 = c.stage2;
+    const lo2 = s2 === undefined ? 0 : st.lo(s2.ttbr);
+    const hi2 = s2 === undefined ? 0 : st.hi(s2.ttbr);
+    const protection = this.table.granuleCheck?.settings;
+    const slot = paths.end(c, protection, st.lo(r.ttbr), st.hi(r.ttbr) & TTBR_BASE_HI, lo2, hi2);
+    if (slot < 0) return;
+    paths.level[slot] = this.level;
+    paths.base[slot] = base;
+    paths.pa[slot] = this.descPa - 8 * index;
+    paths.word[slot] = this.table.at - 2 * index;
+    paths.space[slot] = this.tablePas;
+    paths.pas[slot] = this.descPas;
+    paths.nsTable[slot] = this.nsTable ? 1 : 0;
+    paths.inherited[slot] = this.tables;
   }
 
   /** Reads the descriptor at IPA `at` through stage 2 where it applies. */
@@ -359,6 +439,9 @@ function noExecute(c: RegimeConfig, state: Security, pas: Pas): boolean {
       return false;
   }
 }
+
+/** The 2 MiB around an address, and the VA range that it is in. */
+const pathKey = (vaLo: number, hi: number): number => (vaLo >>> 21) | (hi << 11);
 
 /** VA bits above the input size differ from bit 55 (two ranges) or are not zero (AArch64.VAIsOutOfRange). */
 function outOfRange(iaBits: number, lo: number, hi: number, upper: boolean): boolean {
