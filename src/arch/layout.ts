@@ -104,8 +104,8 @@ export const Off = {
   RESERVE: 0x438,
   /** Not 0: the next ISB has instructions fetched anew, since the context has changed. */
   RESYNC: 0x43c,
-  /** 1 when cache maintenance by address (DC IVAC, CVAC, CVAU, CIVAC) may execute at the current EL without a trap; EL0 is not told. */
-  DC: 0x440,
+  /** 1 when cache maintenance by address (DC IVAC, CVAC, CVAU, CIVAC, IC IVAU) may execute at the current EL without a trap; EL0 is not told. */
+  CMO_VA: 0x440,
   /** System registers, 8 bytes each, in the order of registers/encodings.ts (see slot). */
   SYSREGS: 0x1000,
   /** For each Exception level: which storage slot MRS and MSR reach directly; see cpu/sysreg-map.ts. */

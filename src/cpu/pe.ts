@@ -50,8 +50,6 @@ export interface GicCpuPort {
 /** What the machine does for a PE. */
 export interface PeHooks {
   log(message: string): void;
-  /** Code at a physical address (all of its cache line), or everywhere, was changed and is to be decoded again. */
-  icacheInvalidate(pa: number | undefined): void;
   /** SEV: sets the event register of every PE. */
   wakeAll(): void;
   /** The guest met something that ends the run. */

@@ -46,7 +46,7 @@ export class DerivedContext {
     st.setLoHi(Off.PACMASK0, r[at + D.MASK0] as number, r[at + D.MASK0 + 1] as number);
     st.setLoHi(Off.PACMASK1, r[at + D.MASK1] as number, r[at + D.MASK1 + 1] as number);
     st.setLo(Off.ZVA, device ? 0 : (r[at + D.ZVA] as number));
-    st.setLo(Off.DC, r[at + D.DC] as number);
+    st.setLo(Off.CMO_VA, r[at + D.DC] as number);
     pe.tbi = r[at + D.TBI] as number;
     pe.bt = r[at + D.BT] as number;
   }
@@ -140,17 +140,17 @@ export function zvaAllowed(pe: Pe, el: number, sctlr: number): boolean {
   return pe.st.bit(slot.HCR_EL2, 28) === 0 && !(pe.fgt && pe.st.bit(slot.HFGITR_EL2, 11) === 1);
 }
 
-// Traps of DC IVAC, CVAC, CVAU and CIVAC.
+// Traps of DC IVAC, CVAC, CVAU and CIVAC, and of IC IVAU.
 const HCR_TPCP_TPU = 3 << 23;
 const HCR_TOCU_HI = 1 << 20;
-const HFGITR_DC = (1 << 3) | (1 << 7) | (1 << 10);
+const HFGITR_LO = (1 << 2) | (1 << 3) | (1 << 7) | (1 << 10);
 const HFGITR_DCCVAC_HI = 1 << 22;
 
-/** May data cache maintenance by address execute at `el` without a trap, whichever it is? For EL0 the slow path asks one by one. */
+/** May cache maintenance by address execute at `el` without a trap, whichever it is? For EL0 the slow path asks one by one. */
 function maintenanceAllowed(pe: Pe, el: number): boolean {
   if (el === 0) return false;
   if (el >= 2 || !pe.el2On) return true;
   const { st } = pe;
   if ((st.lo(slot.HCR_EL2) & HCR_TPCP_TPU) !== 0 || (st.hi(slot.HCR_EL2) & HCR_TOCU_HI) !== 0) return false;
-  return !pe.fgt || ((st.lo(slot.HFGITR_EL2) & HFGITR_DC) === 0 && (st.hi(slot.HFGITR_EL2) & HFGITR_DCCVAC_HI) === 0);
+  return !pe.fgt || ((st.lo(slot.HFGITR_EL2) & HFGITR_LO) === 0 && (st.hi(slot.HFGITR_EL2) & HFGITR_DCCVAC_HI) === 0);
 }

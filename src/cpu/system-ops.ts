@@ -62,16 +62,11 @@ export function sys(pe: Pe, insn: number): 0 | 1 {
   const crm = (key >> 3) & 15;
   const op2 = key & 7;
   switch (op.kind) {
-    case "ic":
-      pe.hooks.icacheInvalidate(undefined);
-      return pe.redirectNext();
+    // One coherent copy of memory, which predecoded code follows by itself: only the translation and its faults are visible.
     case "icva":
-      if (!maintain(pe, at)) return 1;
-      pe.hooks.icacheInvalidate(pe.mmu.pa);
-      return pe.redirectNext();
     case "dcva":
-      // One coherent copy of memory: only the translation and its faults are visible.
       return maintain(pe, at) ? 0 : 1;
+    case "ic":
     case "nop":
     case "rctx":
     case "dcpa":

@@ -360,8 +360,6 @@ export class VirtMachine {
   private hooks(self: () => Pe): PeHooks {
     return {
       log: (line) => this.config.log(line),
-      // Predecoded code follows every write by itself.
-      icacheInvalidate: () => {},
       wakeAll: () => {
         for (const pe of this.pes) pe.st.setLo(Off.EVENT, 1);
       },

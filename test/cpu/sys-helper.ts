@@ -48,7 +48,6 @@ export function bench(cpu = "max", gic?: GicCpuPort): Bench {
     ...(gic === undefined ? {} : { gic }),
     hooks: {
       log: (m) => log.push(m),
-      icacheInvalidate: () => {},
       wakeAll: () => {
         events.sev++;
         st.setLo(Off.EVENT, 1);

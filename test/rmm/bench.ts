@@ -122,7 +122,6 @@ export class Bench extends RmmBench {
       ppi: (intid) => this.gic.ppi(index, intid),
       hooks: {
         log: (m) => void this.log.push(m),
-        icacheInvalidate: () => {},
         wakeAll: () => {},
         requestStop: (r) => void this.stops.push(r),
         pac: () => 0n,

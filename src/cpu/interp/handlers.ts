@@ -23,8 +23,8 @@ export const Special = {
   DAIFCLR: 8,
   MRS_DAIF: 9,
   MSR_DAIF: 10,
-  /** Data cache maintenance by address. */
-  DC_VA: 11,
+  /** Cache maintenance by address: DC IVAC, CVAC, CVAU, CIVAC, IC IVAU. */
+  CMO_VA: 11,
   COUNT: 12,
 } as const;
 

@@ -25,7 +25,8 @@ const sysKey = (insn: number) => (insn >>> 5) & 0xffff;
 const keyOf = (op0: number, op1: number, crn: number, crm: number, op2: number) =>
   (op0 << 14) | (op1 << 11) | (crn << 7) | (crm << 3) | op2;
 const DC_ZVA = keyOf(1, 3, 7, 4, 1);
-const DC_VA = new Set([keyOf(1, 0, 7, 6, 1), keyOf(1, 3, 7, 10, 1), keyOf(1, 3, 7, 11, 1), keyOf(1, 3, 7, 14, 1)]); // IVAC, CVAC, CVAU, CIVAC
+/** DC IVAC, CVAC, CVAU, CIVAC, IC IVAU. */
+const CMO_VA = new Set([keyOf(1, 0, 7, 6, 1), keyOf(1, 3, 7, 10, 1), keyOf(1, 3, 7, 11, 1), keyOf(1, 3, 7, 14, 1), keyOf(1, 3, 7, 5, 1)]);
 const DAIF = keyOf(3, 3, 4, 2, 1);
 
 /** Instructions of FEAT_PAuth in the space of hints, which are NOPs without it. */
@@ -58,7 +59,7 @@ export function predecode(insn: number, context: DecodeContext, out: Entry): voi
     }
     case "SYS":
       if (sysKey(insn) === DC_ZVA) out.handler = Special.DC_ZVA;
-      else if (DC_VA.has(sysKey(insn))) out.handler = Special.DC_VA;
+      else if (CMO_VA.has(sysKey(insn))) out.handler = Special.CMO_VA;
       break;
   }
 }

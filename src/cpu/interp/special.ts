@@ -149,12 +149,12 @@ const special: Record<number, (l: Lowering) => void> = {
     nextEntry(l);
   },
   // Memory is one coherent copy: an address that reads find in the L1 TLB needs nothing done.
-  [Special.DC_VA]: (l) => {
+  [Special.CMO_VA]: (l) => {
     const va = l.local(I64);
     xAddress(l);
     l.mem(W.i64Load, Off.X);
     l.set(va);
-    l.loadState(Off.DC);
+    l.loadState(Off.CMO_VA);
     l.readable(va);
     l.op(W.i32And, W.i32Eqz);
     l.block(W.if);

@@ -181,7 +181,7 @@ function special(word: number, { handler, operand }: Entry): Meaning {
     case Special.MSR_FAST:
     case Special.MSR_DAIF:
     case Special.DC_ZVA:
-    case Special.DC_VA:
+    case Special.CMO_VA:
       return of(byHand, rt, 0);
     case Special.DAIFSET:
     case Special.DAIFCLR:

@@ -71,11 +71,11 @@ const emitters: Record<number, (l: RegionLowering, i: Instruction) => void> = {
     b.zeroBlock(b.x(c32(i.operand & 31)));
     l.perform(b.effects);
   },
-  [Special.DC_VA]: (l, i) => {
+  [Special.CMO_VA]: (l, i) => {
     const va = l.local(I64);
     getX(l, i.operand & 31);
     l.set(va);
-    l.loadState(Off.DC);
+    l.loadState(Off.CMO_VA);
     l.readable(va);
     l.op(W.i32And, W.i32Eqz);
     bailIf(l);

@@ -38,8 +38,8 @@ const forms: Readonly<Record<number, (l: Lowering, operand: number, t: number) =
     count(va);
     l.zeroBlock(va);
   },
-  [Special.DC_VA]: (l, _operand, t) => {
-    l.guard(`${word(Off.DC)} === 0`);
+  [Special.CMO_VA]: (l, _operand, t) => {
+    l.guard(`${word(Off.CMO_VA)} === 0`);
     l.readable(t === 31 ? ["0", "0"] : [l.register(t), `${l.register(t)}h`]);
   },
   [Special.DAIFSET]: (l, operand) => {
