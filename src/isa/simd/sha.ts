@@ -34,7 +34,11 @@ const sha1Rounds =
   (f: (x: number, y: number, z: number) => number): Helper =>
   (st, insn) => {
     load(st, insn);
-    let [a, b, c, d, e] = [word(D, 0), word(D, 1), word(D, 2), word(D, 3), word(N, 0)];
+    let a = word(D, 0);
+    let b = word(D, 1);
+    let c = word(D, 2);
+    let d = word(D, 3);
+    let e = word(N, 0);
     for (let i = 0; i < 4; i++) {
       const t = (rol(a, 5) + f(b, c, d) + e + word(M, i)) | 0;
       e = d;
@@ -54,7 +58,10 @@ const sha1h: Helper = (st, insn) => {
 
 const sha1su0: Helper = (st, insn) => {
   load(st, insn);
-  const [d0, d1, d2, d3] = [word(D, 0), word(D, 1), word(D, 2), word(D, 3)];
+  const d0 = word(D, 0);
+  const d1 = word(D, 1);
+  const d2 = word(D, 2);
+  const d3 = word(D, 3);
   result(st, insn, d2 ^ d0 ^ word(M, 0), d3 ^ d1 ^ word(M, 1), word(N, 0) ^ d2 ^ word(M, 2), word(N, 1) ^ d3 ^ word(M, 3));
 };
 
@@ -67,8 +74,14 @@ const sha1su1: Helper = (st, insn) => {
 
 /** Four rounds of SHA-256 on x = a..d, y = e..h; `second` gives the new y, else x. */
 function sha256Rounds(st: PeState, insn: number, x: Vec, y: Vec, second: boolean): void {
-  let [a, b, c, d] = [word(x, 0), word(x, 1), word(x, 2), word(x, 3)];
-  let [e, f, g, h] = [word(y, 0), word(y, 1), word(y, 2), word(y, 3)];
+  let a = word(x, 0);
+  let b = word(x, 1);
+  let c = word(x, 2);
+  let d = word(x, 3);
+  let e = word(y, 0);
+  let f = word(y, 1);
+  let g = word(y, 2);
+  let h = word(y, 3);
   for (let i = 0; i < 4; i++) {
     const t1 = (h + (ror(e, 6) ^ ror(e, 11) ^ ror(e, 25)) + choose(e, f, g) + word(M, i)) | 0;
     const t2 = (t1 + (ror(a, 2) ^ ror(a, 13) ^ ror(a, 22)) + majority(a, b, c)) | 0;
@@ -100,7 +113,10 @@ const smallSigma1 = (w: number): number => ror(w, 17) ^ ror(w, 19) ^ (w >>> 10);
 
 const sha256su0: Helper = (st, insn) => {
   load(st, insn);
-  const [d0, d1, d2, d3] = [word(D, 0), word(D, 1), word(D, 2), word(D, 3)];
+  const d0 = word(D, 0);
+  const d1 = word(D, 1);
+  const d2 = word(D, 2);
+  const d3 = word(D, 3);
   result(st, insn, d0 + smallSigma0(d1), d1 + smallSigma0(d2), d2 + smallSigma0(d3), d3 + smallSigma0(word(N, 0)));
 };
 
@@ -129,21 +145,31 @@ function setSum(to: Vec, i: number, aLow: number, aHigh: number, bLow: number, b
 
 const sha512h: Helper = (st, insn) => {
   load(st, insn);
-  const [x0l, x0h, x1l, x1h] = [word(N, 0), word(N, 1), word(N, 2), word(N, 3)];
-  const [y1l, y1h] = [word(M, 2), word(M, 3)];
+  const x0l = word(N, 0);
+  const x0h = word(N, 1);
+  const x1l = word(N, 2);
+  const x1h = word(N, 3);
+  const y1l = word(M, 2);
+  const y1h = word(M, 3);
   setSum(R, 1, choose(y1l, x0l, x1l), choose(y1h, x0h, x1h), sum1(y1l, y1h), sum1(y1h, y1l), word(D, 2), word(D, 3));
   setSum(R, 0, word(R, 2), word(R, 3), word(M, 0), word(M, 1), 0, 0);
-  const [tl, th] = [word(R, 0), word(R, 1)];
+  const tl = word(R, 0);
+  const th = word(R, 1);
   setSum(R, 0, choose(tl, y1l, x0l), choose(th, y1h, x0h), sum1(tl, th), sum1(th, tl), word(D, 0), word(D, 1));
   finish(st, insn, 16);
 };
 
 const sha512h2: Helper = (st, insn) => {
   load(st, insn);
-  const [y0l, y0h, y1l, y1h] = [word(M, 0), word(M, 1), word(M, 2), word(M, 3)];
-  const [x0l, x0h] = [word(N, 0), word(N, 1)];
+  const y0l = word(M, 0);
+  const y0h = word(M, 1);
+  const y1l = word(M, 2);
+  const y1h = word(M, 3);
+  const x0l = word(N, 0);
+  const x0h = word(N, 1);
   setSum(R, 1, majority(x0l, y1l, y0l), majority(x0h, y1h, y0h), sum0(y0l, y0h), sum0(y0h, y0l), word(D, 2), word(D, 3));
-  const [hl, hh] = [word(R, 2), word(R, 3)];
+  const hl = word(R, 2);
+  const hh = word(R, 3);
   setSum(R, 0, majority(hl, y0l, y1l), majority(hh, y0h, y1h), sum0(hl, hh), sum0(hh, hl), word(D, 0), word(D, 1));
   finish(st, insn, 16);
 };
@@ -151,7 +177,8 @@ const sha512h2: Helper = (st, insn) => {
 const sha512su0: Helper = (st, insn) => {
   load(st, insn);
   for (let i = 0; i < 2; i++) {
-    const [l, h] = i === 0 ? [word(D, 2), word(D, 3)] : [word(N, 0), word(N, 1)];
+    const l = i === 0 ? word(D, 2) : word(N, 0);
+    const h = i === 0 ? word(D, 3) : word(N, 1);
     const low = funnel(l, h, 1) ^ funnel(l, h, 8) ^ funnel(l, h, 7);
     const high = funnel(h, l, 1) ^ funnel(h, l, 8) ^ (h >>> 7);
     setSum(R, i, low, high, word(D, 2 * i), word(D, 2 * i + 1), 0, 0);
@@ -162,7 +189,8 @@ const sha512su0: Helper = (st, insn) => {
 const sha512su1: Helper = (st, insn) => {
   load(st, insn);
   for (let i = 0; i < 2; i++) {
-    const [l, h] = [word(N, 2 * i), word(N, 2 * i + 1)];
+    const l = word(N, 2 * i);
+    const h = word(N, 2 * i + 1);
     const low = funnel(l, h, 19) ^ funnel(h, l, 29) ^ funnel(l, h, 6);
     const high = funnel(h, l, 19) ^ funnel(l, h, 29) ^ (h >>> 6);
     setSum(R, i, low, high, word(D, 2 * i), word(D, 2 * i + 1), word(M, 2 * i), word(M, 2 * i + 1));
