@@ -4,7 +4,7 @@
 const { existsSync, readFileSync } = require("node:fs");
 const { createRequire } = require("node:module");
 const { dirname, join } = require("node:path");
-const { Script, constants } = require("node:vm");
+const { Script } = require("node:vm");
 
 /** The compiled bundle. What is in the cache is taken when it is from this very V8 with these flags; otherwise V8 compiles as always. */
 function compile(file) {
@@ -15,7 +15,6 @@ function compile(file) {
   return new Script(source, {
     filename: file,
     cachedData: existsSync(cache) ? readFileSync(cache) : undefined,
-    importModuleDynamically: constants?.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   });
 }
 

@@ -2,6 +2,7 @@
 
 import { spawnSync } from "node:child_process";
 import { closeSync, writeSync } from "node:fs";
+import { createRequire } from "node:module";
 import { createServer, type Socket, connect as tcpConnect } from "node:net";
 import { ReadStream } from "node:tty";
 import { EmuError } from "../../util/errors.ts";
@@ -35,7 +36,7 @@ export async function openPort(endpoint: Exclude<Endpoint, { kind: "stdio" }>, o
     case "tcp":
       return endpoint.server ? await listen(endpoint, o) : await connect(endpoint, o);
     case "pty":
-      return await openPty(o);
+      return openPty(o);
     default:
       return { write: () => {}, close: () => {} };
   }
@@ -133,12 +134,17 @@ function send(socket: Socket | ReadStream, bytes: Uint8Array): void {
 interface PtyModule {
   readonly native?: { open(cols: number, rows: number): { master: number; slave: number; pty: string } };
 }
+/** The package is optional. */
+function ptyModule(): PtyModule | undefined {
+  try {
+    return createRequire(import.meta.url)("node-pty") as PtyModule;
+  } catch {
+    return undefined;
+  }
+}
 
-async function openPty(o: PortOptions): Promise<Port> {
-  const native = await import("node-pty").then(
-    (m) => (m as PtyModule).native ?? (m as { default?: PtyModule }).default?.native,
-    () => undefined,
-  );
+function openPty(o: PortOptions): Port {
+  const native = ptyModule()?.native;
   if (native === undefined)
     throw new EmuError("no-pty", `a pty for the console ${o.name} needs the package node-pty (npm install node-pty); tcp:… needs nothing`);
   // Our copy of the slave stays open: without any, reading the master fails while nobody uses the terminal.
