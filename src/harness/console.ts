@@ -18,6 +18,9 @@ const KEEP = 4 * 2 ** 20;
 /** Matches that begin in the last NEAR characters are seen as soon as their last byte is printed, others when a turn ends. */
 const NEAR = 2048;
 
+/** Bytes that are gathered before they become text. */
+const PENDING = 4096;
+
 export interface WaitOptions {
   /** Host milliseconds before the wait fails; 60 000 by default. */
   timeout?: number;
@@ -38,6 +41,9 @@ export class Console {
   /** Output not yet consumed by waitFor, and the end of it: what is looked at for each byte must not grow with the output. */
   private unread = "";
   private recent = "";
+  /** Output that is in none of the texts yet: bytes come one by one, and are joined when somebody asks or waits. */
+  private readonly pending = new Uint8Array(PENDING);
+  private pendingLength = 0;
   /** Output came since all of it was looked at. */
   private fresh = false;
   private all = "";
@@ -52,6 +58,7 @@ export class Console {
 
   /** Everything the guest has written (the last 4 MiB), as text. */
   get text(): string {
+    this.join();
     return this.all;
   }
   /**
@@ -79,12 +86,28 @@ export class Console {
   /** Output from the device. */
   output(bytes: Uint8Array, writer?: Writer): void {
     for (const listener of this.listeners) listener(bytes, writer);
+    this.fresh = true;
+    if (this.pendingLength + bytes.length > PENDING) this.join();
+    if (bytes.length > PENDING) this.append(bytes);
+    else {
+      this.pending.set(bytes, this.pendingLength);
+      this.pendingLength += bytes.length;
+    }
+    if (!this.waiter) return;
+    this.join();
+    this.search(this.recent, this.recent.length === this.unread.length ? 0 : this.recent.length - NEAR);
+  }
+  private join(): void {
+    if (this.pendingLength === 0) return;
+    const bytes = this.pending.subarray(0, this.pendingLength);
+    this.pendingLength = 0;
+    this.append(bytes);
+  }
+  private append(bytes: Uint8Array): void {
     const text = this.decoder.decode(bytes, { stream: true });
     this.all = (this.all + text).slice(-KEEP);
     this.unread = (this.unread + text).slice(-KEEP);
     this.recent = (this.recent + text).slice(-2 * NEAR);
-    this.fresh = true;
-    if (this.waiter) this.search(this.recent, this.recent.length === this.unread.length ? 0 : this.recent.length - NEAR);
   }
   /** At the end of a turn: is the wait over? */
   settled(): boolean {
@@ -120,6 +143,7 @@ export class Console {
     this.waiter = undefined;
   }
   private searchAll(): void {
+    this.join();
     this.fresh = false;
     this.search(this.unread, 0);
   }
