@@ -331,15 +331,20 @@ export class HostRealm implements Guest {
       const answer = yield* this.tryWithTables(at, "RTT_SET_RIPAS", this.rd, this.recs[rec] ?? 0, at, top);
       if (!answer.ok) break; // DESTROYED, and the realm said to leave that alone: it sees how far the change got
       const next = answer.number(0);
-      for (let p = this.shared.pageOf(at); p < this.shared.pageOf(at) + (next - at) / GRANULE; p++) yield* this.moved(p, ram);
+      const first = this.shared.pageOf(at);
+      for (let p = first; p < first + (next - at) / GRANULE; p++) if (!ram || this.movesToRam(p)) yield* this.moved(p, ram);
       at = next;
     }
     return true;
   }
+  /** A page whose RIPAS became RAM: is there a command to issue? A realm asks so for all of its memory at its start. */
+  private movesToRam(page: number): boolean {
+    if (this.pages[page] === Page.EMPTY) this.pages[page] = Page.ABSENT;
+    return this.shared.has(page);
+  }
   private *moved(page: number, ram: boolean): HostTask {
     if (ram) {
-      if (this.pages[page] === Page.EMPTY) this.pages[page] = Page.ABSENT;
-      if (this.shared.has(page)) yield* this.unshare(page);
+      yield* this.unshare(page);
       return;
     }
     if (this.pages[page] === Page.PRESENT) yield* this.destroyPage(page);

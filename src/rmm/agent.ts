@@ -116,13 +116,12 @@ export class RmmAgent implements Agent, Stateful {
     this.current = pe;
     const command = rmiByFid.get(fid);
     if (command === undefined) return [SMC_UNKNOWN];
-    const used = args.slice(0, command.args.length);
-    const results = command.name === "REC_ENTER" ? this.recEnter(pe, used) : handlers[command.name](this.cx, pe, used);
+    const results = command.name === "REC_ENTER" ? this.recEnter(pe, args) : handlers[command.name](this.cx, pe, args);
     if (results === undefined) return undefined;
     // x1 to x3 are always written; from x4 on, what the command does not define stays the caller's (SMCCC 1.2, 2.6).
-    const all = [...results];
-    while (all.length < Math.max(FIRST_KEPT, 1 + command.results.length)) all.push(0n);
-    this.report(pe, command, used, all);
+    const all = padded(results, Math.max(FIRST_KEPT, 1 + command.results.length));
+    if (this.observers.size > 0 || command.logCall || (command.logError && all[0] !== 0n))
+      this.report(pe, command, args.slice(0, command.args.length), all);
     return all;
   }
 
@@ -274,6 +273,14 @@ export class RmmAgent implements Agent, Stateful {
     }
     for (const [i, v] of list(s?.["hosts"], this.hosts.length).entries()) this.hosts[i]?.restoreSaved(v);
   }
+}
+
+/** Results with zeros behind them, `length` in all. */
+function padded(results: readonly bigint[], length: number): readonly bigint[] {
+  if (results.length >= length) return results;
+  const all = [...results];
+  while (all.length < length) all.push(0n);
+  return all;
 }
 
 const INPUT_CODE = [1n];

@@ -89,4 +89,5 @@ const RMI_RANGES = [
   [0xc400_0150, 0xc400_018f],
   [0xc400_01d0, 0xc400_02cf],
 ] as const;
-export const isRmi = (fid: number): boolean => RMI_RANGES.some(([lo, hi]) => fid >= lo && fid <= hi);
+export const isRmi = (fid: number): boolean =>
+  (fid >= RMI_RANGES[0][0] && fid <= RMI_RANGES[0][1]) || (fid >= RMI_RANGES[1][0] && fid <= RMI_RANGES[1][1]);

@@ -43,7 +43,9 @@ export type RmiResult = readonly bigint[];
 /** undefined: the realm runs; the results follow when it leaves. */
 export type RmiHandler = (cx: RmmContext, pe: Pe, args: readonly bigint[]) => RmiResult | undefined;
 
-export const ok = (...results: (bigint | number)[]): RmiResult => [0n, ...results.map(BigInt)];
+export const ok = (...results: (bigint | number)[]): RmiResult => (results.length === 0 ? SUCCESS : [0n, ...results.map(BigInt)]);
+/** x0 to x3 of a command without results. */
+const SUCCESS: RmiResult = [0n, 0n, 0n, 0n];
 export const INPUT: RmiResult = [rmiCode(RmiStatus.ERROR_INPUT)];
 export const REC_ERROR: RmiResult = [rmiCode(RmiStatus.ERROR_REC)];
 export const realmError = (index = 0): RmiResult => [rmiCode(RmiStatus.ERROR_REALM, index)];

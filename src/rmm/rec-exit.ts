@@ -17,7 +17,8 @@ const ESR_WFX = 0xfc00_0001n;
 /** IDS, AET, EA, DFSC of an SError. */
 const ESR_SERROR = (1n << 24n) | (7n << 10n) | (1n << 9n) | 0x3fn;
 export const ESR_ISV = 1n << 24n;
-const ESR_WNR = 1n << 6n;
+const ISS_ISV = 1 << 24;
+const ISS_WNR = 1 << 6;
 /** SET of a synchronous External abort. */
 const AbortSet = { UER: 0n, UC: 2n, UEO: 3n } as const;
 /** AET of an SError. */
@@ -56,7 +57,7 @@ function remember(r: Run, next: Next, sync: boolean): Next {
   const { st, rec } = r;
   let esr = st.lo(slot.ESR_EL2);
   // What the host was not shown as emulatable it cannot emulate.
-  if (sync && (r.exit.lo("esr") & Number(ESR_ISV)) === 0) esr &= ~Number(ESR_ISV);
+  if (sync && (r.exit.lo("esr") & ISS_ISV) === 0) esr &= ~ISS_ISV;
   rec.setLoHi("last_esr", esr, st.hi(slot.ESR_EL2));
   rec.setLoHi("last_far", st.lo(slot.FAR_EL2), st.hi(slot.FAR_EL2));
   rec.setLoHi("last_hpfar", st.lo(slot.HPFAR_EL2), st.hi(slot.HPFAR_EL2));
@@ -152,20 +153,23 @@ function instructionAbort(r: Run, esr: bigint, panic: Panic): Next {
 
 function dataAbort(r: Run, esr: bigint, panic: Panic): Next {
   if (isExternal(esr)) return externalAbort(r, esr, panic);
-  const hpfar = r.st.get(slot.HPFAR_EL2);
-  const ipa = faultPage(hpfar);
-  if (isNowhere(r, ipa)) {
-    injectSea(runningState(r.st), esr, r.st.get(slot.FAR_EL2));
+  const { st, exit } = r;
+  // HPFAR_EL2.FIPA: IPA[51:12] in bits 43:4.
+  const ipa = ((st.hi(slot.HPFAR_EL2) & 0xfff) * 2 ** 28 + (st.lo(slot.HPFAR_EL2) >>> 4)) * GRANULE;
+  const inside = ipa < r.realm.ipaSize / 2;
+  if ((inside || ipa >= r.realm.ipaSize) && isNowhere(r, BigInt(ipa))) {
+    injectSea(runningState(st), esr, st.get(slot.FAR_EL2));
     return Next.REALM;
   }
-  r.exit.set("hpfar", hpfar);
-  if (r.realm.isProtected(ipa)) {
-    r.exit.set("esr", esr & ESR_NON_EMULATABLE);
+  exit.setLoHi("hpfar", st.lo(slot.HPFAR_EL2), st.hi(slot.HPFAR_EL2));
+  if (inside) {
+    exit.set("esr", esr & ESR_NON_EMULATABLE);
     return Next.HOST;
   }
-  r.exit.set("esr", esr & ESR_EMULATABLE);
-  r.exit.set("far", r.st.get(slot.FAR_EL2) & BigInt(GRANULE - 1));
-  if ((esr & ESR_WNR) !== 0n && (esr & ESR_ISV) !== 0n) r.exit.set("gprs", r.st.x(Number((esr >> 16n) & 31n)) & accessMask(esr), 0);
+  const iss = st.lo(slot.ESR_EL2);
+  exit.setLoHi("esr", (iss & Number(ESR_EMULATABLE)) >>> 0, 0);
+  exit.setLoHi("far", st.lo(slot.FAR_EL2) & (GRANULE - 1), 0);
+  if ((iss & ISS_WNR) !== 0 && (iss & ISS_ISV) !== 0) exit.set("gprs", st.x((iss >>> 16) & 31) & accessMask(esr), 0);
   return Next.HOST;
 }
 

@@ -60,9 +60,9 @@ export class HostState {
   private readonly regs = new Uint32Array(2 * HOST_REGISTERS);
   private readonly v = new Uint8Array(V_BYTES + 8);
 
-  keep(st: PeState): void {
+  keep(st: PeState, hasPmu: boolean): void {
     context.save(st, this.regs, HOST.context);
-    pmu.save(st, this.regs, HOST.pmu);
+    if (hasPmu) pmu.save(st, this.regs, HOST.pmu);
     timers.save(st, this.regs, HOST.timers);
     this.v.set(st.u8.subarray(st.base + Off.V, st.base + Off.V + V_BYTES));
     this.v.set(st.u8.subarray(st.base + Off.FPCR, st.base + Off.FPCR + 8), V_BYTES);
@@ -100,10 +100,11 @@ export class HostState {
 export function loadRec(cx: RmmContext, pe: Pe, rec: RecView, realm: Realm, host: HostState): void {
   const { st } = pe;
   pe.pmu.sync();
-  host.keep(st);
+  const hasPmu = realm.view.flag("pmu");
+  host.keep(st, hasPmu);
   const { u32 } = cx.memory;
   context.load(st, u32, rec.word("sysregs"));
-  if (realm.view.flag("pmu")) pmu.load(st, u32, rec.word("pmu"));
+  if (hasPmu) pmu.load(st, u32, rec.word("pmu"));
   gprs.load(st, u32, rec.word("gprs"));
   const v = rec.at("v");
   st.u8.copyWithin(st.base + Off.V, v, v + V_BYTES); // PE and REC are in the same memory
@@ -179,7 +180,7 @@ export function saveRec(cx: RmmContext, pe: Pe, rec: RecView, realm: Realm, host
   rec.setLoHi("pc", st.lo(slot.ELR_EL2), st.hi(slot.ELR_EL2));
   rec.setLoHi("pstate", st.lo(slot.SPSR_EL2), st.hi(slot.SPSR_EL2));
   saveGic(pe, rec, u32);
-  for (let i = 0; i <= cx.features.GICV3_NUM_LRS; i++) exit.setLoHi("gicv3_lrs", rec.lo("gic_lrs", i), rec.hi("gic_lrs", i), i);
+  exit.setWords("gicv3_lrs", u32, rec.word("gic_lrs"), 2 * (cx.features.GICV3_NUM_LRS + 1));
   exit.setLoHi("gicv3_misr", rec.lo("gic_misr"), 0);
   exit.setLoHi("gicv3_vmcr", rec.lo("gic_vmcr"), 0);
   exit.setLoHi("gicv3_hcr", (rec.lo("gic_hcr") & ICH_HCR_REPORTED) >>> 0, 0);

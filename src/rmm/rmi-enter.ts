@@ -73,6 +73,7 @@ const trapping = (flags: number): bigint =>
 const LR = { HW: 1n << 61n, EOI: 1n << 41n, PINTID: 0x1fffn << 32n, VINTID: 0xffff_ffffn } as const;
 /** The state, in the high word. */
 const LR_STATE_SHIFT = 30;
+const ICH_HCR_HOST_LO = Number(ICH_HCR_HOST);
 /** Priority bits that this GIC does not implement (five are: constants.ts of the GIC). */
 const LR_PRIORITY_RES0 = 7n << 48n;
 /** INTIDs of virtual interrupts: SGI, PPI and SPI below 1020; LPIs from 8192 on, 24 bits. */
@@ -80,7 +81,7 @@ const vintidValid = (id: bigint): boolean => id <= 1019n || (id >= 8192n && id <
 
 /** Only the host's control bits; list registers in use: no HW, legal priority and INTID, none twice. */
 function gicStateValid(cx: RmmContext, enter: EnterView): boolean {
-  if ((enter.get("gicv3_hcr") & ~ICH_HCR_HOST) !== 0n) return false;
+  if (enter.hi("gicv3_hcr") !== 0 || (enter.lo("gicv3_hcr") & ~ICH_HCR_HOST_LO) !== 0) return false;
   let seen: bigint[] | undefined;
   for (let i = 0; i <= cx.features.GICV3_NUM_LRS; i++) {
     if (enter.hi("gicv3_lrs", i) >>> LR_STATE_SHIFT === 0) continue;
@@ -96,7 +97,7 @@ function gicStateValid(cx: RmmContext, enter: EnterView): boolean {
 
 function takeGicState(cx: RmmContext, rec: RecView, enter: EnterView): void {
   for (let i = 0; i <= cx.features.GICV3_NUM_LRS; i++) rec.setLoHi("gic_lrs", enter.lo("gicv3_lrs", i), enter.hi("gicv3_lrs", i), i);
-  rec.setLoHi("gic_hcr", ((rec.lo("gic_hcr") & ~Number(ICH_HCR_HOST)) | enter.lo("gicv3_hcr")) >>> 0, 0);
+  rec.setLoHi("gic_hcr", ((rec.lo("gic_hcr") & ~ICH_HCR_HOST_LO) | enter.lo("gicv3_hcr")) >>> 0, 0);
 }
 
 // ---- completion of the last exit --------------------------------------------------------------------------------------------------
@@ -110,17 +111,24 @@ const emulatable = (rec: RecView): boolean => rec.lo("last_esr") >>> 26 === Ec.D
 
 /** The host has carried out the access: a load gets its value, PC moves on. */
 function completeMmio(rec: RecView, enter: EnterView): void {
-  const esr = rec.get("last_esr");
   const iss = rec.lo("last_esr");
   const rt = (iss >>> 16) & 31;
   const write = (iss & (1 << 6)) !== 0;
+  const log2 = (iss >>> 22) & 3;
   if (!write && rt !== 31) {
-    let value = enter.get("gprs", 0) & accessMask(esr);
-    const [sse, sf] = [(esr & (1n << 21n)) !== 0n, (esr & (1n << 15n)) !== 0n];
-    if (sse) value = BigInt.asUintN(sf ? 64 : 32, BigInt.asIntN(8 * accessBytes(esr), value));
-    rec.set("gprs", value, rt);
+    if (log2 === 3 || (iss & ISS_SSE) !== 0) rec.set("gprs", wideLoad(rec.get("last_esr"), enter), rt);
+    else rec.setLoHi("gprs", (enter.lo("gprs") & (log2 === 2 ? -1 : (1 << (8 << log2)) - 1)) >>> 0, 0, rt);
   }
-  rec.set("pc", rec.get("pc") + 4n);
+  const pc = rec.lo("pc") + 4;
+  rec.setLoHi("pc", pc >>> 0, (rec.hi("pc") + (pc > 0xffff_ffff ? 1 : 0)) >>> 0);
+}
+/** ISS of a Data Abort: the load extends the sign. */
+const ISS_SSE = 1 << 21;
+/** What a load of 8 bytes or one that extends the sign puts into its register. */
+function wideLoad(esr: bigint, enter: EnterView): bigint {
+  const value = enter.get("gprs", 0) & accessMask(esr);
+  const [sse, sf] = [(esr & BigInt(ISS_SSE)) !== 0n, (esr & (1n << 15n)) !== 0n];
+  return sse ? BigInt.asUintN(sf ? 64 : 32, BigInt.asIntN(8 * accessBytes(esr), value)) : value;
 }
 
 /** A system register read that the host emulates: its value. PC has moved on already. */

@@ -71,6 +71,11 @@ export class StructView<N extends string> {
     this.view.setUint32(at, lo, true);
     this.view.setUint32(at + 4, hi, true);
   }
+  /** Writes `count` words of a field of 8 bytes, from element 0 on, which are in `from` from `at` on. */
+  setWords(name: N, from: Uint32Array, at: number, count: number): void {
+    const to = this.base + this.struct.fields[name].offset;
+    for (let i = 0; i < count; i++) this.view.setUint32(to + 4 * i, from[at + i] as number, true);
+  }
   flag(name: N): boolean {
     return this.num(name) !== 0;
   }
