@@ -16,9 +16,15 @@ export function loadListRegisters(pe: Pe, enter: RecEnterView, count: number): v
   pe.gic?.write("ICH_HCR_EL2", enter.get("gicv3_hcr") | ICH_HCR_EN);
 }
 
+/** Words of GicCpuPort.saveVirtual: ICH_HCR_EL2 is first, list registers follow five registers. */
+const FIRST_LR = 2 * 5;
+const kept = new Uint32Array(FIRST_LR + 2 * LR.length);
+
 /** Puts what the guest left into `exit`, and switches the interface off: no maintenance for the host itself. */
 export function saveListRegisters(pe: Pe, exit: RecExitView, count: number): void {
-  for (let i = 0; i < count; i++) exit.set("gicv3_lrs", pe.gic?.read(LR[i] as "ICH_LR0_EL2") ?? 0n, i);
-  exit.set("gicv3_hcr", pe.gic?.read("ICH_HCR_EL2") ?? 0n);
+  kept.fill(0);
+  pe.gic?.saveVirtual(kept, 0);
+  exit.setWords("gicv3_lrs", kept, FIRST_LR, 2 * count);
+  exit.setLoHi("gicv3_hcr", kept[0] as number, 0);
   pe.gic?.write("ICH_HCR_EL2", 0n);
 }

@@ -7,7 +7,6 @@ import { type PeState, slot } from "../arch/state.ts";
 import { Ec } from "../arch/syndrome.ts";
 import { Vector } from "../cpu/agent.ts";
 import type { Pe } from "../cpu/pe.ts";
-import { TimerPart } from "../cpu/timers.ts";
 import type { Dma } from "../devices/device.ts";
 import { SavedFields } from "../devices/saved.ts";
 import { injectSea, injectUndefined, runningState } from "../rmm/inject.ts";
@@ -170,15 +169,15 @@ export class HostVm implements Guest {
     const { exit } = v;
     saveListRegisters(pe, exit, this.listRegisters);
     for (const t of TIMERS) {
-      const ctl = pe.timers.read(t.n, TimerPart.CTL);
-      exit.set(t.ctl, ctl);
-      exit.set(t.value, st.get(t.cval));
-      this.mask(pe, v, t.intid, (ctl & 7n) === 5n);
+      const ctl = pe.timers.control(t.n);
+      exit.setLoHi(t.ctl, ctl, 0);
+      exit.setLoHi(t.value, st.lo(t.cval), st.hi(t.cval));
+      this.mask(pe, v, t.intid, (ctl & 7) === 5);
     }
     pe.pmu.sync();
-    const overflow = st.get(slot.PMOVSSET_EL0) & st.get(slot.PMINTENSET_EL1) & st.get(slot.PMCNTENSET_EL0);
-    const active = (st.get(slot.PMCR_EL0) & 1n) !== 0n && overflow !== 0n;
-    exit.set("pmu_ovf_status", active);
+    const overflow = st.lo(slot.PMOVSSET_EL0) & st.lo(slot.PMINTENSET_EL1) & st.lo(slot.PMCNTENSET_EL0);
+    const active = (st.lo(slot.PMCR_EL0) & 1) !== 0 && overflow !== 0;
+    exit.setLoHi("pmu_ovf_status", active ? 1 : 0, 0);
     this.mask(pe, v, PMU_PPI, active);
   }
   /** A level that the guest knows about must not interrupt the host again and again until the guest has dealt with it. */
