@@ -28,27 +28,33 @@ export class Lowering extends Emitter {
     this.i32((TLB_ENTRIES - 1) << 4);
     this.op(W.i32And, W.i32Add);
   }
+  /** The tag of the L1 TLB entry for an access at the address in local `va`, on the stack; the entry's address in local `entry`. */
+  protected tlbTag(va: number, kind: number, entry: number): void {
+    const unprivileged = (kind & Kind.UNPRIVILEGED) !== 0;
+    const write = (kind & (Kind.STORE | Kind.ATOMIC | Kind.ZVA)) !== 0;
+    this.tableAddress(write ? (unprivileged ? Off.TLB_UW : Off.TLB_W) : unprivileged ? Off.TLB_UR : Off.TLB_R);
+    this.tlbIndex(va);
+    this.tee(entry);
+    this.mem(W.i64Load, 0);
+  }
+  /** Adds a constant to the i64 on the stack. */
+  protected add64(by: number): void {
+    if (by === 0) return;
+    this.i64(by);
+    this.op(W.i64Add);
+  }
   /**
    * Leaves the tag of the L1 TLB entry for an access, and the tag that it must have; the entry's address in local `entry`. Only
    * aligned accesses have that tag; with `anywhere`, all that stay in one page.
    */
   protected tlbTags(va: number, kind: number, entry: number, anywhere = false): void {
-    const unprivileged = (kind & Kind.UNPRIVILEGED) !== 0;
-    const write = (kind & (Kind.STORE | Kind.ATOMIC | Kind.ZVA)) !== 0;
     // Exclusive and atomic pairs are one access of twice the element size; other pairs are two accesses.
     const single = kind & (Kind.EXCLUSIVE | Kind.ATOMIC);
     const element = kind & Kind.ZVA ? 64 : (1 << (kind & Kind.LG)) << (kind & Kind.PAIR && single ? 1 : 0);
-    this.tableAddress(write ? (unprivileged ? Off.TLB_UW : Off.TLB_W) : unprivileged ? Off.TLB_UR : Off.TLB_R);
-    this.tlbIndex(va);
-    this.tee(entry);
-    this.mem(W.i64Load, 0);
+    this.tlbTag(va, kind, entry);
     this.get(va);
     const pair = kind & Kind.PAIR && !single;
-    const further = (pair ? element : 0) + (anywhere ? element - 1 : 0);
-    if (further > 0) {
-      this.i64(further);
-      this.op(W.i64Add);
-    }
+    this.add64((pair ? element : 0) + (anywhere ? element - 1 : 0));
     this.i64(-4096 | (anywhere ? 0 : element - 1));
     this.op(W.i64And);
   }

@@ -4,6 +4,7 @@
 // first of the page behind. A short function that is called stands in the region once per call (a Frame), so that its return leads
 // straight to the instruction behind the call.
 
+import { cutJumpsIntoLoops, dominators, leaveOut, predecessors, reversePostOrder } from "./graph.ts";
 import type { Instruction } from "./instruction.ts";
 
 /** The code that discovery looks at. */
@@ -16,6 +17,8 @@ export interface CodeSource {
   word(index: number): number;
   /** Is this place in a known page worth following? (CodeImage.warm) */
   warm(index: number): boolean;
+  /** Does another translation begin here, or is one under way? */
+  begun?(index: number): boolean;
 }
 
 /** One activation of a function in a region. */
@@ -33,6 +36,8 @@ export interface Edge {
   readonly kind: "taken" | "fall" | "return";
   /** Leads to another page. */
   readonly crosses: boolean;
+  /** No branch has gone there. */
+  readonly cold: boolean;
   /** The block, when the edge stays in the region. */
   to: Block | undefined;
 }
@@ -93,6 +98,8 @@ interface Target {
 interface Run {
   readonly start: number;
   readonly code: Instruction[];
+  /** No branch has gone to where it is taken. */
+  cold: boolean;
   taken: Target | undefined;
   fall: Target | undefined;
   back: Target | undefined;
@@ -159,9 +166,9 @@ class Collector {
     if (pageOf(t.index) === pageOf(from) || this.leadsOn(t.index)) this.work.push(t);
   }
   /** What a condition leads forward to may never have been executed (errors, slow paths): such code is left out. */
-  private followTaken(t: Target, i: Instruction): void {
-    const unused = i.conditional && !this.wide && t.index > i.index && pageOf(t.index) === pageOf(i.index) && !this.source.warm(t.index);
-    if (!unused) this.follow(t, i.index);
+  private followTaken(run: Run, t: Target, i: Instruction): void {
+    run.cold = i.conditional && !this.wide && t.index > i.index && pageOf(t.index) === pageOf(i.index) && !this.source.warm(t.index);
+    if (!run.cold) this.follow(t, i.index);
   }
   private leadsOn(index: number): boolean {
     return this.wide && this.reaches(index) && this.source.warm(index);
@@ -183,7 +190,7 @@ class Collector {
       runs.add(split(holder, { index: start, frame }));
       return;
     }
-    const run: Run = { start, code: [], taken: undefined, fall: undefined, back: undefined, stop: false };
+    const run: Run = { start, code: [], cold: false, taken: undefined, fall: undefined, back: undefined, stop: false };
     runs.add(run);
     for (let index = start; ; index++) {
       const crosses = index !== start && (index & 1023) === 0;
@@ -213,7 +220,7 @@ class Collector {
       return;
     }
     run.taken = { index: i.target, frame };
-    this.followTaken(run.taken, i);
+    this.followTaken(run, run.taken, i);
     if (!i.conditional) return;
     run.fall = { index: i.index + 1, frame };
     this.follow(run.fall, i.index);
@@ -236,12 +243,13 @@ class Collector {
 
 /** A way leads into the middle of a run: from there on it is one of its own. */
 function split(run: Run, to: Target): Run {
-  const { taken, fall, back, stop } = run;
+  const { cold, taken, fall, back, stop } = run;
+  run.cold = false;
   run.taken = undefined;
   run.fall = to;
   run.back = undefined;
   run.stop = false;
-  return { start: to.index, code: run.code.splice(to.index - run.start), taken, fall, back, stop };
+  return { start: to.index, code: run.code.splice(to.index - run.start), cold, taken, fall, back, stop };
 }
 
 /** Makes blocks of runs, with edges between them. */
@@ -253,13 +261,14 @@ function blocksOf(runs: ReadonlyMap<Frame, Runs>): Map<Frame, Map<number, Block>
     const own = new Map<number, Block>();
     blocks.set(frame, own);
     for (let n = 0; n < list.length; n++) {
-      const { start, code, stop, taken, fall, back } = list[n] as Run;
+      const { start, code, stop, cold, taken, fall, back } = list[n] as Run;
       const last = code[code.length - 1];
       if (!last) continue;
       const all: Edge[] = [];
       const edge = (target: Target | undefined, kind: Edge["kind"]): Edge | undefined => {
         if (!target) return undefined;
-        const e: Edge = { index: target.index, kind, crosses: pageOf(target.index) !== pageOf(last.index), to: undefined };
+        const crosses = pageOf(target.index) !== pageOf(last.index);
+        const e: Edge = { index: target.index, kind, crosses, cold: cold && kind === "taken", to: undefined };
         all.push(e);
         edges.push(e);
         targets.push(target);
@@ -288,76 +297,6 @@ function newBlock(
   return { index, code, taken, fall, back, edges, stop, preds, order: -1, dominator: undefined, children, loop: false, merge: false };
 }
 
-function reversePostOrder(entry: Block): Block[] {
-  const order: Block[] = [];
-  entry.order = 0;
-  const path: Block[] = [entry];
-  /** How many edges of the blocks on the path were followed. */
-  const followed: number[] = [0];
-  while (path.length > 0) {
-    const top = path.length - 1;
-    const b = path[top] as Block;
-    const n = followed[top] as number;
-    const edge = b.edges[n];
-    followed[top] = n + 1;
-    if (!edge) {
-      order.push(b);
-      path.pop();
-      followed.pop();
-    } else if (edge.to && edge.to.order < 0) {
-      edge.to.order = 0;
-      path.push(edge.to);
-      followed.push(0);
-    }
-  }
-  return order.reverse();
-}
-
-function predecessors(blocks: readonly Block[]): void {
-  for (let n = 0; n < blocks.length; n++) (blocks[n] as Block).preds = [];
-  for (let n = 0; n < blocks.length; n++) {
-    const b = blocks[n] as Block;
-    for (let k = 0; k < b.edges.length; k++) b.edges[k]?.to?.preds.push(b);
-  }
-}
-
-/** Cooper, Harvey, Kennedy: a simple, fast dominance algorithm. */
-function dominators(blocks: readonly Block[]): void {
-  const entry = blocks[0] as Block;
-  for (let n = 0; n < blocks.length; n++) (blocks[n] as Block).dominator = undefined;
-  entry.dominator = entry;
-  for (let changed = true; changed; ) {
-    changed = false;
-    for (let n = 1; n < blocks.length; n++) {
-      const b = blocks[n] as Block;
-      let d: Block | undefined;
-      for (let k = 0; k < b.preds.length; k++) {
-        const p = b.preds[k] as Block;
-        if (p.dominator) d = d ? common(d, p) : p;
-      }
-      if (d !== b.dominator) {
-        b.dominator = d;
-        changed = true;
-      }
-    }
-  }
-}
-function common(a: Block, b: Block): Block {
-  let x = a;
-  let y = b;
-  while (x !== y) {
-    while (x.order > y.order) x = x.dominator as Block;
-    while (y.order > x.order) y = y.dominator as Block;
-  }
-  return x;
-}
-export function dominates(a: Block, b: Block): boolean {
-  for (let x = b; ; x = x.dominator as Block) {
-    if (x === a) return true;
-    if (x.dominator === x) return false;
-  }
-}
-
 /**
  * The region of the entry at `index`, of at most `limit` instructions; undefined when its first instruction cannot be translated.
  * `wide`: with the pages and short functions around it.
@@ -367,31 +306,26 @@ export function discover(index: number, source: CodeSource, wide: boolean, limit
   const root = collector.collect(index);
   const entry = blocksOf(collector.runs).get(root)?.get(index);
   if (!entry) return undefined;
-  const order = reversePostOrder(entry);
-  for (let n = 0; n < order.length; n++) (order[n] as Block).order = n;
-  predecessors(order);
-  dominators(order);
-  // A jump into the middle of a loop has no structured form: it leaves the region.
-  let irreducible = false;
-  for (let n = 0; n < order.length; n++) {
-    const b = order[n] as Block;
-    for (let k = 0; k < b.edges.length; k++) {
-      const e = b.edges[k] as Edge;
-      if (!e.to || e.to.order > b.order || dominates(e.to, b)) continue;
-      e.to = undefined;
-      irreducible = true;
+  let live = reversePostOrder(entry);
+  for (let n = 0; n < live.length; n++) (live[n] as Block).order = n;
+  predecessors(live);
+  dominators(live);
+  /** Edges that were cut may have left blocks without a way to them. */
+  const again = () => {
+    predecessors(live);
+    dominators(live);
+    live = live.filter((b) => b.dominator);
+    for (let n = 0; n < live.length; n++) {
+      const b = live[n] as Block;
+      b.preds = b.preds.filter((p) => p.dominator);
+      b.order = n;
     }
-  }
-  if (irreducible) {
-    predecessors(order);
-    dominators(order);
-  }
-  // Edges that were cut may have left blocks without a way to them.
-  const live = irreducible ? order.filter((b) => b.dominator) : order;
+  };
+  if (cutJumpsIntoLoops(live)) again();
+  if (!wide && leaveOut(live, source)) again();
   let size = 0;
   for (let n = 0; n < live.length; n++) {
     const b = live[n] as Block;
-    if (irreducible) b.preds = b.preds.filter((p) => p.dominator);
     if (n > 0) (b.dominator as Block).children.push(b);
     let forward = 0;
     for (let k = 0; k < b.preds.length; k++) if ((b.preds[k] as Block).order < b.order) forward++;

@@ -47,29 +47,26 @@ class Compiler {
   private readonly l: RegionLowering;
   private readonly labels: Label[] = [];
   private readonly budget: number;
-  /** Entry at which a way out continues, the entry that it makes warmer (0: none), and the form of the flags. */
-  private readonly at: number;
-  private readonly warm: number;
-  private readonly form: number;
-  /** Labels of the shared ways out. */
-  private bailLabel = 0;
-  private exitLabel = 0;
-  /** Forms in which flags stand where a bail is possible. */
-  private readonly bailForms: FlagForm[] = [];
+  /** Who takes the shared way out, and where it leads: see leaveRarely. */
+  private readonly way: number;
+  private wayLabel = 0;
+  /** Forms in which flags stand where the shared way out is taken. */
+  private readonly forms: FlagForm[] = [];
+  /** Some way out leads on without the interpreter. */
+  private leadsOn = false;
   private dirty: Registers = 0;
   /** Checks that were made on every path to the end of a block. */
   private readonly checked = new Map<Block, number>();
 
-  constructor(region: Region, aligned: boolean) {
+  constructor(region: Region, aligned: boolean, hot: boolean) {
     this.region = region;
-    this.flow = analyse(region);
+    this.flow = analyse(region, true);
     this.l = new RegionLowering(importIndex, region.pages, streamsOf(region));
     if (!aligned) this.l.unaligned = false;
+    this.l.refills = hot;
     this.budget = this.l.permanent(I32);
-    this.at = this.l.permanent(I32);
-    this.warm = this.l.permanent(I32);
-    this.form = this.l.permanent(I32);
-    this.l.bail = () => this.bail();
+    this.way = this.l.permanent(I32);
+    this.l.bail = () => this.leaveRarely(this.l.ip(this.l.index), false);
     const moves = region.blocks.flatMap((b) => b.code.filter(definesSp));
     if (moves.every(keepsSpAligned)) this.l.lasting |= Check.SP;
   }
@@ -77,14 +74,10 @@ class Compiler {
   compile(): Func {
     const { l } = this;
     l.block(W.block);
-    this.bailLabel = l.depth;
-    l.block(W.block);
-    this.exitLabel = l.depth;
+    this.wayLabel = l.depth;
     this.tree(this.region.entry);
-    l.op(0x00, W.end); // unreachable
-    this.exitTail();
-    l.op(W.end);
-    this.bailTail();
+    l.op(W.unreachable, W.end);
+    this.rareTail();
     const body = l.out.view();
     const code = new Bytes(body.length + 512);
     const first = this.prologue(code);
@@ -265,7 +258,7 @@ class Compiler {
     l.op(W.i32LeS);
     l.expect(false);
     l.block(W.if);
-    this.leaveAt(l.ip(to.index), 0);
+    this.leaveRarely(l.ip(to.index), true);
     l.op(W.end);
   }
   private exit(from: Block, last: Instruction, e: Edge): void {
@@ -279,7 +272,8 @@ class Compiler {
     } else if (e.crosses) this.leaveTo(last, e.index);
     else {
       this.spend(e.index, last);
-      this.leaveAt(l.ip(e.index), l.ip(e.index));
+      if (e.cold) this.leaveRarely(l.ip(e.index), true);
+      else this.leaveAt(l.ip(e.index), l.ip(e.index));
     }
   }
   /** Continues at an entry of this page. `warm`: the entry to count, 0 for none. */
@@ -287,11 +281,18 @@ class Compiler {
     const { l } = this;
     l.storeFlags(l.form);
     l.storeRegisters(this.dirty);
-    l.i32(ip);
-    l.set(this.at);
-    l.i32(warm);
-    l.set(this.warm);
-    l.branchTo(this.exitLabel);
+    this.onward(
+      () => l.i32(ip),
+      () => l.i32(warm),
+    );
+  }
+  private onward(ip: () => void, warm: () => void): void {
+    const { l } = this;
+    l.get(PE);
+    ip();
+    warm();
+    l.get(this.budget);
+    l.call("onward", W.returnCall);
   }
   /** Continues at the instruction with this index, in another page. */
   private leaveTo(last: Instruction, index: number): void {
@@ -310,39 +311,66 @@ class Compiler {
     l.storeRegisters(this.dirty);
     l.call("go", W.returnCall);
   }
-  private bail(): void {
+  /**
+   * Leaves by the code that all rare ways out share, for an entry: `on` to go on there, else the interpreter executes that
+   * instruction. They differ in one number: distance from the region's entry, 1 for `on`, and 3 bits for the form of the flags.
+   */
+  private leaveRarely(ip: number, on: boolean): void {
     const { l } = this;
-    if (!this.bailForms.includes(l.form)) this.bailForms.push(l.form);
-    l.i32(this.bailForms.indexOf(l.form));
-    l.set(this.form);
-    l.i32(l.ip(l.index));
-    l.set(this.at);
-    l.branchTo(this.bailLabel);
+    if (!this.forms.includes(l.form)) this.forms.push(l.form);
+    if (on) this.leadsOn = true;
+    l.i32(2 * (ip - this.first) + (on ? 8 : 0) + this.forms.indexOf(l.form));
+    l.set(this.way);
+    l.branchTo(this.wayLabel);
+  }
+  /** Predecoded entry of the region. */
+  private get first(): number {
+    return this.l.ip(this.region.entry.index);
   }
 
   // ---- shared code -------------------------------------------------------------------------------------------------
-  private exitTail(): void {
+  private rareTail(): void {
     const { l } = this;
-    for (const local of [PE, this.at, this.warm, this.budget]) l.get(local);
-    l.call("onward", W.returnCall);
-  }
-  private bailTail(): void {
-    const { l } = this;
-    this.bailForms.forEach((form, n) => {
+    this.forms.forEach((form, n) => {
       if (form === "memory") return;
-      l.get(this.form);
-      l.i32(n);
-      l.op(W.i32Eq);
-      l.block(W.if);
+      const only = this.forms.length === 1;
+      if (!only) {
+        l.get(this.way);
+        l.i32(7);
+        l.op(W.i32And);
+        l.i32(n);
+        l.op(W.i32Eq);
+        l.block(W.if);
+      }
       l.storeFlags(form);
-      l.op(W.end);
+      if (!only) l.op(W.end);
     });
     l.storeRegisters(this.flow.bail);
+    const ip = l.local(I32);
+    l.get(this.way);
+    l.i32(1);
+    l.op(W.i32ShrS);
+    l.i32(-8);
+    l.op(W.i32And);
+    l.i32(this.first);
+    l.op(W.i32Add);
+    l.set(ip);
+    if (this.leadsOn) {
+      l.get(this.way);
+      l.i32(8);
+      l.op(W.i32And);
+      l.block(W.if);
+      this.onward(
+        () => l.get(ip),
+        () => l.get(ip),
+      );
+      l.op(W.end);
+    }
     l.get(PE);
     l.get(this.budget);
     l.mem(W.i32Store, Off.BUDGET);
     l.get(PE);
-    l.get(this.at);
+    l.get(ip);
     l.call("plain");
   }
   private prologue(code: Bytes): Hint[] {
@@ -392,9 +420,9 @@ class Compiler {
 
 /**
  * The function of a region. `aligned`: it is run where accesses must be aligned (SCTLR_ELx.A, or a disabled MMU); otherwise it runs
- * in the interpreter there. A region can be compiled once: its effects are used up.
+ * in the interpreter there. `hot`: it may be larger. A region can be compiled once: its effects are used up.
  */
-export const compileRegion = (region: Region, aligned: boolean): Func => new Compiler(region, aligned).compile();
+export const compileRegion = (region: Region, aligned: boolean, hot: boolean): Func => new Compiler(region, aligned, hot).compile();
 
 /** A module of functions of regions; its exports are "0", "1", ... in order. */
 export const regionModule = (funcs: readonly Func[], memory: ModuleSpec["memory"]): Uint8Array =>

@@ -21,7 +21,7 @@ export interface Flow {
   readonly formIn: ReadonlyMap<Block, FlagForm>;
   /** Registers to load at the entry. */
   readonly entry: Registers;
-  /** Registers that the shared way out to the interpreter stores: all that is dirty at any place that may take it. */
+  /** Registers that the shared way out stores: all that is dirty at any place that may take it. */
   readonly bail: Registers;
 }
 
@@ -53,7 +53,11 @@ function summarise(b: Block): Summary {
   return { keepDirty, addDirty, keepBail, addBail, form };
 }
 
-export function analyse(region: Region): Flow {
+/** May the edge take the shared way out? Loops do when the budget is spent. */
+const mayStop = (b: Block, e: Edge): boolean => (e.to ? e.to.order <= b.order : e.cold);
+
+/** `shared`: places that are left rarely (see mayStop) take the shared way out as well. */
+export function analyse(region: Region, shared = false): Flow {
   const { blocks } = region;
   const sums = blocks.map(summarise);
   const dirtyIn = blocks.map(() => 0);
@@ -87,20 +91,31 @@ export function analyse(region: Region): Flow {
       formOut[n] = left;
     }
   }
-  const bail = sums.reduce((all, s, n) => all | ((dirtyIn[n] as Registers) & s.keepBail) | s.addBail, 0);
+  let bail = 0;
+  for (const [n, b] of blocks.entries()) {
+    const { keepBail, addBail } = sums[n] as Summary;
+    bail |= ((dirtyIn[n] as Registers) & keepBail) | addBail;
+    if (shared && b.edges.some((e) => mayStop(b, e))) bail |= dirtyOut[n] as Registers;
+  }
   return {
     dirtyIn: new Map(blocks.map((b, n) => [b, dirtyIn[n] as Registers])),
     formIn: new Map(blocks.map((b, n) => [b, formIn[n] ?? "memory"])),
     bail,
-    entry: liveAtEntry(blocks, at, bail, dirtyOut),
+    entry: liveAtEntry(blocks, at, bail, dirtyOut, shared),
   };
 }
 
 const places = (blocks: readonly Block[]): ReadonlyMap<Block, number> => new Map(blocks.map((b, n) => [b, n]));
 
 /** Backward liveness; a way out is a use of what it stores. */
-function liveAtEntry(blocks: readonly Block[], at: ReadonlyMap<Block, number>, bail: Registers, dirtyOut: readonly Registers[]): Registers {
-  const sums = blocks.map((b, n) => liveness(b, bail, dirtyOut[n] as Registers));
+function liveAtEntry(
+  blocks: readonly Block[],
+  at: ReadonlyMap<Block, number>,
+  bail: Registers,
+  dirtyOut: readonly Registers[],
+  shared: boolean,
+): Registers {
+  const sums = blocks.map((b, n) => liveness(b, bail, dirtyOut[n] as Registers, shared));
   const liveIn = blocks.map(() => 0);
   for (let changed = true; changed; ) {
     changed = false;
@@ -121,12 +136,13 @@ interface Liveness {
   readonly add: Registers;
   readonly edges: readonly Edge[];
 }
-function liveness(b: Block, bail: Registers, dirty: Registers): Liveness {
+function liveness(b: Block, bail: Registers, dirty: Registers, shared: boolean): Liveness {
   const { edges } = b;
   // Jumps, back edges (the budget may be spent), edges to other pages and edges out of the region may store what is dirty.
   const jumps = b.code.at(-1)?.end === "jump";
   const leaves = jumps || edges.some((e) => !e.to || e.crosses || e.to.order <= b.order);
   let [keep, add] = [-1, leaves ? dirty : 0];
+  if (shared && edges.some((e) => mayStop(b, e))) add |= bail;
   for (let n = b.code.length - 1; n >= 0; n--) {
     const i = b.code[n] as Instruction;
     keep &= ~i.defs;

@@ -21,6 +21,8 @@ export interface CodeImage {
   readonly words: Int32Array;
   /** A bit for each word that is worth following: reached by branches before, or for a wide region, translated. */
   readonly warm: Uint32Array;
+  /** A bit for each word where a translation begins, or will. */
+  readonly begun: Uint32Array;
 }
 
 /** An entry whose region is wanted. */
@@ -71,6 +73,8 @@ export interface Target {
   readonly memory: ModuleSpec["memory"];
   /** The host multiplies and adds with one rounding. */
   readonly fused: boolean;
+  /** All code looks elsewhere for what misses the L1 TLB, not only the hottest: for a checker, which hides the TLB of writes. */
+  readonly refills: boolean;
 }
 
 /** Translates in its own time; answers come in the order of the jobs. */

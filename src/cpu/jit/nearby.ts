@@ -32,14 +32,16 @@ export class CodeImages {
   private readonly u32: Uint32Array;
   private readonly entries: TranslatedEntries<Installed>;
   private readonly copied: boolean;
+  private readonly underway: ReadonlySet<number>;
   private readonly plain = new Map<CodePage, CodeImage>();
   private readonly marked = new Map<CodePage, CodeImage>();
 
-  /** `copied`: the images will be looked at when the guest has run on. */
-  constructor(code: CodePages, u32: Uint32Array, entries: TranslatedEntries<Installed>, copied: boolean) {
+  /** `underway`: entries that will be translated. `copied`: the images will be looked at when the guest has run on. */
+  constructor(code: CodePages, u32: Uint32Array, entries: TranslatedEntries<Installed>, underway: ReadonlySet<number>, copied: boolean) {
     this.code = code;
     this.u32 = u32;
     this.entries = entries;
+    this.underway = underway;
     this.copied = copied;
   }
 
@@ -47,7 +49,7 @@ export class CodeImages {
   of(page: CodePage): CodeImage {
     let image = this.plain.get(page);
     if (!image) {
-      image = { offset: page.offset, words: this.words(page), warm: this.reached(page) };
+      image = { offset: page.offset, words: this.words(page), warm: this.reached(page), begun: this.begun(page) };
       this.plain.set(page, image);
     }
     return image;
@@ -74,11 +76,17 @@ export class CodeImages {
     let image = this.marked.get(page);
     if (!image) {
       const warm = new Uint32Array(32);
-      for (const { ip } of this.entries.around(page.offset)) if (this.code.at(ip) === page) mark(warm, (ip - page.offset) >> 3);
-      image = { offset: page.offset, words: this.plain.get(page)?.words ?? this.words(page), warm };
+      for (const { ip } of this.entries.around(page.offset)) mark(warm, (ip - page.offset) >> 3);
+      image = { offset: page.offset, words: this.plain.get(page)?.words ?? this.words(page), warm, begun: none };
       this.marked.set(page, image);
     }
     return image;
+  }
+  private begun({ offset }: CodePage): Uint32Array {
+    const bits = new Uint32Array(32);
+    for (const { ip } of this.entries.around(offset)) mark(bits, (ip - offset) >> 3);
+    for (const ip of this.underway) mark(bits, (ip - offset) >> 3);
+    return bits;
   }
   private reached({ offset }: CodePage): Uint32Array {
     const { u32 } = this;
@@ -91,6 +99,8 @@ export class CodeImages {
     return warm;
   }
 }
+const none = new Uint32Array(32);
+/** What is not in the page is left alone. */
 function mark(bits: Uint32Array, i: number): void {
-  bits[i >> 5] = (bits[i >> 5] as number) | (1 << (i & 31));
+  if (i >= 0 && i < 1024) bits[i >> 5] = (bits[i >> 5] as number) | (1 << (i & 31));
 }

@@ -3,7 +3,8 @@
 
 import { Op, type Value } from "../../ir/value.ts";
 import { accessBytes, Kind } from "../emit/access.ts";
-import { type Block, dominates, type Region } from "./blocks.ts";
+import type { Block, Region } from "./blocks.ts";
+import { dominates } from "./graph.ts";
 import { type Instruction, lowest, registerOf, registerRead } from "./instruction.ts";
 import { type Access, FAR, isPlace, isSum, type Move } from "./places.ts";
 

@@ -11,10 +11,11 @@ import { compileRegion, regionModule } from "./compile.ts";
 import { type Instruction, InstructionSet } from "./instruction.ts";
 import type { Answer, CodeImage, Found, Job, Target, TranslationService, Wanted } from "./job.ts";
 
-export const targetOf = (context: DecodeContext, memory: ModuleSpec["memory"]): Target => ({
+export const targetOf = (context: DecodeContext, memory: ModuleSpec["memory"], refills = false): Target => ({
   absent: rows.filter((row) => !context.available(row)).map((row) => row.name),
   memory,
   fused: hostFuses(),
+  refills,
 });
 
 /** Regions are found in what the job holds. */
@@ -36,14 +37,17 @@ class StoredCode implements CodeSource {
     return this.image(pageOf(index))?.offset;
   }
   warm(index: number): boolean {
-    const at = index & 1023;
-    const bits = this.image(pageOf(index))?.warm[at >> 5] ?? 0;
-    return ((bits >>> (at & 31)) & 1) === 1;
+    return has(this.image(pageOf(index))?.warm, index & 1023);
+  }
+  begun(index: number): boolean {
+    return has(this.image(pageOf(index))?.begun, index & 1023);
   }
   private image(distance: number): CodeImage | undefined {
     return this.wanted.around?.get(distance) ?? (distance === 0 ? this.wanted.page : undefined);
   }
 }
+
+const has = (bits: Uint32Array | undefined, at: number): boolean => (((bits?.[at >> 5] ?? 0) >>> (at & 31)) & 1) === 1;
 
 /** One instruction without a loop runs as fast in the interpreter. */
 const pays = (region: Region): boolean => region.size >= 2 || region.blocks.some((b) => b.loop);
@@ -52,12 +56,14 @@ export class Translator implements TranslationService {
   readonly remote = false;
   private readonly set: InstructionSet;
   private readonly memory: ModuleSpec["memory"];
+  private readonly refills: boolean;
   private readonly answers: Answer[] = [];
 
-  constructor({ absent, memory, fused }: Target) {
+  constructor({ absent, memory, fused, refills }: Target) {
     const names = new Set(absent);
     this.set = new InstructionSet({ available: (row: Row) => !names.has(row.name), fastIndex, fused });
     this.memory = memory;
+    this.refills = refills;
   }
 
   post(job: Job): void {
@@ -75,7 +81,7 @@ export class Translator implements TranslationService {
       const region = this.region(w);
       if (!region) continue;
       found.push(describe(w, region));
-      funcs.push(compileRegion(region, w.place.aligned));
+      funcs.push(compileRegion(region, w.place.aligned, this.refills || w.around !== undefined));
     }
     if (found.length === 0) return { id, found, module: undefined, bytes: 0, translateMs: performance.now() - start, compileMs: 0 };
     const bytes = regionModule(funcs, this.memory);
@@ -87,7 +93,7 @@ export class Translator implements TranslationService {
   private region(w: Wanted): Region | undefined {
     const wide = w.around !== undefined;
     const region = discover((w.place.ip - w.page.offset) >> 3, new StoredCode(w, this.set), wide);
-    return region && pays(region) && (!wide || region.wide) ? region : undefined;
+    return region && pays(region) ? region : undefined;
   }
 }
 
