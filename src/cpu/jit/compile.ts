@@ -12,6 +12,7 @@ import { type RuntimeFn, Sig, signatures } from "../emit/runtime-abi.ts";
 import type { Block, Edge, Region } from "./blocks.ts";
 import { analyse, dirtyAfter, type FlagForm, type Flow } from "./flow.ts";
 import { Check, type Instruction, type Registers } from "./instruction.ts";
+import { STACKED } from "./player.ts";
 import { definesSp, keepsSpAligned, RegionLowering } from "./region-lowering.ts";
 import { streamsOf } from "./streams.ts";
 
@@ -140,7 +141,7 @@ class Compiler {
       return;
     }
     if (last?.e === "branch" && last.cond) {
-      l.value(last.cond);
+      if (last.cond !== STACKED) l.value(last.cond);
       l.freeTemporaries();
       this.when(b, i, b.taken as Edge);
       this.edge(b, i, b.fall as Edge);

@@ -1,14 +1,18 @@
 // Plays templates: fills in what differs from one instruction, and one region, to the next.
 
 import type { Effect } from "../../ir/builder.ts";
-import { Op, type ValType, Value } from "../../ir/value.ts";
+import { I32, Op, type ValType, Value } from "../../ir/value.ts";
 import { W } from "../emit/opcodes.ts";
 import { type RuntimeFn, runtimeFuncs } from "../emit/runtime-abi.ts";
+import { FIELD, FIRST, Step, type Template } from "../emit/steps.ts";
 import { StructuredLowering } from "../emit/structured.ts";
-import { FIELD, FIRST, type FlagTemplates, Step, type Template } from "../emit/template.ts";
+import type { FlagTemplates } from "../emit/template.ts";
 
 /** A local as a value. */
 export const localOf = (type: ValType, index: number) => new Value(Op.Local, type, undefined, undefined, undefined, index);
+
+/** A condition that is on the stack. */
+export const STACKED = localOf(I32, -1);
 
 export abstract class Player extends StructuredLowering {
   /** Locals of the temporaries of the templates that are being played. */
@@ -27,6 +31,8 @@ export abstract class Player extends StructuredLowering {
   abstract bail: () => void;
   /** The Helper does what a `fast` effect does otherwise. */
   protected abstract otherwise(helper: number): void;
+  /** The locals that will keep the flags in the form that the current instruction leaves. */
+  protected abstract newFlags(): readonly number[];
   /** The form of the flags that the current instruction leaves is in force: the locals that keep it. */
   protected abstract keepFlags(): readonly number[];
   /** Templates of the flags in their form, and the locals that keep it. */
@@ -91,6 +97,9 @@ export abstract class Player extends StructuredLowering {
           }
           break;
         }
+        case Step.KEPT:
+          locals[base + x] = this.newFlags()[s & 255] as number;
+          break;
         case Step.BLOCK:
           this.block(s & 255, x);
           break;
@@ -129,7 +138,8 @@ export abstract class Player extends StructuredLowering {
     return x < FIELD ? x : (this.word >>> (x - FIELD)) & 31;
   }
   /** The branch or jump at the end of the template that was played last, over locals. */
-  protected last({ last }: Template): Effect | undefined {
+  protected last({ last, stacked }: Template): Effect | undefined {
+    if (stacked && last?.e === "branch") return { ...last, cond: STACKED };
     const local = (n: Value) => localOf(n.type, this.temporaries[n.imm - FIRST] as number);
     if (last?.e === "branch" && last.cond) return { ...last, cond: local(last.cond) };
     if (last?.e === "jump") return { ...last, pc: local(last.pc), btype: last.btype && local(last.btype) };

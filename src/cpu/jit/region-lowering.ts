@@ -189,6 +189,9 @@ export class RegionLowering extends Player {
     const kept = this.formLocals(form);
     for (let i = kept.length - 1; i >= 0; i--) this.set(kept[i] as number);
   }
+  protected override newFlags(): readonly number[] {
+    return this.formLocals((this.current as Instruction).shape.form as FlagForm);
+  }
   protected override keepFlags(): readonly number[] {
     this.form = (this.current as Instruction).shape.form as FlagForm;
     return this.formLocals(this.form);

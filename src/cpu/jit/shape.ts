@@ -6,7 +6,8 @@ import { type Fields, translatedOnly, type Variants } from "../../isa/semantics/
 import { variantsFrom } from "../../isa/semantics/index.ts";
 import { SysOp } from "../../isa/sysops.ts";
 import { type Field, fieldValue, type Row } from "../../isa/table.ts";
-import { effectsTemplate, type Template } from "../emit/template.ts";
+import type { Template } from "../emit/steps.ts";
+import { effectsTemplate } from "../emit/template.ts";
 import { Special, variants } from "../interp/handlers.ts";
 import { type FlagForm, formOf } from "./flow.ts";
 import { type Access, isMove, isPlainAccess, type Move } from "./places.ts";
