@@ -17,7 +17,15 @@ const installed = mkdtempSync(join(tmpdir(), "rme-emu-bundle-"));
 const cache = join(installed, "dist/bundle/main.js.cache");
 afterAll(() => rmSync(installed, { recursive: true, force: true }));
 if (made) {
-  for (const entry of ["bin", "firmware", "package.json", "dist/bundle", "dist/interpreter.wasm", "dist/cpu/interp/generate.js"]) {
+  for (const entry of [
+    "bin",
+    "tools/code-cache.cjs",
+    "firmware",
+    "package.json",
+    "dist/bundle",
+    "dist/interpreter.wasm",
+    "dist/cpu/interp/generate.js",
+  ]) {
     cpSync(join(root, entry), join(installed, entry), { recursive: true, preserveTimestamps: true });
   }
   mkdirSync(join(installed, "dist/cli"));
@@ -40,7 +48,13 @@ const accepted = () =>
 const realm = () => node(join(installed, "bin/rme-emu.js"), "realm", "--kernel", join(installed, "firmware/realm-hello/realm-hello.img"));
 
 describe.skipIf(!made)("the bundle", () => {
-  test("V8 takes the code that the build has kept", () => {
+  test("V8 takes the code that a build with this node keeps", () => {
+    const tool = join(installed, "tools/code-cache.cjs");
+    const { status, stderr } = spawnSync(process.execPath, [tool, join(installed, "dist/bundle/main.js")], {
+      input: "exit\n",
+      encoding: "utf8",
+    });
+    expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
     expect(accepted()).toEqual({ status: 0, stdout: "false\n", stderr: "" });
   });
 
