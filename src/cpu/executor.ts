@@ -30,6 +30,7 @@ interface Exports {
   run(pe: number): number;
   step(pe: number): number;
   plain(pe: number, ip: number): number;
+  interpret(pe: number, ip: number, budget: number): number;
   visit(pe: number, ip: number): void;
   jump(pe: number): number;
   pac(pe: number, pointer: bigint, modifier: bigint, key: number): bigint;
@@ -154,13 +155,18 @@ export class Executor {
         checker,
         hooks: {
           plain: exports.plain,
-          interpret: checker ? (_base, ip) => ip : exports.plain,
+          interpret: checker ? (base, ip, budget) => this.stay(pe(base), ip, budget) : exports.interpret,
           visit: exports.visit,
           helper: (base, index, insn) => (helpers[index] as (typeof helpers)[number])(pe(base).st, insn),
           probe: (base, kind) => this.probe(pe(base), kind),
         },
       });
     }
+  }
+  /** Under check a translation does not execute what it leaves to the interpreter. */
+  private stay({ st }: Pe, ip: number, budget: number): number {
+    st.setLo(Off.BUDGET, budget);
+    return ip;
   }
   /** Generated code reached the entry at `ip` often. */
   private hot(pe: Pe, ip: number): void {

@@ -522,7 +522,7 @@ export class VirtMachine {
       sampler?.sample(this.pe(this.turnPe), n, performance.now() - start);
       this.clock.retired(n);
       this.retired += n;
-      this.turnLeft = n < count && !this.executor.cut ? 0 : this.turnLeft - n;
+      this.turnLeft = n < count && !this.executor.cut ? 0 : Math.max(0, this.turnLeft - n);
     }
     return { idle: false, deadline: 0 };
   }

@@ -12,7 +12,7 @@ import { discover } from "../../src/cpu/jit/blocks.ts";
 import { compileRegion, jitImports, regionModule } from "../../src/cpu/jit/compile.ts";
 import { type Instruction, instructionAt } from "../../src/cpu/jit/instruction.ts";
 import { translateRegion } from "../../src/cpu/jit/js/region.ts";
-import { createRuntime, instantiate, type RegionFunction, type Runtime } from "../../src/cpu/jit/js/runtime.ts";
+import { createRuntime, type Hooks, instantiate, type RegionFunction, type Runtime } from "../../src/cpu/jit/js/runtime.ts";
 import type { Pe } from "../../src/cpu/pe.ts";
 import { SlowPath } from "../../src/cpu/slow-path.ts";
 import { verify } from "../../src/ir/verify.ts";
@@ -97,7 +97,7 @@ export class BareInterpreter {
     this.exports = new WebAssembly.Instance(module, { e: imports as WebAssembly.ModuleImports }).exports;
     this.runtime = createRuntime(memory, {
       plain: this.exports.plain as RegionFunction,
-      interpret: this.exports.plain as RegionFunction,
+      interpret: this.exports.interpret as Hooks["interpret"],
       helper: imports.helper as (pe: number, index: number, insn: number) => void,
       visit: this.exports.visit as (pe: number, ip: number) => void,
       probe,

@@ -25,7 +25,7 @@ export const Sig = {
 } as const;
 
 export const signatures: readonly Signature[] = [
-  sig([i, i, i], [i]), // handler(pe, ip, insn) -> next ip, or -1 redirect, or -2.. exit
+  sig([i, i, i], [i]), // handler(pe, ip, insn) -> next ip, or -1 redirect, or -2.. exit; interpret(pe, ip, budget) -> the same
   sig([i], [i]), // jump(pe) -> ip: continues at Off.PC; fetch(pe)
   sig([i, i, I64, i], [i]), // slow(pe, ip, va, kind) -> address, or -1 redirect
   sig([i, i, i], [i]), // commit(pe, ip, kind) -> nonzero: redirect
@@ -74,6 +74,7 @@ export const runtimeFuncs = [
   "enterBlock",
   "go",
   "onward",
+  "interpret",
 ] as const;
 
 export type RuntimeFn = (typeof runtimeImports)[number][0] | (typeof runtimeFuncs)[number];

@@ -17,7 +17,21 @@ export function generateInterpreter(memory: ModuleSpec["memory"]): Uint8Array {
   const handlers = specialHandlers();
   for (let i = 0; i < variants.length; i++) handlers.push(rowHandler(i));
   if (handlers.length !== handlerCount) throw new Error("interp: handler count");
-  const exported = ["run", "step", "jump", "refill", "plain", "visit", "pac", "crc32", "help", "enterBlock", "go", "onward"] as const;
+  const exported = [
+    "run",
+    "step",
+    "jump",
+    "refill",
+    "plain",
+    "visit",
+    "pac",
+    "crc32",
+    "help",
+    "enterBlock",
+    "go",
+    "onward",
+    "interpret",
+  ] as const;
   return assemble({
     memory,
     signatures,

@@ -237,9 +237,38 @@ export const go = (): Func => {
 export const onward = (): Func => {
   const l = lowering(4);
   const [WARM, BUDGET] = [2, 3];
-  const left = l.local(I32);
   const handler = l.local(I32);
-  l.get(BUDGET);
+  resumeWithin(l, BUDGET);
+  isPlain(l, IP, handler);
+  l.expect(false);
+  l.block(W.if);
+  l.get(WARM);
+  l.block(W.if);
+  countVisit(l, WARM);
+  l.op(W.end);
+  l.get(IP);
+  l.op(W.return, W.end);
+  tailCall(l, IP, handler);
+  return l.func(Sig.onward);
+};
+
+/**
+ * interpret(pe, ip, budget): the answer of a translation that leaves the instruction of the entry `ip` to the interpreter. It looks at
+ * the budget as well: a loop may come this way each time, and at no other place where somebody looks.
+ */
+export const interpret = (): Func => {
+  const l = lowering(3);
+  resumeWithin(l, 2);
+  l.get(PE);
+  l.get(IP);
+  l.call("plain");
+  return l.func(Sig.handler);
+};
+
+/** Off.BUDGET = `budget` (page form) at the entry IP; when it is used up, the answer leaves the page. */
+function resumeWithin(l: Lowering, budget: number): void {
+  const left = l.local(I32);
+  l.get(budget);
   l.get(IP);
   l.i32(3);
   l.op(W.i32ShrU, W.i32Sub);
@@ -255,17 +284,6 @@ export const onward = (): Func => {
   l.i32(REDIRECT);
   l.op(W.return, W.end);
   l.get(PE);
-  l.get(BUDGET);
+  l.get(budget);
   l.mem(W.i32Store, Off.BUDGET);
-  isPlain(l, IP, handler);
-  l.expect(false);
-  l.block(W.if);
-  l.get(WARM);
-  l.block(W.if);
-  countVisit(l, WARM);
-  l.op(W.end);
-  l.get(IP);
-  l.op(W.return, W.end);
-  tailCall(l, IP, handler);
-  return l.func(Sig.onward);
-};
+}

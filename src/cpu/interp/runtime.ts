@@ -11,7 +11,7 @@ import { runtimeFuncs, Sig } from "../emit/runtime-abi.ts";
 import { StructuredLowering } from "../emit/structured.ts";
 import { central } from "./central.ts";
 import { handlerCount } from "./handlers.ts";
-import { go, jump, onward } from "./jump.ts";
+import { go, interpret, jump, onward } from "./jump.ts";
 import {
   countVisit,
   EXIT_BUDGET,
@@ -397,6 +397,7 @@ const builders: Record<(typeof runtimeFuncs)[number], FuncBuilder> = {
   enterBlock,
   go,
   onward,
+  interpret,
 };
 
 /** The runtime functions, in the order of runtimeFuncs. */

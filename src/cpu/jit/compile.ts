@@ -22,6 +22,7 @@ export const jitImports = [
   ["plain", Sig.miss],
   ["go", Sig.go],
   ["onward", Sig.onward],
+  ["interpret", Sig.handler],
   ["crc32", Sig.crc32],
   ["help", Sig.help],
 ] as const satisfies readonly (readonly [RuntimeFn, number])[];
@@ -367,11 +368,9 @@ class Compiler {
       l.op(W.end);
     }
     l.get(PE);
-    l.get(this.budget);
-    l.mem(W.i32Store, Off.BUDGET);
-    l.get(PE);
     l.get(ip);
-    l.call("plain");
+    l.get(this.budget);
+    l.call("interpret", W.returnCall);
   }
   private prologue(code: Bytes): Hint[] {
     const { l } = this;

@@ -194,7 +194,8 @@ export class RegionEngine {
       this.u32[(pe + Off.BUDGET) >> 2] = left;
       return REDIRECT;
     },
-    onward: (pe: number, ip: number, _warm: number, budget: number) => {
+    onward: (pe: number, ip: number, _warm: number, budget: number) => this.stay.interpret(pe, ip, budget),
+    interpret: (pe: number, ip: number, budget: number) => {
       this.u32[(pe + Off.BUDGET) >> 2] = budget;
       return ip;
     },

@@ -3,9 +3,9 @@
 // RME_BOUND_ROUNDS (at most 4095) makes it minutes: then the memory of this process must stay flat, too.
 
 import { describe, expect, it } from "vitest";
-import { VISITS_LIMIT } from "../../../src/arch/layout.ts";
 import { type Engine, Machine } from "../../../src/harness/index.ts";
 import * as a64 from "../../support/a64.ts";
+import { EAGER, tune } from "../../support/tuning.ts";
 
 const ROUNDS = Number(process.env.RME_BOUND_ROUNDS ?? 6);
 /** Rounds from which on the second half of a run is to need no more memory than the first, and MiB that it may need all the same. */
@@ -44,7 +44,6 @@ function loader(): Uint8Array {
 }
 
 interface Books {
-  tuning: { threshold: number; batch: number; patience: number; bound: number };
   readonly kept: number;
   readonly statistics: { regions: number; dropped: number; bytes: number };
   readonly entries: { readonly next: number };
@@ -59,10 +58,7 @@ const bounds: readonly (readonly [Engine, number])[] = [
 describe.each(bounds)("code that comes and goes on %s", (engine, bound) => {
   it("is kept within the bound, in slots that are used again", async () => {
     const machine = await Machine.create({ engine, kernel: loader(), memory: 64 * 2 ** 20 });
-    const { executor, phys } = machine.board;
-    const books = (executor.engine ?? executor.blocks) as unknown as Books;
-    books.tuning = { threshold: 500, batch: BATCH, patience: 2, bound };
-    new Int32Array(phys.memory.buffer)[VISITS_LIMIT >> 2] = books.tuning.threshold;
+    const books = tune(machine, { ...EAGER, threshold: 500, batch: BATCH, patience: 2, bound }) as Books;
     let most = 0;
     const slots: number[] = [];
     const resident: number[] = [];

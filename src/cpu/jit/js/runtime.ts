@@ -10,8 +10,8 @@ import { NO_BOUNCE } from "./memory.ts";
 export interface Hooks {
   /** Executes one instruction in the interpreter. */
   plain(pe: number, ip: number): number;
-  /** The same, for the instruction that a function leaves to the interpreter and ends with. */
-  interpret(pe: number, ip: number): number;
+  /** The same, for the instruction that a function leaves to the interpreter and ends with, while there is `budget` (page form). */
+  interpret(pe: number, ip: number, budget: number): number;
   /** A Helper (isa/helper.ts). */
   helper(pe: number, index: number, insn: number): void;
   /** Counts a way to the entry. */
@@ -74,10 +74,7 @@ function control(I: Int32Array, hooks: Hooks) {
     return to;
   };
   /** The interpreter executes the instruction k, which could not be finished. */
-  const giveUp = (pe: number, ip: number, left: number, k: number): number => {
-    I[(pe >>> 2) + BUDGET] = left + (ip >>> 3);
-    return interpret(pe, ip + 8 * k);
-  };
+  const giveUp = (pe: number, ip: number, left: number, k: number): number => interpret(pe, ip + 8 * k, left + (ip >>> 3));
   /** The same for an instruction that is never done here: what follows may become a region of its own. */
   const stop = (pe: number, ip: number, left: number, k: number): number => {
     const behind = ip + 8 * k + 8;

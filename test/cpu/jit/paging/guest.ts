@@ -1,12 +1,12 @@
 // A guest whose data is hardly ever all there: random loops at EL1 over pages of which few are mapped at a time. Any access may fault, in
 // code that is translated by then; every exception leaves a record of all registers.
 
-import { VISITS_LIMIT } from "../../../../src/arch/layout.ts";
 import { type Engine, Machine } from "../../../../src/harness/index.ts";
 import { disassemble } from "../../../../src/isa/disasm/index.ts";
 import { Rec } from "../../../isa/oracle/program.ts";
 import { Random, randomRegisters } from "../../../isa/oracle/random.ts";
 import * as a64 from "../../../support/a64.ts";
+import { EAGER, tune } from "../../../support/tuning.ts";
 import { handler } from "./handler.ts";
 import { BASE, INDICES, LoopWriter, POINTERS, ROUNDS } from "./loops.ts";
 import * as m from "./map.ts";
@@ -116,18 +116,10 @@ export interface Run {
   readonly translations: number;
 }
 
-/** Loops become hot at once. */
-const TUNING = { threshold: 12, wide: 3, window: 40, batch: 1, patience: 1, bound: 48 << 20 };
-
 /** Runs the guest to its end, in slices of random lengths, the same for the same seed. */
 export async function runPaging(guest: Guest, engine: Engine, seed: number): Promise<Run> {
   const machine = await Machine.create({ engine, kernel: guest.image, memory: m.MEMORY });
-  const { executor, phys } = machine.board;
-  const translator = (executor.engine ?? executor.blocks) as unknown as { tuning: typeof TUNING } | undefined;
-  if (translator) {
-    translator.tuning = TUNING;
-    new Int32Array(phys.memory.buffer)[VISITS_LIMIT >> 2] = TUNING.threshold;
-  }
+  tune(machine, EAGER);
   const rng = new Random(seed);
   machine.writeMemory(m.DATA, new Uint8Array(Uint32Array.from({ length: m.DATA_PAGES * 1024 }, () => rng.u32()).buffer));
   const pe = machine.pe();
@@ -145,7 +137,7 @@ export async function runPaging(guest: Guest, engine: Engine, seed: number): Pro
     log: machine.readMemory(m.LOG, next - m.LOG),
     data: machine.readMemory(m.DATA, m.DATA_PAGES * 4096),
     slices,
-    translations: executor.translations?.regions ?? 0,
+    translations: machine.board.executor.translations?.regions ?? 0,
   };
 }
 
