@@ -84,10 +84,13 @@ export const rsiByFid: ReadonlyMap<number, Command<RsiName>> = new Map(rsiComman
 export const rmi = Object.fromEntries(rmiCommands.map((c) => [c.name, c.fid])) as Readonly<Record<RmiName, number>>;
 export const rsi = Object.fromEntries(rsiCommands.map((c) => [c.name, c.fid])) as Readonly<Record<RsiName, number>>;
 
-/** Ranges of function numbers that EL3 forwards to the RMM. The second is RMI 2.0's. */
-const RMI_RANGES = [
+/** Ranges of function numbers that EL3 forwards to the RMM, first and last. The second is RMI 2.0's. */
+const RMI_RANGES: readonly (readonly [first: number, last: number])[] = [
   [0xc400_0150, 0xc400_018f],
   [0xc400_01d0, 0xc400_02cf],
-] as const;
-export const isRmi = (fid: number): boolean =>
-  (fid >= RMI_RANGES[0][0] && fid <= RMI_RANGES[0][1]) || (fid >= RMI_RANGES[1][0] && fid <= RMI_RANGES[1][1]);
+];
+/** Is it a call of the RMI, known or not? EL3 asks at each SMC. */
+export function isRmi(fid: number): boolean {
+  for (const range of RMI_RANGES) if (fid >= range[0] && fid <= range[1]) return true;
+  return false;
+}
