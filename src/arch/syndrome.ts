@@ -73,9 +73,11 @@ const abortStatuses: readonly (readonly [mask: number, code: number, name: strin
   [0x3f, 0x28, "granule protection fault"],
   [0x3f, 0x35, "unsupported atomic access"],
 ];
+/** Exception class. `esr`, here and below: the low 32 bits of ESR_ELx. */
+export const ecOf = (esr: number): number => esr >>> 26;
 /** Name of an exception from the low 32 bits of its syndrome, with the fault of an abort: "Data Abort, translation fault". */
 export function syndromeName(esr: number): string {
-  const ec = esr >>> 26;
+  const ec = ecOf(esr);
   const abort = (ec & ~1) === Ec.InstructionAbort || (ec & ~1) === Ec.DataAbort; // from a lower level, or the same
   const status = abort ? abortStatuses.find(([mask, code]) => (esr & mask) === code)?.[2] : undefined;
   return status === undefined ? ecName(ec) : `${ecName(ec)}, ${status}`;
@@ -103,6 +105,11 @@ export const WfxTi = { WFI: 0, WFE: 1, WFIT: 2, WFET: 3 } as const;
 /** ISS of EC 0x01. `rn` is the register of WFIT and WFET, undefined for WFI and WFE. */
 export const wfxIss = (ti: number, rn: number | undefined): number =>
   (1 << 24) | (0xe << 20) | (rn === undefined ? 0 : (rn << 5) | (1 << 2)) | ti;
+
+/** Bits of the ISS of a Data Abort. Where ISV = 0, SAS, SSE, SRT, SF and AR say nothing. */
+export const AbortIss = { ISV: 1 << 24, SAS: 3 << 22, SSE: 1 << 21, SF: 1 << 15, AR: 1 << 14, WnR: 1 << 6 } as const;
+const SAS_SHIFT = 22;
+const SRT_SHIFT = 16;
 
 /** ISV, SAS, SSE, SRT, SF and AR (bits 24:14) of a Data Abort ISS for a load or store instruction word, 0 when ISV = 0.
  *  Valid for loads and stores of one general-purpose register without writeback, not for exclusives, atomics and pairs
@@ -143,4 +150,19 @@ function oneRegister(insn: number, ar: number): number {
 }
 
 const isv = (sas: number, sse: number, srt: number, sf: boolean, ar: number): number =>
-  (1 << 24) | (sas << 22) | (sse << 21) | (srt << 16) | ((sf ? 1 : 0) << 15) | (ar << 14);
+  AbortIss.ISV | (sas << SAS_SHIFT) | (sse * AbortIss.SSE) | (srt << SRT_SHIFT) | (sf ? AbortIss.SF : 0) | (ar * AbortIss.AR);
+
+// The other way: the access that a Data Abort with ISV = 1 is about, for those who carry it out instead of the guest.
+
+/** Bytes: 1, 2, 4, 8. */
+export const accessBytes = (esr: number): number => 1 << ((esr >>> SAS_SHIFT) & 3);
+/** Number of the general-purpose register; 31: zero. */
+export const accessRegister = (esr: number): number => (esr >>> SRT_SHIFT) & 31;
+/** What a store writes, from the value of its register. */
+export const storedData = (esr: number, value: bigint): bigint => BigInt.asUintN(8 * accessBytes(esr), value);
+/** What a load puts into its register when memory holds `data`; bits beyond the access do not matter. */
+export function loadedValue(esr: number, data: bigint): bigint {
+  const bits = 8 * accessBytes(esr);
+  if ((esr & AbortIss.SSE) === 0) return BigInt.asUintN(bits, data);
+  return BigInt.asUintN((esr & AbortIss.SF) !== 0 ? 64 : 32, BigInt.asIntN(bits, data));
+}

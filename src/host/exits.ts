@@ -1,5 +1,6 @@
 // A REC exit, decoded: what the fields of RmiRecExit say about an abort or a trapped system register.
 
+import { AbortIss, accessBytes, ecOf } from "../arch/syndrome.ts";
 import type { RecExit } from "../rmm/layouts.ts";
 import type { StructView } from "../rmm/struct.ts";
 
@@ -8,7 +9,7 @@ export type RecExitView = StructView<keyof typeof RecExit.fields>;
 /** Exception classes that RMI reports. */
 export const ExitEc = { WFX: 0x01, SYSREG: 0x18, INSTRUCTION_ABORT: 0x20, DATA_ABORT: 0x24 } as const;
 
-export const exitEc = (exit: RecExitView): number => exit.lo("esr") >>> 26;
+export const exitEc = (exit: RecExitView): number => ecOf(exit.lo("esr"));
 
 /** IPA of an abort: the page from HPFAR, the rest from FAR as far as it is disclosed. */
 export const exitIpa = (exit: RecExitView): number => Math.floor(exit.num("hpfar") / 16) * 4096 + (exit.lo("far") & 0xfff);
@@ -26,8 +27,8 @@ export interface MmioAccess {
 /** The access behind a data abort, or undefined when the syndrome does not describe it (ISV = 0). */
 export function mmioAccess(exit: RecExitView): MmioAccess | undefined {
   const esr = exit.lo("esr");
-  if ((esr & (1 << 24)) === 0) return undefined;
-  return { ipa: exitIpa(exit), write: (esr & (1 << 6)) !== 0, size: 1 << ((esr >>> 22) & 3), data: exit.get("gprs", 0) };
+  if ((esr & AbortIss.ISV) === 0) return undefined;
+  return { ipa: exitIpa(exit), write: (esr & AbortIss.WnR) !== 0, size: accessBytes(esr), data: exit.get("gprs", 0) };
 }
 
 /** Encoding of the system register of an EC 0x18 exit as op0:op1:CRn:CRm:op2, and the direction. */

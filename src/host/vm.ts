@@ -4,7 +4,7 @@
 
 import type { Features } from "../arch/features.ts";
 import { type PeState, slot } from "../arch/state.ts";
-import { Ec } from "../arch/syndrome.ts";
+import { AbortIss, accessRegister, Ec, ecOf, loadedValue, storedData } from "../arch/syndrome.ts";
 import { Vector } from "../cpu/agent.ts";
 import type { Pe } from "../cpu/pe.ts";
 import type { Dma } from "../devices/device.ts";
@@ -12,7 +12,6 @@ import { SavedFields } from "../devices/saved.ts";
 import { injectSea, injectUndefined, runningState } from "../rmm/inject.ts";
 import { RecExit } from "../rmm/layouts.ts";
 import { CNTHCTL_REALM, contextRegisters, PSTATE_START, pmuRegisters, SCTLR_START } from "../rmm/rec.ts";
-import { accessBytes, accessMask, ecOf } from "../rmm/rec-exit.ts";
 import { HCR_REALM, vtcrOf, vttbrOf } from "../rmm/stage2.ts";
 import { EnterFlag, ExitReason, GRANULE } from "../rmm/status.ts";
 import { blank } from "../rmm/struct.ts";
@@ -203,7 +202,7 @@ export class HostVm implements Guest {
 
   private synchronous(pe: Pe, v: Vcpu): Next {
     const { st } = pe;
-    const esr = st.get(slot.ESR_EL2);
+    const esr = st.lo(slot.ESR_EL2);
     switch (ecOf(esr)) {
       case Ec.Hvc:
         return callHypervisor(st, v, this.vcpus) ? "exit" : "guest";
@@ -216,24 +215,23 @@ export class HostVm implements Guest {
         return this.syncExit(st, v, esr);
       case Ec.DataAbort:
       case Ec.InstructionAbort:
-        if ((esr & 0x3fn) !== 0x10n) return this.syncExit(st, v, esr);
-        injectSea(runningState(st), esr, st.get(slot.FAR_EL2));
+        if ((esr & 0x3f) !== 0x10) return this.syncExit(st, v, esr);
+        injectSea(runningState(st), st.get(slot.ESR_EL2), st.get(slot.FAR_EL2));
         return "guest";
       default:
         injectUndefined(runningState(st));
         return "guest";
     }
   }
-  private syncExit(st: PeState, v: Vcpu, esr: bigint): Next {
-    v.esr = esr;
+  private syncExit(st: PeState, v: Vcpu, esr: number): Next {
+    v.esr = st.get(slot.ESR_EL2);
     v.far = st.get(slot.FAR_EL2);
     v.exit.set("exit_reason", ExitReason.SYNC);
-    v.exit.set("esr", esr);
+    v.exit.set("esr", v.esr);
     v.exit.set("far", v.far);
     v.exit.set("hpfar", st.get(slot.HPFAR_EL2));
     const abort = ecOf(esr) === Ec.DataAbort;
-    const written = st.x(Number((abort ? esr >> 16n : esr >> 5n) & 31n));
-    v.exit.set("gprs", abort ? written & accessMask(esr) : written, 0);
+    v.exit.set("gprs", abort ? storedData(esr, st.x(accessRegister(esr))) : st.x((esr >>> 5) & 31), 0);
     return "exit";
   }
 
@@ -291,21 +289,15 @@ const skip = (st: PeState): void => st.set(slot.ELR_EL2, BigInt.asUintN(64, st.g
 /** Carries out what the VMM answered to the last exit. */
 function complete(st: PeState, v: Vcpu, enter: RecEnterView): void {
   const flags = enter.num("flags");
-  const { esr } = v;
-  if ((flags & EnterFlag.INJECT_SEA) !== 0) injectSea(runningState(st), esr, v.far);
+  const esr = Number(BigInt.asUintN(32, v.esr));
+  if ((flags & EnterFlag.INJECT_SEA) !== 0) injectSea(runningState(st), v.esr, v.far);
   else if ((flags & EnterFlag.EMUL_MMIO) !== 0) {
-    const rt = Number((esr >> 16n) & 31n);
-    if ((esr & (1n << 6n)) === 0n && rt !== 31) st.setX(rt, loaded(esr, enter.get("gprs", 0)));
+    const rt = accessRegister(esr);
+    if ((esr & AbortIss.WnR) === 0 && rt !== 31) st.setX(rt, loadedValue(esr, enter.get("gprs", 0)));
     skip(st);
-  } else if (ecOf(esr) === Ec.SystemRegister && (esr & 1n) === 1n) {
-    const rt = Number((esr >> 5n) & 31n);
+  } else if (ecOf(esr) === Ec.SystemRegister && (esr & 1) === 1) {
+    const rt = (esr >>> 5) & 31;
     if (rt !== 31) st.setX(rt, enter.get("gprs", 0));
   }
   v.esr = 0n;
-}
-/** What a load with this syndrome puts into its register. */
-function loaded(esr: bigint, data: bigint): bigint {
-  const value = data & accessMask(esr);
-  const [sse, sf] = [(esr & (1n << 21n)) !== 0n, (esr & (1n << 15n)) !== 0n];
-  return sse ? BigInt.asUintN(sf ? 64 : 32, BigInt.asIntN(8 * accessBytes(esr), value)) : value;
 }

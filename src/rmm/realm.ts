@@ -74,8 +74,8 @@ export class Realm implements Stage2 {
     return 2 ** this.ipaBits;
   }
   /** Is the IPA in the protected half of the IPA space? */
-  isProtected(ipa: bigint): boolean {
-    return ipa < 1n << BigInt(this.ipaBits - 1);
+  isProtected(ipa: number | bigint): boolean {
+    return ipa < this.ipaSize / 2;
   }
   /** Measurement `i`, MEASUREMENT_BYTES long: a view. */
   measurement(i: number): Uint8Array {

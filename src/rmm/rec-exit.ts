@@ -1,7 +1,7 @@
 // Exceptions that a realm takes to R-EL2: what the RMM settles itself, and what the host is told (DEN0137 A4.3).
 
 import { slot } from "../arch/state.ts";
-import { Ec } from "../arch/syndrome.ts";
+import { AbortIss, accessRegister, Ec, ecOf, storedData } from "../arch/syndrome.ts";
 import { type ExceptionInfo, Vector } from "../cpu/agent.ts";
 import { injectSea, injectUndefined, runningState } from "./inject.ts";
 import { realmSmc } from "./rsi.ts";
@@ -10,29 +10,27 @@ import { ExitReason, GRANULE, Ripas } from "./status.ts";
 import { decodeAccess, realmIdRegister } from "./sysreg-traps.ts";
 
 /** Bits of ESR_EL2 that the host may see: EC, SET, FnV, EA, FSC; for emulatable aborts also ISV, SAS, SF, WnR. */
-const ESR_NON_EMULATABLE = 0xfc00_1e3fn;
-const ESR_EMULATABLE = ESR_NON_EMULATABLE | (1n << 24n) | (3n << 22n) | (1n << 15n) | (1n << 6n);
+const ESR_NON_EMULATABLE = 0xfc00_1e3f;
+const ESR_EMULATABLE = ESR_NON_EMULATABLE | AbortIss.ISV | AbortIss.SAS | AbortIss.SF | AbortIss.WnR;
 /** EC and TI[0] of a trapped WFI or WFE. */
-const ESR_WFX = 0xfc00_0001n;
+const ESR_WFX = 0xfc00_0001;
 /** IDS, AET, EA, DFSC of an SError. */
-const ESR_SERROR = (1n << 24n) | (7n << 10n) | (1n << 9n) | 0x3fn;
-export const ESR_ISV = 1n << 24n;
-const ISS_ISV = 1 << 24;
-const ISS_WNR = 1 << 6;
+const SERROR_IDS = 1 << 24;
+const ESR_SERROR = SERROR_IDS | (7 << 10) | (1 << 9) | 0x3f;
 /** SET of a synchronous External abort. */
-const AbortSet = { UER: 0n, UC: 2n, UEO: 3n } as const;
+const AbortSet = { UER: 0, UC: 2, UEO: 3 } as const;
 /** AET of an SError. */
-const Aet = { UC: 0n, UEU: 1n, UEO: 2n, UER: 3n, CE: 6n } as const;
+const Aet = { UC: 0, UEU: 1, UEO: 2, UER: 3, CE: 6 } as const;
 
 /** The RMM meets something from which it cannot go on (TF-RMM: panic). */
 export type Panic = (what: string) => void;
 
-export const ecOf = (esr: bigint): number => Number((esr >> 26n) & 0x3fn);
-/** Bytes of an access from ISS.SAS. */
-export const accessBytes = (esr: bigint): number => 1 << Number((esr >> 22n) & 3n);
-export const accessMask = (esr: bigint): bigint => (1n << BigInt(8 * accessBytes(esr))) - 1n;
-/** IPA of the page that HPFAR_EL2 names. */
-export const faultPage = (hpfar: bigint): bigint => ((hpfar >> 4n) & 0xff_ffff_ffffn) << 12n;
+/** IPA of the page that HPFAR_EL2, given as words, names: FIPA = IPA[51:12] in bits 43:4. */
+export const faultPage = (lo: number, hi: number): number => ((hi & 0xfff) * 2 ** 28 + (lo >>> 4)) * GRANULE;
+/** The host sees these bits of ESR_EL2. */
+const showSyndrome = (r: Run, mask: number): void => r.exit.setLoHi("esr", r.st.lo(slot.ESR_EL2) & mask, 0);
+/** The realm takes the abort itself. */
+const returnAbort = (r: Run): void => injectSea(runningState(r.st), r.st.get(slot.ESR_EL2), r.st.get(slot.FAR_EL2));
 
 /** Handles an exception of the running REC; Next.HOST: `r.exit` says what the host is told. */
 export function handleException(r: Run, e: ExceptionInfo, panic: Panic): Next {
@@ -57,7 +55,7 @@ function remember(r: Run, next: Next, sync: boolean): Next {
   const { st, rec } = r;
   let esr = st.lo(slot.ESR_EL2);
   // What the host was not shown as emulatable it cannot emulate.
-  if (sync && (r.exit.lo("esr") & ISS_ISV) === 0) esr &= ~ISS_ISV;
+  if (sync && (r.exit.lo("esr") & AbortIss.ISV) === 0) esr &= ~AbortIss.ISV;
   rec.setLoHi("last_esr", esr, st.hi(slot.ESR_EL2));
   rec.setLoHi("last_far", st.lo(slot.FAR_EL2), st.hi(slot.FAR_EL2));
   rec.setLoHi("last_hpfar", st.lo(slot.HPFAR_EL2), st.hi(slot.HPFAR_EL2));
@@ -66,10 +64,10 @@ function remember(r: Run, next: Next, sync: boolean): Next {
 
 function synchronous(r: Run, panic: Panic): Next {
   const { st } = r;
-  const esr = st.get(slot.ESR_EL2);
+  const esr = st.lo(slot.ESR_EL2);
   switch (ecOf(esr)) {
     case Ec.Wfx:
-      r.exit.set("esr", esr & ESR_WFX);
+      showSyndrome(r, ESR_WFX);
       advance(r);
       return Next.HOST;
     case Ec.Hvc:
@@ -99,92 +97,88 @@ const advance = (r: Run): void => r.st.set(slot.ELR_EL2, BigInt.asUintN(64, r.st
 
 // ---- system registers --------------------------------------------------------------------------------------------------------
 
-function systemRegister(r: Run, esr: bigint): Next {
-  const access = decodeAccess(Number(esr & 0x1ff_ffffn));
+function systemRegister(r: Run, esr: number): Next {
+  const access = decodeAccess(esr & 0x1ff_ffff);
   advance(r);
   if (access.forHost) {
-    r.exit.set("esr", esr);
+    r.exit.setLoHi("esr", esr, r.st.hi(slot.ESR_EL2));
     if (access.write) r.exit.set("gprs", r.st.x(access.rt), 0);
     return Next.HOST;
   }
   // Registers that realms do not have read as zero and ignore writes.
   if (!access.write) r.st.setX(access.rt, access.id && access.name !== undefined ? realmIdRegister(r.pe, access.name) : 0n);
-  if (!access.id)
-    r.pe.nameOnce(Number(esr & 0x3f_fc1en), () => `RMM: realm access to S${access.text} (${access.name ?? "unknown"}) is RAZ/WI`);
+  if (!access.id) r.pe.nameOnce(esr & 0x3f_fc1e, () => `RMM: realm access to S${access.text} (${access.name ?? "unknown"}) is RAZ/WI`);
   return Next.REALM;
 }
 
 // ---- aborts --------------------------------------------------------------------------------------------------------------------
 
-const fscOf = (esr: bigint): number => Number(esr & 0x3fn);
-const isExternal = (esr: bigint): boolean => fscOf(esr) === 0x10 || (fscOf(esr) >= 0x13 && fscOf(esr) <= 0x17);
+const fscOf = (esr: number): number => esr & 0x3f;
+const isExternal = (esr: number): boolean => fscOf(esr) === 0x10 || (fscOf(esr) >= 0x13 && fscOf(esr) <= 0x17);
 
 /** A synchronous External abort of the hardware. */
-function externalAbort(r: Run, esr: bigint, panic: Panic): Next {
-  const set = (esr >> 11n) & 3n;
+function externalAbort(r: Run, esr: number, panic: Panic): Next {
+  const set = (esr >>> 11) & 3;
   if (set === AbortSet.UC) panic(`uncontainable External abort in a realm, ESR_EL2 0x${esr.toString(16)}`);
-  if (set === AbortSet.UER) injectSea(runningState(r.st), esr, r.st.get(slot.FAR_EL2));
-  r.exit.set("esr", esr & ESR_NON_EMULATABLE);
+  if (set === AbortSet.UER) returnAbort(r);
+  showSyndrome(r, ESR_NON_EMULATABLE);
   return Next.HOST;
 }
 
 /** A protected IPA whose RIPAS is EMPTY, or one beyond the IPA space: the realm's own business. */
-function isNowhere(r: Run, ipa: bigint): boolean {
-  if (ipa >= BigInt(r.realm.ipaSize)) return true;
+function isNowhere(r: Run, ipa: number): boolean {
+  if (ipa >= r.realm.ipaSize) return true;
   if (!r.realm.isProtected(ipa)) return false;
-  const at = locate(r.cx, r.realm, Number(ipa));
+  const at = locate(r.cx, r.realm, ipa);
   return !at.found && at.ripas === Ripas.EMPTY;
 }
 
-function instructionAbort(r: Run, esr: bigint, panic: Panic): Next {
+function instructionAbort(r: Run, esr: number, panic: Panic): Next {
   if (isExternal(esr)) return externalAbort(r, esr, panic);
-  const hpfar = r.st.get(slot.HPFAR_EL2);
-  const ipa = faultPage(hpfar);
+  const { st } = r;
+  const ipa = faultPage(st.lo(slot.HPFAR_EL2), st.hi(slot.HPFAR_EL2));
   if (isNowhere(r, ipa) || !r.realm.isProtected(ipa)) {
-    injectSea(runningState(r.st), esr, r.st.get(slot.FAR_EL2));
+    returnAbort(r);
     return Next.REALM;
   }
   // Other than a translation fault: nothing to tell.
   if (fscOf(esr) >> 2 !== 1) return Next.HOST;
-  r.exit.set("hpfar", hpfar);
-  r.exit.set("esr", esr & ESR_NON_EMULATABLE);
+  r.exit.setLoHi("hpfar", st.lo(slot.HPFAR_EL2), st.hi(slot.HPFAR_EL2));
+  showSyndrome(r, ESR_NON_EMULATABLE);
   return Next.HOST;
 }
 
-function dataAbort(r: Run, esr: bigint, panic: Panic): Next {
+function dataAbort(r: Run, esr: number, panic: Panic): Next {
   if (isExternal(esr)) return externalAbort(r, esr, panic);
   const { st, exit } = r;
-  // HPFAR_EL2.FIPA: IPA[51:12] in bits 43:4.
-  const ipa = ((st.hi(slot.HPFAR_EL2) & 0xfff) * 2 ** 28 + (st.lo(slot.HPFAR_EL2) >>> 4)) * GRANULE;
-  const inside = ipa < r.realm.ipaSize / 2;
-  if ((inside || ipa >= r.realm.ipaSize) && isNowhere(r, BigInt(ipa))) {
-    injectSea(runningState(st), esr, st.get(slot.FAR_EL2));
+  const ipa = faultPage(st.lo(slot.HPFAR_EL2), st.hi(slot.HPFAR_EL2));
+  if (isNowhere(r, ipa)) {
+    returnAbort(r);
     return Next.REALM;
   }
   exit.setLoHi("hpfar", st.lo(slot.HPFAR_EL2), st.hi(slot.HPFAR_EL2));
-  if (inside) {
-    exit.set("esr", esr & ESR_NON_EMULATABLE);
+  if (r.realm.isProtected(ipa)) {
+    showSyndrome(r, ESR_NON_EMULATABLE);
     return Next.HOST;
   }
-  const iss = st.lo(slot.ESR_EL2);
-  exit.setLoHi("esr", (iss & Number(ESR_EMULATABLE)) >>> 0, 0);
+  showSyndrome(r, ESR_EMULATABLE);
   exit.setLoHi("far", st.lo(slot.FAR_EL2) & (GRANULE - 1), 0);
-  if ((iss & ISS_WNR) !== 0 && (iss & ISS_ISV) !== 0) exit.set("gprs", st.x((iss >>> 16) & 31) & accessMask(esr), 0);
+  if ((esr & AbortIss.WnR) !== 0 && (esr & AbortIss.ISV) !== 0) exit.set("gprs", storedData(esr, st.x(accessRegister(esr))), 0);
   return Next.HOST;
 }
 
 // ---- SError ----------------------------------------------------------------------------------------------------------------------
 
 function serror(r: Run, panic: Panic): Next {
-  const esr = r.st.get(slot.ESR_EL2);
+  const esr = r.st.lo(slot.ESR_EL2);
   r.exit.set("exit_reason", ExitReason.SERROR);
-  const aet = (esr >> 10n) & 7n;
-  if ((esr & (1n << 24n)) !== 0n || fscOf(esr) !== 0x11 || aet === Aet.UC) {
+  const aet = (esr >>> 10) & 7;
+  if ((esr & SERROR_IDS) !== 0 || fscOf(esr) !== 0x11 || aet === Aet.UC) {
     panic(`uncontainable or unknown SError in a realm, ESR_EL2 0x${esr.toString(16)}`);
   } else if (aet === Aet.UEU || aet === Aet.UER) {
     r.rec.set("serror", 1n);
-    r.rec.set("vsesr", esr & 0x1ff_ffffn);
+    r.rec.set("vsesr", esr & 0x1ff_ffff);
   }
-  r.exit.set("esr", esr & ESR_SERROR);
+  showSyndrome(r, ESR_SERROR);
   return Next.HOST;
 }

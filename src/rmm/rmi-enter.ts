@@ -1,6 +1,6 @@
 // RMI_REC_ENTER: the checks, and the completion of what the REC had left to the host (DEN0137 B4.3.19, A4.2).
 
-import { Ec } from "../arch/syndrome.ts";
+import { AbortIss, accessRegister, Ec, ecOf, loadedValue } from "../arch/syndrome.ts";
 import type { Pe } from "../cpu/pe.ts";
 import { INPUT, REC_ERROR, type RmiResult, type RmmContext, realmError } from "./cx.ts";
 import { GranuleState } from "./granules.ts";
@@ -8,7 +8,7 @@ import { injectSea, storedState } from "./inject.ts";
 import { RecEnter } from "./layouts.ts";
 import { Realm } from "./realm.ts";
 import { type RecView, recAt } from "./rec.ts";
-import { accessBytes, accessMask, ESR_ISV, ecOf, faultPage } from "./rec-exit.ts";
+import { faultPage } from "./rec-exit.ts";
 import { ICH_HCR_HOST } from "./rec-run.ts";
 import { completeHostCall, completeRipas } from "./rsi.ts";
 import { HCR_REALM, HCR_TWE, HCR_TWI } from "./stage2.ts";
@@ -104,36 +104,22 @@ function takeGicState(cx: RmmContext, rec: RecView, enter: EnterView): void {
 
 /** The last exit was a Data Abort at an unprotected IPA. */
 const faultedOutside = (rec: RecView, realm: Realm): boolean =>
-  ecOf(rec.get("last_esr")) === Ec.DataAbort && !realm.isProtected(faultPage(rec.get("last_hpfar")));
+  ecOf(rec.lo("last_esr")) === Ec.DataAbort && !realm.isProtected(faultPage(rec.lo("last_hpfar"), rec.hi("last_hpfar")));
 
 /** The last exit was an access that the host can emulate. */
-const emulatable = (rec: RecView): boolean => rec.lo("last_esr") >>> 26 === Ec.DataAbort && (rec.lo("last_esr") & Number(ESR_ISV)) !== 0;
+const emulatable = (rec: RecView): boolean => ecOf(rec.lo("last_esr")) === Ec.DataAbort && (rec.lo("last_esr") & AbortIss.ISV) !== 0;
 
 /** The host has carried out the access: a load gets its value, PC moves on. */
 function completeMmio(rec: RecView, enter: EnterView): void {
-  const iss = rec.lo("last_esr");
-  const rt = (iss >>> 16) & 31;
-  const write = (iss & (1 << 6)) !== 0;
-  const log2 = (iss >>> 22) & 3;
-  if (!write && rt !== 31) {
-    if (log2 === 3 || (iss & ISS_SSE) !== 0) rec.set("gprs", wideLoad(rec.get("last_esr"), enter), rt);
-    else rec.setLoHi("gprs", (enter.lo("gprs") & (log2 === 2 ? -1 : (1 << (8 << log2)) - 1)) >>> 0, 0, rt);
-  }
-  const pc = rec.lo("pc") + 4;
-  rec.setLoHi("pc", pc >>> 0, (rec.hi("pc") + (pc > 0xffff_ffff ? 1 : 0)) >>> 0);
-}
-/** ISS of a Data Abort: the load extends the sign. */
-const ISS_SSE = 1 << 21;
-/** What a load of 8 bytes or one that extends the sign puts into its register. */
-function wideLoad(esr: bigint, enter: EnterView): bigint {
-  const value = enter.get("gprs", 0) & accessMask(esr);
-  const [sse, sf] = [(esr & BigInt(ISS_SSE)) !== 0n, (esr & (1n << 15n)) !== 0n];
-  return sse ? BigInt.asUintN(sf ? 64 : 32, BigInt.asIntN(8 * accessBytes(esr), value)) : value;
+  const esr = rec.lo("last_esr");
+  const rt = accessRegister(esr);
+  if ((esr & AbortIss.WnR) === 0 && rt !== 31) rec.set("gprs", loadedValue(esr, enter.get("gprs", 0)), rt);
+  rec.set("pc", rec.get("pc") + 4n);
 }
 
 /** A system register read that the host emulates: its value. PC has moved on already. */
 function completeSystemRegister(rec: RecView, enter: EnterView): void {
   const esr = rec.lo("last_esr");
   const rt = (esr >>> 5) & 31;
-  if (esr >>> 26 === Ec.SystemRegister && (esr & 1) === 1 && rt !== 31) rec.set("gprs", enter.get("gprs", 0), rt);
+  if (ecOf(esr) === Ec.SystemRegister && (esr & 1) === 1 && rt !== 31) rec.set("gprs", enter.get("gprs", 0), rt);
 }
