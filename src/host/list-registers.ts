@@ -2,29 +2,29 @@
 // it so, and a realm since RMI 2.0; before, the RMM did it from what RmiRecRun says.
 
 import type { Pe } from "../cpu/pe.ts";
+import { LIST_REGISTERS } from "../devices/gic/constants.ts";
+import { SavedWords } from "../devices/gic/virtual-interface.ts";
 import type { RecExitView } from "./exits.ts";
 import type { RecEnterView } from "./guest.ts";
 
 /** ICH_HCR_EL2.En. */
 const ICH_HCR_EN = 1n;
 /** Names of the list registers. */
-const LR = Array.from({ length: 16 }, (_, i) => `ICH_LR${i}_EL2` as "ICH_LR0_EL2");
+const LR = Array.from({ length: LIST_REGISTERS }, (_, i) => `ICH_LR${i}_EL2` as "ICH_LR0_EL2");
 
 /** Loads what `enter` says, and switches the interface on. */
-export function loadListRegisters(pe: Pe, enter: RecEnterView, count: number): void {
-  for (let i = 0; i < count; i++) pe.gic?.write(LR[i] as "ICH_LR0_EL2", enter.get("gicv3_lrs", i));
+export function loadListRegisters(pe: Pe, enter: RecEnterView): void {
+  for (let i = 0; i < LIST_REGISTERS; i++) pe.gic?.write(LR[i] as "ICH_LR0_EL2", enter.get("gicv3_lrs", i));
   pe.gic?.write("ICH_HCR_EL2", enter.get("gicv3_hcr") | ICH_HCR_EN);
 }
 
-/** Words of GicCpuPort.saveVirtual: ICH_HCR_EL2 is first, list registers follow five registers. */
-const FIRST_LR = 2 * 5;
-const kept = new Uint32Array(FIRST_LR + 2 * LR.length);
+const kept = new Uint32Array(SavedWords.count);
 
 /** Puts what the guest left into `exit`, and switches the interface off: no maintenance for the host itself. */
-export function saveListRegisters(pe: Pe, exit: RecExitView, count: number): void {
+export function saveListRegisters(pe: Pe, exit: RecExitView): void {
   kept.fill(0);
   pe.gic?.saveVirtual(kept, 0);
-  exit.setWords("gicv3_lrs", kept, FIRST_LR, 2 * count);
-  exit.setLoHi("gicv3_hcr", kept[0] as number, 0);
+  exit.setWords("gicv3_lrs", kept, SavedWords.LR, 2 * LIST_REGISTERS);
+  exit.setLoHi("gicv3_hcr", kept[SavedWords.HCR] as number, 0);
   pe.gic?.write("ICH_HCR_EL2", 0n);
 }

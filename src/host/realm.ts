@@ -1,7 +1,6 @@
 // Builds a realm by RMI, gives it memory while it runs, and takes everything back.
 
 import type { Pe } from "../cpu/pe.ts";
-import { LIST_REGISTERS } from "../devices/gic/constants.ts";
 import { SavedFields } from "../devices/saved.ts";
 import type { RmiName } from "../rmm/commands.ts";
 import { decodeFeatures, type RmmFeatures } from "../rmm/features.ts";
@@ -260,13 +259,13 @@ export class HostRealm implements Guest {
     const exit = this.exits[n] as RecExitView;
     if (!this.memory.readInto(run + EXIT_OFFSET, exit.raw))
       throw new EmuError("host-memory-lost", `the host cannot read its run page ${hex(run)}`);
-    if (live) saveListRegisters(pe, exit, LIST_REGISTERS);
+    if (live) saveListRegisters(pe, exit);
     return exit;
   }
   private loadInterrupts(pe: Pe, n: number, enter: RecEnterView): void {
     if (!this.entered.has(n)) pe.gic?.write("ICH_VMCR_EL2", 0n);
     this.entered.add(n);
-    loadListRegisters(pe, enter, LIST_REGISTERS);
+    loadListRegisters(pe, enter);
   }
 
   deviceAddress(ipa: number): number | undefined {

@@ -74,18 +74,16 @@ export class HostVm implements Guest {
   private readonly memory: HostMemory;
   private readonly gic: HostGic;
   private readonly cpu: Features;
-  private readonly listRegisters: number;
   /** PA of the guest's RAM, which is contiguous. */
   private ram = 0;
   private table = 0;
   private startLevel = 0;
   private tables: readonly number[] = [];
 
-  constructor(memory: HostMemory, gic: HostGic, cpu: Features, listRegisters: number, config: VmConfig) {
+  constructor(memory: HostMemory, gic: HostGic, cpu: Features, config: VmConfig) {
     this.memory = memory;
     this.gic = gic;
     this.cpu = cpu;
-    this.listRegisters = listRegisters;
     this.config = config;
     this.vcpus = Array.from({ length: config.pes }, (_, n) => new Vcpu(n));
   }
@@ -125,7 +123,7 @@ export class HostVm implements Guest {
       if (v.start) this.reset(pe, v, v.start);
       else complete(pe.st, v, enter);
       v.start = undefined;
-      loadListRegisters(pe, enter, this.listRegisters);
+      loadListRegisters(pe, enter);
     }
     v.exit.raw.fill(0);
     let next: Next = "guest";
@@ -166,7 +164,7 @@ export class HostVm implements Guest {
   private report(pe: Pe, v: Vcpu): void {
     const { st } = pe;
     const { exit } = v;
-    saveListRegisters(pe, exit, this.listRegisters);
+    saveListRegisters(pe, exit);
     for (const t of TIMERS) {
       const ctl = pe.timers.control(t.n);
       exit.setLoHi(t.ctl, ctl, 0);

@@ -2,7 +2,6 @@
 // Firmware is the EL3 agent that kernels have below them too.
 
 import type { Pe } from "../cpu/pe.ts";
-import { LIST_REGISTERS } from "../devices/gic/constants.ts";
 import type { El3Agent } from "../el3/agent.ts";
 import { HostVm, type VmConfig } from "../host/vm.ts";
 import { GuestHost, type GuestOptions, hostMemory } from "./guest-host.ts";
@@ -23,7 +22,7 @@ export class VmSoftware extends GuestHost<HostVm> {
       ...o,
       memory,
       config: o.vm,
-      guest: (gic) => new HostVm(memory, gic, m.features, LIST_REGISTERS, o.vm),
+      guest: (gic) => new HostVm(memory, gic, m.features, o.vm),
       dma: (vm) => vm.dma,
       accessPlatform: false,
     });

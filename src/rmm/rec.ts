@@ -61,7 +61,7 @@ export const RecGranule = struct("RealmExecutionContext", 4096, [
   ["cntv_ctl",       0x2a0, 8],
   ["cntv_cval",      0x2a8, 8],
   ["cnthctl",        0x2b0, 8],
-  ["gic_hcr",        0x2b8, 8],                     // from here to gic_lrs: as GicCpu.saveVirtual
+  ["gic_hcr",        0x2b8, 8],                     // from here to gic_lrs: SavedWords of the GIC
   ["gic_vmcr",       0x2c0, 8],
   ["gic_misr",       0x2c8, 8],
   ["gic_ap0r0",      0x2d0, 8],

@@ -69,7 +69,7 @@ export class GicCpu {
     else this.physical.write(reg, low, high);
   }
 
-  /** ICH_HCR_EL2, ICH_VMCR_EL2, ICH_MISR_EL2, ICH_AP0R0_EL2, ICH_AP1R0_EL2 and the list registers, two words each, from word `at` on. */
+  /** All of the virtual interface as words from word `at` on (SavedWords). */
   saveVirtual(to: Uint32Array, at: number): void {
     this.virtual.saveWords(to, at);
   }

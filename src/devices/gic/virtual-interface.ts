@@ -42,6 +42,9 @@ const Lr = {
 const State = { Invalid: 0, Pending: 1 } as const;
 const INTID = 0xff_ffff;
 
+/** The interface as words, which `saveWords` and `loadWords` copy: where its registers are, two words each, and how many words there are. */
+export const SavedWords = { HCR: 0, VMCR: 2, MISR: 4, AP0R0: 6, AP1R0: 8, LR: 10, count: 10 + 2 * LIST_REGISTERS } as const;
+
 /** Where the virtual interface acts on the rest. */
 export interface VirtualHooks {
   /** Deactivates the physical interrupt behind a list register with HW = 1. */
@@ -138,29 +141,31 @@ export class VirtualInterface {
     this.evaluate();
   }
 
-  // All of it as words, in the order and at the places of GicCpu.saveVirtual: a hypervisor that switches between guests writes all
-  // registers, and the outputs need to be found once only.
+  // All of it as words (SavedWords): a hypervisor that switches between guests writes all registers, and the outputs need to be found
+  // once only.
 
   saveWords(to: Uint32Array, at: number): void {
-    to.fill(0, at, at + 10);
-    to[at] = this.hcr;
-    to[at + 2] = this.vmcr;
-    to[at + 4] = this.misr;
-    to[at + 6] = this.ap[0]!;
-    to[at + 8] = this.ap[1]!;
+    to.fill(0, at, at + SavedWords.LR);
+    to[at + SavedWords.HCR] = this.hcr;
+    to[at + SavedWords.VMCR] = this.vmcr;
+    to[at + SavedWords.MISR] = this.misr;
+    to[at + SavedWords.AP0R0] = this.ap[0]!;
+    to[at + SavedWords.AP1R0] = this.ap[1]!;
+    const lr = at + SavedWords.LR;
     for (let n = 0; n < LIST_REGISTERS; n++) {
-      to[at + 10 + 2 * n] = this.lrLow[n]!;
-      to[at + 11 + 2 * n] = this.lrHigh[n]!;
+      to[lr + 2 * n] = this.lrLow[n]!;
+      to[lr + 2 * n + 1] = this.lrHigh[n]!;
     }
   }
   loadWords(from: Uint32Array, at: number): void {
-    this.hcr = (from[at]! & HCR_WRITABLE) >>> 0;
-    this.vmcr = canonicalVmcr(from[at + 2]!);
-    this.ap[0] = from[at + 6]!;
-    this.ap[1] = from[at + 8]!;
+    this.hcr = (from[at + SavedWords.HCR]! & HCR_WRITABLE) >>> 0;
+    this.vmcr = canonicalVmcr(from[at + SavedWords.VMCR]!);
+    this.ap[0] = from[at + SavedWords.AP0R0]!;
+    this.ap[1] = from[at + SavedWords.AP1R0]!;
+    const lr = at + SavedWords.LR;
     for (let n = 0; n < LIST_REGISTERS; n++) {
-      this.lrLow[n] = from[at + 10 + 2 * n]!;
-      this.lrHigh[n] = from[at + 11 + 2 * n]! & Lr.writable;
+      this.lrLow[n] = from[lr + 2 * n]!;
+      this.lrHigh[n] = from[lr + 2 * n + 1]! & Lr.writable;
     }
     this.evaluate();
   }
