@@ -8,7 +8,7 @@ import { FaultType, type WalkFault } from "./fault.ts";
 import { stage2Perms, Upper } from "./permissions.ts";
 import { P2 } from "./range.ts";
 import type { Stage2Config } from "./stage2-config.ts";
-import { addressIn, alignDown, CHANGED, contiguousLog2, levelSize, OK, type TableMemory, tableBase } from "./table.ts";
+import { addressIn, alignDown, CHANGED, contiguousLog2, isLeaf, isTable, levelSize, OK, type TableMemory, tableBase } from "./table.ts";
 import { TablePaths } from "./table-paths.ts";
 
 export const AF = 1 << 10;
@@ -103,7 +103,7 @@ export class Stage2Walker {
     this.st = st;
     this.table = table;
     this.fault = fault;
-    this.paths = new TablePaths(table.i32);
+    this.paths = new TablePaths(st, table);
   }
 
   /** A TLB maintenance operation concerns stage 2 or granule protection. */
@@ -158,9 +158,7 @@ export class Stage2Walker {
   /** Finds the leaf, {lo, hi}, level, descriptor: in the table that is known to hold it, or from the first table on. */
   private descend(c: Stage2Config, ipa: number): boolean {
     if (c.granule !== 12 || c.ee || !this.table.plain) return this.follow(c, ipa, false);
-    const { st, paths } = this;
-    const protection = this.table.granuleCheck?.settings;
-    const slot = paths.find(Math.floor(ipa / PATH), c, protection, st.lo(c.ttbr), st.hi(c.ttbr), 0, 0);
+    const slot = this.paths.find(Math.floor(ipa / PATH), c, c.ttbr, undefined);
     if (slot >= 0) {
       const found = this.resume(c, ipa, slot);
       if (found !== undefined) return found;
@@ -172,21 +170,19 @@ export class Stage2Walker {
     const { paths } = this;
     const { i32 } = this.table;
     const level = paths.level[slot] as number;
-    const index = Math.floor(ipa / (P2[levelSize(c, level)] as number)) - (paths.base[slot] as number);
+    const index = indexOf(c, ipa, level);
     const at = (paths.word[slot] as number) + 2 * index;
     const lo = i32[at] as number;
-    if (level < 3 && (lo & 3) === 3) return undefined;
-    this.hi = i32[at + 1] as number;
-    this.descriptor = (paths.pa[slot] as number) + 8 * index;
-    return this.isLeaf(c, lo, level);
+    if (isTable(lo, level)) return undefined;
+    return this.found(c, level, lo, i32[at + 1] as number, (paths.pa[slot] as number) + 8 * index);
   }
-  /** The descriptor with low word `lo`, which is no table descriptor, is a valid one for a page or block. */
-  private isLeaf(c: Stage2Config, lo: number, level: number): boolean {
+  /** The descriptor at `pa` leads to no table: it has to be a valid leaf. */
+  private found(c: Stage2Config, level: number, lo: number, hi: number, pa: number): boolean {
     this.level = level;
     this.lo = lo;
-    // 0b01 is reserved at level 3, and where the granule has no blocks.
-    const valid = (lo & 1) !== 0 && (level === 3 ? (lo & 2) !== 0 : level >= c.minBlockLevel);
-    return valid || this.fault.set(FaultType.Translation, level, 2);
+    this.hi = hi;
+    this.descriptor = pa;
+    return isLeaf(c, lo, level) || this.fault.set(FaultType.Translation, level, 2);
   }
 
   /** Follows table descriptors down to the leaf. `note`: the way may be remembered. */
@@ -194,13 +190,12 @@ export class Stage2Walker {
     const f = this.fault;
     const { paths } = this;
     let base = tableBase(c, this.st.lo(c.ttbr), this.st.hi(c.ttbr));
-    // The first table may be up to 16 concatenated ones: its index takes all bits up to the input size.
-    let index = Math.floor(ipa / (P2[levelSize(c, c.startLevel)] as number));
     // D8.2.5: base beyond the output size.
     if (base >= c.oaLimit) return f.set(FaultType.AddressSize, 0, 2);
     let noted = note;
-    if (noted) paths.begin(Math.floor(ipa / PATH));
+    if (noted) paths.begin();
     for (let level = c.startLevel; ; level++) {
+      const index = indexOf(c, ipa, level);
       const at = base + index * 8;
       paths.note(at);
       const r = this.table.read(at, c.walkPas, c.ee, 2, level);
@@ -208,28 +203,14 @@ export class Stage2Walker {
       noted &&= this.table.inRam(at);
       const lo = this.table.lo;
       const hi = this.table.hi;
-      if (level === 3 || (lo & 3) !== 3) {
-        this.hi = hi;
-        this.descriptor = at;
-        if (noted) this.remember(c, ipa, level, index);
-        return this.isLeaf(c, lo, level);
+      if (!isTable(lo, level)) {
+        if (noted) paths.end(level, at, index);
+        return this.found(c, level, lo, hi, at);
       }
       if (noted) paths.step(this.table.at, lo, hi);
       base = addressIn(lo, hi, c.granule, c.wide);
       if (base >= c.oaLimit) return f.set(FaultType.AddressSize, level, 2);
-      index = Math.floor(ipa / (P2[levelSize(c, level + 1)] as number)) % (P2[c.stride] as number);
     }
-  }
-  /** The path ends at the table whose descriptor `index`, for `ipa`, has been read. */
-  private remember(c: Stage2Config, ipa: number, level: number, index: number): void {
-    const { st, paths } = this;
-    const protection = this.table.granuleCheck?.settings;
-    const slot = paths.end(c, protection, st.lo(c.ttbr), st.hi(c.ttbr), 0, 0);
-    if (slot < 0) return;
-    paths.level[slot] = level;
-    paths.base[slot] = Math.floor(ipa / (P2[levelSize(c, level)] as number)) - index; // what the first descriptor maps
-    paths.pa[slot] = this.descriptor - 8 * index;
-    paths.word[slot] = this.table.at - 2 * index;
   }
 
   private unreadable(type: FaultType, level: number, pa: number, pas: Pas): false {
@@ -292,4 +273,10 @@ export class Stage2Walker {
     if (!walk) this.fault.write = (missing & PERM_READS) === 0 && (missing & PERM_WRITES) !== 0;
     return false;
   }
+}
+
+/** Index of the descriptor for `ipa` in a table of `level`. The first table may be up to 16 concatenated ones: all bits up to the input size. */
+function indexOf(c: Stage2Config, ipa: number, level: number): number {
+  const n = Math.floor(ipa / (P2[levelSize(c, level)] as number));
+  return level === c.startLevel ? n : n & ((1 << c.stride) - 1);
 }

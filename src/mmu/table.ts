@@ -160,6 +160,12 @@ export function tableBase(shape: TableShape, ttbrLo: number, ttbrHi: number): nu
   return alignDown(top * 4294967296 + (low >>> 0), shape.tableAlign);
 }
 
+/** Does the descriptor with low word `lo` lead to another table? */
+export const isTable = (lo: number, level: number): boolean => level < 3 && (lo & 3) === 3;
+/** Is the descriptor, which leads to no table, a valid one for a page or block? 0b01 is reserved at level 3, and where the granule has no blocks. */
+export const isLeaf = (shape: TableShape, lo: number, level: number): boolean =>
+  (lo & 1) !== 0 && (level === 3 ? (lo & 2) !== 0 : level >= shape.minBlockLevel);
+
 /** log2 of the memory that one descriptor of `level` maps. */
 export function levelSize(shape: TableShape, level: number): number {
   return shape.granule + shape.stride * (3 - level);

@@ -23,12 +23,23 @@ import { stage1Perms, Table, Upper } from "./permissions.ts";
 import { P2, type RangeConfig } from "./range.ts";
 import { Regime, type RegimeConfig } from "./regime.ts";
 import { AF, MAX_RETRIES, Stage2Walker } from "./stage2.ts";
-import { addressIn, alignDown, CHANGED, contiguousLog2, field, levelSize, OK, offsetIn, TableMemory, tableBase } from "./table.ts";
+import {
+  addressIn,
+  alignDown,
+  CHANGED,
+  contiguousLog2,
+  field,
+  isLeaf,
+  isTable,
+  levelSize,
+  OK,
+  offsetIn,
+  TableMemory,
+  tableBase,
+} from "./table.ts";
 import { TablePaths } from "./table-paths.ts";
 
 const AP2 = 1 << 7;
-/** Base address in the high word of TTBRn_ELx; the rest is the ASID. */
-const TTBR_BASE_HI = 0xffff;
 /** A "leaf" that is not from a table covers everything. */
 const WHOLE = 52;
 
@@ -98,7 +109,7 @@ export class Walker {
     this.features = features;
     this.table = new TableMemory(phys);
     this.stage2 = new Stage2Walker(st, this.table, this.fault);
-    this.paths = new TablePaths(this.table.i32);
+    this.paths = new TablePaths(st, this.table);
   }
 
   /** A TLB maintenance operation concerns stage 2 or granule protection. */
@@ -216,12 +227,7 @@ export class Walker {
   private descend(c: RegimeConfig, r: RangeConfig, vaLo: number, hi: number): boolean {
     // Stage 2 pages may be smaller than tables of other granules.
     if (r.granule !== 12 || c.ee || c.stage2Ns !== undefined || !this.table.plain) return this.follow(c, r, vaLo, hi, false);
-    const { st, paths } = this;
-    const s2 = c.stage2;
-    const protection = this.table.granuleCheck?.settings;
-    const lo2 = s2 === undefined ? 0 : st.lo(s2.ttbr);
-    const hi2 = s2 === undefined ? 0 : st.hi(s2.ttbr);
-    const slot = paths.find(pathKey(vaLo, hi), c, protection, st.lo(r.ttbr), st.hi(r.ttbr) & TTBR_BASE_HI, lo2, hi2);
+    const slot = this.paths.find(pathKey(vaLo, hi), c, r.ttbr, c.stage2?.ttbr);
     if (slot >= 0) {
       const found = this.resume(c, r, vaLo, hi, slot);
       if (found !== undefined) return found;
@@ -237,7 +243,7 @@ export class Walker {
     const index = field(vaLo, hi, lsb, level === r.startLevel ? r.iaBits - lsb : r.stride);
     const at = (paths.word[slot] as number) + 2 * index;
     const lo = table.i32[at] as number;
-    if (level < 3 && (lo & 3) === 3) return undefined;
+    if (isTable(lo, level)) return undefined;
     this.level = level;
     this.lo = lo;
     this.hi = table.i32[at + 1] as number;
@@ -251,12 +257,7 @@ export class Walker {
       this.fault.ipa = this.descIpa;
       this.fault.ipaSpace = this.tablePas;
     }
-    return this.isLeaf(r, lo, level);
-  }
-  /** The descriptor, which is no table descriptor, is a valid one for a page or block. */
-  private isLeaf(r: RangeConfig, lo: number, level: number): boolean {
-    const valid = (lo & 1) !== 0 && (level === 3 ? (lo & 2) !== 0 : level >= r.minBlockLevel);
-    return valid || this.fault.set(FaultType.Translation, level, 1);
+    return isLeaf(r, lo, level) || this.fault.set(FaultType.Translation, level, 1);
   }
 
   /** Follows table descriptors down to the leaf. `note`: the way may be remembered. */
@@ -272,7 +273,7 @@ export class Walker {
     // D8.2.5: base beyond the output size.
     if (base >= r.oaLimit) return f.set(FaultType.AddressSize, 0, 1);
     let noted = note;
-    if (noted) paths.begin(pathKey(vaLo, hi));
+    if (noted) paths.begin();
     for (let level = r.startLevel; ; level++) {
       this.level = level;
       const index = field(vaLo, hi, lsb, bits);
@@ -280,9 +281,9 @@ export class Walker {
       noted &&= this.table.inRam(this.descPa);
       if (noted) paths.note(this.descPa);
       const lo = this.lo;
-      if (level === 3 || (lo & 3) !== 3) {
-        if (noted) this.remember(c, r, base, index);
-        return this.isLeaf(r, lo, level);
+      if (!isTable(lo, level)) {
+        if (noted) this.remember(base, index);
+        return isLeaf(r, lo, level) || f.set(FaultType.Translation, level, 1);
       }
       if (noted) paths.step(this.table.at, lo, this.hi);
       base = addressIn(lo, this.hi, r.granule, r.wide);
@@ -298,18 +299,11 @@ export class Walker {
     }
   }
   /** The path ends at the table at `base`, whose descriptor `index` has been read. */
-  private remember(c: RegimeConfig, r: RangeConfig, base: number, index: number): void {
-    const { st, paths } = this;
-    const s2 = c.stage2;
-    const lo2 = s2 === undefined ? 0 : st.lo(s2.ttbr);
-    const hi2 = s2 === undefined ? 0 : st.hi(s2.ttbr);
-    const protection = this.table.granuleCheck?.settings;
-    const slot = paths.end(c, protection, st.lo(r.ttbr), st.hi(r.ttbr) & TTBR_BASE_HI, lo2, hi2);
+  private remember(base: number, index: number): void {
+    const { paths } = this;
+    const slot = paths.end(this.level, this.descPa, index);
     if (slot < 0) return;
-    paths.level[slot] = this.level;
     paths.base[slot] = base;
-    paths.pa[slot] = this.descPa - 8 * index;
-    paths.word[slot] = this.table.at - 2 * index;
     paths.space[slot] = this.tablePas;
     paths.pas[slot] = this.descPas;
     paths.nsTable[slot] = this.nsTable ? 1 : 0;
