@@ -88,8 +88,11 @@ export interface Outcome {
 }
 
 export class BlockRig extends BareInterpreter {
-  /** Makes the access to this address fault, from the first time it was made as the `failAt`th. */
-  run(s: Sample, failAt = -1): Outcome {
+  /**
+   * Makes the access to an address fault, from the first time it was made as the `failAt`th. A translation may find the budget used up
+   * before the branch at which the interpreter looks: it then goes on to where the interpreter ended (`like`).
+   */
+  run(s: Sample, failAt = -1, like?: Outcome): Outcome {
     const { st, data } = this;
     toPe(s.before, st);
     data.set(s.data);
@@ -110,6 +113,7 @@ export class BlockRig extends BareInterpreter {
     st.setLo(Off.BUDGET, s.budget);
     if (this.engine !== "interp" && this.install(s.words, FIRST, at)) this.translations++;
     (this.exports.run as (pe: number) => number)(st.base);
+    if (like) this.goOn(like);
     const f = this.fault;
     return {
       registers: fromPe(st),
@@ -119,6 +123,14 @@ export class BlockRig extends BareInterpreter {
       fault: f ? `${f.type} ${f.va.toString(16)} ${f.write}` : "",
       monitor: st.lo(Off.EXSIZE) === 0 ? 0 : st.lo(Off.EXADDR),
     };
+  }
+  private goOn({ fault, left }: Outcome): void {
+    const { st } = this;
+    const ahead = (st.lo(Off.BUDGET) | 0) - left;
+    if (this.fault || (ahead <= 0 && fault === "")) return;
+    st.setLo(Off.BUDGET, fault === "" ? ahead : 64);
+    (this.exports.step as (pe: number) => number)(st.base);
+    if (!this.fault) st.setLo(Off.BUDGET, (st.lo(Off.BUDGET) | 0) + left);
   }
 }
 

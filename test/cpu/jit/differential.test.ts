@@ -4,7 +4,7 @@
 import { describe, expect, it } from "vitest";
 import type { TestEngine } from "../../isa/bare-interpreter.ts";
 import { Random } from "../../isa/oracle/random.ts";
-import { BlockRig, compareOutcomes, listing, randomSample, type Sample } from "./blocks.ts";
+import { BlockRig, compareOutcomes, listing, type Outcome, randomSample, type Sample } from "./blocks.ts";
 
 const samples = Number(process.env.RME_BLOCKS ?? 300);
 const interpreter = new BlockRig("interp");
@@ -12,7 +12,8 @@ const translators: Exclude<TestEngine, "interp">[] = ["wasm", "js"];
 
 /** Runs in both; answers what differs, with the code. */
 function compare(rig: BlockRig, sample: Sample, failAt = -1): string[] {
-  const diff = compareOutcomes(interpreter.run(sample, failAt), rig.run(sample, failAt));
+  const expected = interpreter.run(sample, failAt);
+  const diff = compareOutcomes(expected, rig.run(sample, failAt, expected));
   return diff.length > 0 ? [`${diff.join("; ")}\n${listing(sample)}`] : [];
 }
 
@@ -43,9 +44,9 @@ describe.each(translators)("%s against the interpreter", (engine) => {
 
 describe.each(translators)("a fault at each access on %s", (engine) => {
   class Faulting extends BlockRig {
-    override run(s: Sample, failAt = -1) {
+    override run(s: Sample, failAt = -1, like?: Outcome) {
       this.forgetData();
-      return super.run(s, failAt);
+      return super.run(s, failAt, like);
     }
   }
   const ours = new Faulting("interp");
@@ -61,7 +62,7 @@ describe.each(translators)("a fault at each access on %s", (engine) => {
         const expected = ours.run(sample, failAt);
         if (expected.fault === "") break;
         faults++;
-        const diff = compareOutcomes(expected, rig.run(sample, failAt));
+        const diff = compareOutcomes(expected, rig.run(sample, failAt, expected));
         if (diff.length > 0) wrong.push(`fault at ${failAt}: ${diff.join("; ")}\n${listing(sample)}`);
       }
     }
