@@ -200,6 +200,8 @@ export class BareInterpreter {
     [this.i32[at + 2], this.i32[at + 3]] = next;
     return true;
   }
+  /** Regions look for what misses the L1 TLB, as those of the hottest code do. */
+  protected hot = true;
   /** How many executions were translated ones. */
   translations = 0;
 
@@ -232,7 +234,7 @@ export class BareInterpreter {
     const region = discover(first, { at: read, word, page, warm: () => true }, true);
     if (!region) return undefined;
     const pages = this.memory.buffer.byteLength / 65536;
-    const bytes = regionModule([compileRegion(region, false)], { min: pages, max: pages, shared: false });
+    const bytes = regionModule([compileRegion(region, false, this.hot)], { min: pages, max: pages, shared: false });
     const e: Record<string, WebAssembly.ImportValue> = { m: this.memory };
     for (const [name] of jitImports) e[name] = this.exports[name] as WebAssembly.ImportValue;
     return new WebAssembly.Instance(new WebAssembly.Module(bytes as BufferSource), { e }).exports["0"] as () => number;

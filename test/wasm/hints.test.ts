@@ -92,7 +92,7 @@ describe("branch hints", () => {
       false,
     );
     if (!region) throw new Error("no region");
-    const bytes = regionModule([compileRegion(region, false)], { min: 1, max: 65536, shared: false });
+    const bytes = regionModule([compileRegion(region, false, true)], { min: 1, max: 65536, shared: false });
     const { opcodes, ascending } = hinted(bytes, importsOf(bytes));
     // Alignment checking, the first load's TLB look and bail, the second's and its bail, the loop's budget.
     expect(opcodes).toEqual([IF, IF, IF, IF, IF, IF]);

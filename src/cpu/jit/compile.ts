@@ -60,11 +60,12 @@ class Compiler {
   /** Checks that were made on every path to the end of a block. */
   private readonly checked = new Map<Block, number>();
 
-  constructor(region: Region, aligned: boolean) {
+  constructor(region: Region, aligned: boolean, hot: boolean) {
     this.region = region;
     this.flow = analyse(region, true);
     this.l = new RegionLowering(importIndex, region.pages, streamsOf(region));
     if (!aligned) this.l.unaligned = false;
+    this.l.refills = hot;
     this.budget = this.l.permanent(I32);
     this.way = this.l.permanent(I32);
     this.l.bail = () => this.leaveRarely(this.l.ip(this.l.index), false);
@@ -419,9 +420,9 @@ class Compiler {
 
 /**
  * The function of a region. `aligned`: it is run where accesses must be aligned (SCTLR_ELx.A, or a disabled MMU); otherwise it runs
- * in the interpreter there. A region can be compiled once: its effects are used up.
+ * in the interpreter there. `hot`: it may be larger. A region can be compiled once: its effects are used up.
  */
-export const compileRegion = (region: Region, aligned: boolean): Func => new Compiler(region, aligned).compile();
+export const compileRegion = (region: Region, aligned: boolean, hot: boolean): Func => new Compiler(region, aligned, hot).compile();
 
 /** A module of functions of regions; its exports are "0", "1", ... in order. */
 export const regionModule = (funcs: readonly Func[], memory: ModuleSpec["memory"]): Uint8Array =>

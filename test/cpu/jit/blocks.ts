@@ -6,7 +6,7 @@ import { instructionAt } from "../../../src/cpu/jit/instruction.ts";
 import { disassemble } from "../../../src/isa/disasm/index.ts";
 import { semantics } from "../../../src/isa/semantics/index.ts";
 import { decode, type Row } from "../../../src/isa/table.ts";
-import { BareInterpreter, bareContext } from "../../isa/bare-interpreter.ts";
+import { BareInterpreter, bareContext, type TestEngine } from "../../isa/bare-interpreter.ts";
 import { unpredictable } from "../../isa/oracle/memory.ts";
 import { differences, fromPe, type Registers, toPe } from "../../isa/oracle/oracle.ts";
 import { DATA_PAGE } from "../../isa/oracle/program.ts";
@@ -88,6 +88,10 @@ export interface Outcome {
 }
 
 export class BlockRig extends BareInterpreter {
+  constructor(engine: TestEngine, hot = true) {
+    super(engine);
+    this.hot = hot;
+  }
   /**
    * Makes the access to an address fault, from the first time it was made as the `failAt`th. A translation may find the budget used up
    * before the branch at which the interpreter looks: it then goes on to where the interpreter ended (`like`).

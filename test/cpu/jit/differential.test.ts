@@ -8,7 +8,12 @@ import { BlockRig, compareOutcomes, listing, type Outcome, randomSample, type Sa
 
 const samples = Number(process.env.RME_BLOCKS ?? 300);
 const interpreter = new BlockRig("interp");
-const translators: Exclude<TestEngine, "interp">[] = ["wasm", "js"];
+/** Engine, and whether its regions are made for the hottest code. */
+const translators = [
+  ["wasm", true],
+  ["wasm", false],
+  ["js", true],
+] as const satisfies readonly (readonly [Exclude<TestEngine, "interp">, boolean])[];
 
 /** Runs in both; answers what differs, with the code. */
 function compare(rig: BlockRig, sample: Sample, failAt = -1): string[] {
@@ -17,8 +22,8 @@ function compare(rig: BlockRig, sample: Sample, failAt = -1): string[] {
   return diff.length > 0 ? [`${diff.join("; ")}\n${listing(sample)}`] : [];
 }
 
-describe.each(translators)("%s against the interpreter", (engine) => {
-  const rig = new BlockRig(engine);
+describe.each(translators)("%s (hot: %s) against the interpreter", (engine, hot) => {
+  const rig = new BlockRig(engine, hot);
 
   it("straight-line code", () => {
     const rng = new Random(11);
@@ -42,7 +47,7 @@ describe.each(translators)("%s against the interpreter", (engine) => {
   });
 });
 
-describe.each(translators)("a fault at each access on %s", (engine) => {
+describe.each(translators)("a fault at each access on %s (hot: %s)", (engine, hot) => {
   class Faulting extends BlockRig {
     override run(s: Sample, failAt = -1, like?: Outcome) {
       this.forgetData();
@@ -50,7 +55,7 @@ describe.each(translators)("a fault at each access on %s", (engine) => {
     }
   }
   const ours = new Faulting("interp");
-  const rig = new Faulting(engine);
+  const rig = new Faulting(engine, hot);
 
   it("leaves registers, NZCV, vectors, FPSR and memory as the interpreter does", () => {
     const rng = new Random(14);

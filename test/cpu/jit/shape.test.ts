@@ -24,7 +24,7 @@ function translation(word: number, at: (index: number, word: number) => Instruct
     false,
     8,
   );
-  return region && Buffer.from(regionModule([compileRegion(region, false)], memory)).toString("hex");
+  return region && Buffer.from(regionModule([compileRegion(region, false, true)], memory)).toString("hex");
 }
 
 /** No word decodes to UDF. */
