@@ -5,7 +5,7 @@ import { type BootOptions, loadBoot, type Piece } from "../loader/boot.ts";
 import type { FdtTree } from "../loader/fdt.ts";
 import { writeFdt } from "../loader/fdt.ts";
 import { patchChosen, type Range } from "../loader/fdt-patch.ts";
-import { readInput } from "../loader/files.ts";
+import { FileContents, readInput } from "../loader/files.ts";
 import { readKernel } from "../loader/image.ts";
 import type { RimEvent } from "../rmm/measure.ts";
 import { levelSize } from "../rmm/rtt-entry.ts";
@@ -44,7 +44,8 @@ export function realmImage(o: ImageOptions): RealmImage {
   const ram = { base: o.map.ram, size: o.memory };
   const boot = { kernel: o.kernel, initrd: o.initrd, bootargs: o.append, tree: o.tree, ram };
   const { entry, dtbAddress, pieces } = o.map.name === "virt" ? loadBoot(boot) : loadKvmtool(boot);
-  return { entry, dtbAddress, regions: granules(pieces) };
+  const inMemory = pieces.map((p) => ({ ...p, data: p.data instanceof FileContents ? p.data.bytes() : p.data }));
+  return { entry, dtbAddress, regions: granules(inMemory) };
 }
 
 /** kvmtool: the kernel at text_offset, the device tree 2 MiB below the end of the first 256 MiB, the initrd just below it. */
@@ -81,10 +82,10 @@ function loadKvmtool(o: BootOptions): { entry: number; dtbAddress: number; piece
 }
 
 /** Pieces rounded out to granules; pieces that share a granule become one region. */
-function granules(pieces: readonly Piece[]): Region[] {
+function granules(pieces: readonly Piece<Uint8Array>[]): Region[] {
   const down = (v: number): number => Math.floor(v / GRANULE) * GRANULE;
   const up = (v: number): number => Math.ceil(v / GRANULE) * GRANULE;
-  const groups: Piece[][] = [];
+  const groups: Piece<Uint8Array>[][] = [];
   let end = -1;
   for (const p of [...pieces].filter((p) => p.data.length > 0).sort((a, b) => a.address - b.address)) {
     if (down(p.address) < end) groups.at(-1)?.push(p);
@@ -92,7 +93,7 @@ function granules(pieces: readonly Piece[]): Region[] {
     end = up(p.address + p.data.length);
   }
   return groups.flatMap((group) => {
-    const [first, ...others] = group as [Piece, ...Piece[]];
+    const [first, ...others] = group as [Piece<Uint8Array>, ...Piece<Uint8Array>[]];
     const ipa = down(first.address);
     const whole = ipa === first.address && others.length === 0 ? down(first.data.length) : 0;
     // What a kernel has of whole granules is not copied: it may have 50 MB.

@@ -10,8 +10,8 @@ import { EmuError, hex } from "../util/errors.ts";
 import { type FdtTree, writeFdt } from "./fdt.ts";
 import { patchChosen, patchGivenTree, type Range } from "./fdt-patch.ts";
 import { readFdt } from "./fdt-reader.ts";
-import { readInput } from "./files.ts";
-import { type Kernel, type LinuxImage, readKernel } from "./image.ts";
+import { FileContents, inputHead, readInput } from "./files.ts";
+import { IMAGE_HEAD, type Kernel, type LinuxImage, readKernel, readPlainImage } from "./image.ts";
 
 const KiB = 2 ** 10;
 const MiB = 2 ** 20;
@@ -37,10 +37,10 @@ export interface BootOptions {
 }
 
 /** Bytes to be written to RAM before the first instruction. */
-export interface Piece {
+export interface Piece<Data = Uint8Array | FileContents> {
   name: string;
   address: number;
-  data: Uint8Array;
+  data: Data;
   /** Bytes of memory it occupies from `address`, at least data.length; the rest stays zero. */
   size: number;
 }
@@ -57,8 +57,7 @@ export interface Boot {
 
 /** Reads, checks and places everything. Throws EmuError for each kind of bad input (see files.ts, image.ts, elf.ts, fdt-reader.ts). */
 export function loadBoot(o: BootOptions): Boot {
-  const file = readInput("kernel", o.kernel, MAX_FILE);
-  const kernel = readKernel(file, Math.min(MAX_KERNEL, o.ram.size));
+  const kernel = plainImage(o.kernel) ?? readKernel(readInput("kernel", o.kernel, MAX_FILE), Math.min(MAX_KERNEL, o.ram.size));
   const { entry, pieces } = placeKernel(kernel, o.ram);
   for (const p of pieces) checkFits("kernel", p, o.ram);
   const kernelEnd = Math.max(...pieces.map((p) => p.address + p.size));
@@ -75,9 +74,16 @@ export function loadBoot(o: BootOptions): Boot {
   return { entry, pieces, dtbAddress, kind: kernel.kind };
 }
 
+/** An Image that can go from its file into memory as it is. */
+function plainImage(source: string | Uint8Array): LinuxImage<FileContents> | undefined {
+  if (typeof source !== "string") return undefined;
+  const { size, head } = inputHead("kernel", source, MAX_FILE, IMAGE_HEAD);
+  return readPlainImage(head, new FileContents("kernel", source, size));
+}
+
 const alignUp = (v: number, to: number): number => Math.ceil(v / to) * to;
 
-function placeKernel(kernel: Kernel, ram: Range): { entry: number; pieces: Piece[] } {
+function placeKernel(kernel: Kernel | LinuxImage<FileContents>, ram: Range): { entry: number; pieces: Piece[] } {
   if (kernel.kind === "image") {
     const address = ram.base + imageOffset(kernel);
     return { entry: address, pieces: [{ name: "kernel", address, data: kernel.data, size: kernel.size }] };
@@ -87,7 +93,7 @@ function placeKernel(kernel: Kernel, ram: Range): { entry: number; pieces: Piece
 }
 
 /** QEMU keeps its own boot loader in the first 4 KiB and moves an image that would touch it up by 2 MiB. */
-const imageOffset = (image: LinuxImage): number => image.textOffset + (image.textOffset < 4 * KiB ? 2 * MiB : 0);
+const imageOffset = (image: Pick<LinuxImage, "textOffset">): number => image.textOffset + (image.textOffset < 4 * KiB ? 2 * MiB : 0);
 
 function loadInitrd(source: string | Uint8Array, address: number, ram: Range): Piece {
   const data = readInput("initrd", source, Math.min(MAX_FILE, Math.max(0, ram.base + ram.size - address)));

@@ -30,6 +30,44 @@ export function inputHead(role: Role, source: string | Uint8Array, limit: number
   return { size, head };
 }
 
+/** Contents that stay in their file until they are copied: a kernel of 40 MB need not stand in the host's memory beside the guest's. */
+export class FileContents {
+  private readonly role: Role;
+  private readonly path: string;
+  /** Bytes. */
+  readonly length: number;
+
+  constructor(role: Role, path: string, length: number) {
+    this.role = role;
+    this.path = path;
+    this.length = length;
+  }
+  /** All of it. */
+  bytes(): Uint8Array {
+    const data = new Uint8Array(this.length);
+    this.open((fill) => fill(data, 0));
+    return data;
+  }
+  /** Lets `use` fill arrays with what stands at an offset. Throws EmuError, also for a file that has become shorter. */
+  open(use: (fill: (target: Uint8Array, offset: number) => void) => void): void {
+    const { role, path } = this;
+    ofFile(role, path, Infinity, () => {
+      const file = openSync(path, "r");
+      try {
+        use((target, offset) => {
+          for (let done = 0; done < target.length; ) {
+            const n = readSync(file, target, done, target.length - done, offset + done);
+            if (n === 0) throw new EmuError(`${role}-unreadable`, `the ${role} "${path}" has become shorter than ${this.length} bytes`);
+            done += n;
+          }
+        });
+      } finally {
+        closeSync(file);
+      }
+    });
+  }
+}
+
 /** How a message names an input. */
 export const nameOf = (source: string | Uint8Array): string => (typeof source === "string" ? `"${source}"` : "given as bytes");
 

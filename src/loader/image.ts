@@ -6,10 +6,10 @@ import { compressionOf, decompress } from "./decompress.ts";
 import { type ElfImage, isElf, readElf } from "./elf.ts";
 import { PE_AARCH64, peMachines, readPe } from "./pe-file.ts";
 
-/** A decoded arm64 Image. */
-export interface LinuxImage {
+/** A decoded arm64 Image. `Data`: where its bytes are. */
+export interface LinuxImage<Data = Uint8Array> {
   kind: "image";
-  data: Uint8Array;
+  data: Data;
   /** Offset in bytes from a 2 MiB aligned base at which the image wants to lie. */
   textOffset: number;
   /** Memory the image occupies from its start, in bytes, at least data.length (it includes BSS). */
@@ -21,6 +21,8 @@ export interface LinuxImage {
 export type Kernel = LinuxImage | ({ kind: "elf" } & ElfImage);
 
 const HEADER_SIZE = 64;
+/** As much of a file as is looked at to know a plain Image: the header and that of EFI. */
+export const IMAGE_HEAD = 0x1_0000;
 const IMAGE_MAGIC = 0x644d_5241; // "ARM\x64" at offset 56
 const ZBOOT_MAGIC = 0x676d_697a; // "zimg" at offset 4
 /** text_offset that kernels before 3.17 have when image_size is 0. */
@@ -42,15 +44,21 @@ export function readKernel(file: Uint8Array, limit: number): Kernel {
 
 function readPlain(data: Uint8Array): Kernel {
   if (isElf(data)) return { kind: "elf", ...readElf(data) };
-  if (u32(data, 56) === IMAGE_MAGIC) return readImage(data);
+  if (u32(data, 56) === IMAGE_MAGIC) return readImage(data, data);
   throw foreign(data);
 }
 
-function readImage(data: Uint8Array): LinuxImage {
+/** An Image that is not packed, by its first IMAGE_HEAD bytes; undefined: readKernel has to see all of it. Throws EmuError as that does. */
+export function readPlainImage<Data extends { readonly length: number }>(head: Uint8Array, data: Data): LinuxImage<Data> | undefined {
+  const packed = u32(head, 4) === ZBOOT_MAGIC || isElf(head);
+  return packed || u32(head, 56) !== IMAGE_MAGIC ? undefined : readImage(head, data);
+}
+
+function readImage<Data extends { readonly length: number }>(head: Uint8Array, data: Data): LinuxImage<Data> {
   if (data.length < HEADER_SIZE) throw truncated(HEADER_SIZE, data.length);
-  const pe = readPe(data);
+  const pe = readPe(head);
   if (pe && pe.length > data.length) throw truncated(pe.length, data.length);
-  const [textOffset, imageSize, flags] = [u64(data, 8), u64(data, 16), u64(data, 24)];
+  const [textOffset, imageSize, flags] = [u64(head, 8), u64(head, 16), u64(head, 24)];
   if (imageSize === 0n) return { kind: "image", data, textOffset: OLD_TEXT_OFFSET, size: data.length, pageKiB: undefined };
   if (flags & 1n) throw new EmuError("kernel-big-endian", "the kernel is a big-endian one; this machine boots little-endian ones");
   if (textOffset > 2n ** 40n || imageSize > 2n ** 40n) {

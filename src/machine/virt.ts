@@ -32,6 +32,7 @@ import type { PowerControl } from "../el3/power.ts";
 import type { Row } from "../isa/table.ts";
 import { type Boot, loadBoot } from "../loader/boot.ts";
 import type { FdtTree } from "../loader/fdt.ts";
+import { FileContents } from "../loader/files.ts";
 import { PhysicalMemory, RAM_CHUNK, type RamChunk } from "../mem/physical.ts";
 import { TlbDomain } from "../mmu/domain.ts";
 import { Mmu } from "../mmu/mmu.ts";
@@ -427,7 +428,10 @@ export class VirtMachine {
       ram,
       tree: this.tree(),
     });
-    for (const piece of this.boot.pieces) this.phys.writeBytes(piece.address, piece.data);
+    for (const { address, data } of this.boot.pieces) {
+      if (data instanceof FileContents) data.open((fill) => this.phys.fillBytes(address, data.length, fill));
+      else this.phys.writeBytes(address, data);
+    }
     this.start(0, BigInt(this.boot.entry), BigInt(this.boot.dtbAddress));
   }
 

@@ -234,6 +234,10 @@ export class PhysicalMemory {
   writeBytes(pa: number, data: Uint8Array): boolean {
     return this.span(pa, data.length, (at, n, done) => this.u8.set(data.subarray(done, done + n), at));
   }
+  /** The same of `length` bytes that `fill` puts into arrays, from an offset on. */
+  fillBytes(pa: number, length: number, fill: (target: Uint8Array, offset: number) => void): boolean {
+    return this.span(pa, length, (at, n, done) => fill(this.u8.subarray(at, at + n), done));
+  }
   private span(pa: number, length: number, f: (at: number, n: number, done: number) => void): boolean {
     for (let done = 0; done < length; ) {
       const at = this.host(pa + done);

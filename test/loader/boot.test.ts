@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
@@ -6,6 +6,7 @@ import { afterAll, describe, expect, it } from "vitest";
 import { type BootOptions, loadBoot } from "../../src/loader/boot.ts";
 import { type FdtTree, fdtNode, findNode, propertyCells, propertyStrings, writeFdt } from "../../src/loader/fdt.ts";
 import { readFdt } from "../../src/loader/fdt-reader.ts";
+import { FileContents } from "../../src/loader/files.ts";
 import { readKernel } from "../../src/loader/image.ts";
 import { EmuError } from "../../src/util/errors.ts";
 import { elf, gzipBomb, image, zboot, zstdStored } from "./kernels.ts";
@@ -33,6 +34,12 @@ function errorOf(f: () => unknown): EmuError {
   }
   throw new Error("nothing was thrown");
 }
+const dir = mkdtempSync(join(tmpdir(), "loader-"));
+afterAll(() => rmSync(dir, { recursive: true }));
+const put = (name: string, data: Uint8Array): string => {
+  writeFileSync(join(dir, name), data);
+  return join(dir, name);
+};
 const piece = (b: ReturnType<typeof boot>, name: string) => b.pieces.find((p) => p.name === name);
 
 describe("placement", () => {
@@ -179,6 +186,8 @@ describe("bad kernels", () => {
     expect(e.code).toBe(code);
     expect(e.message).not.toContain("\n");
     expect(e.exitCode).toBe(1);
+    const path = put("bad", make());
+    expect(errorOf(() => boot({ kernel: path })).message).toBe(e.message.replace("given as bytes", `"${path}"`));
   });
 
   it("a small file that unpacks to more than memory", () => {
@@ -216,16 +225,27 @@ describe("bad initrd, tree and placement", () => {
 });
 
 describe("files", () => {
-  const dir = mkdtempSync(join(tmpdir(), "loader-"));
-  afterAll(() => rmSync(dir, { recursive: true }));
-  const put = (name: string, data: Uint8Array): string => {
-    writeFileSync(join(dir, name), data);
-    return join(dir, name);
-  };
-
   it("reads all three from paths", () => {
     const b = boot({ kernel: put("Image", image()), initrd: put("initrd", new Uint8Array(7)), dtb: put("dtb", writeFdt(tree())) });
     expect(b.pieces.map((p) => p.name)).toEqual(["kernel", "initrd", "dtb"]);
+  });
+
+  it("leaves a plain Image in its file until it is copied", () => {
+    const contents = image({ length: 200_000 }).map((byte, i) => (i < 4096 ? byte : i * 7));
+    const path = put("Image", contents);
+    const data = piece(boot({ kernel: path }), "kernel")?.data;
+    if (!(data instanceof FileContents)) throw new Error("it was read");
+    expect(Buffer.from(data.bytes()).equals(contents)).toBe(true);
+    const part = new Uint8Array(1000);
+    data.open((fill) => fill(part, 150_001));
+    expect(part).toEqual(contents.slice(150_001, 151_001));
+    truncateSync(path, 150_500);
+    expect(errorOf(() => data.open((fill) => fill(part, 150_001)))).toMatchObject({
+      code: "kernel-unreadable",
+      message: `the kernel "${path}" has become shorter than 200000 bytes`,
+    });
+    rmSync(path);
+    expect(errorOf(() => data.bytes()).code).toBe("kernel-missing");
   });
 
   it("says which file is missing or unreadable", () => {
