@@ -53,7 +53,7 @@ class Compiler {
   private readonly way: number;
   private wayLabel = 0;
   /** Forms in which flags stand where the shared way out is taken. */
-  private readonly forms: FlagForm[] = [];
+  private readonly forms: FlagForm[];
   /** Some way out leads on without the interpreter. */
   private leadsOn = false;
   private dirty: Registers = 0;
@@ -63,7 +63,9 @@ class Compiler {
   constructor(region: Region, aligned: boolean, hot: boolean) {
     this.region = region;
     this.flow = analyse(region, true);
-    this.l = new RegionLowering(importIndex, region.pages, streamsOf(region));
+    this.l = new RegionLowering(importIndex, region.pages, streamsOf(region), this.flow.mixed);
+    // The numbers of those that mixed may be are the same everywhere.
+    this.forms = [...this.flow.formIn.values()].includes("mixed") ? [...this.flow.mixed] : [];
     if (!aligned) this.l.unaligned = false;
     this.l.refills = hot;
     this.budget = this.l.permanent(I32);
@@ -319,9 +321,16 @@ class Compiler {
    */
   private leaveRarely(ip: number, on: boolean): void {
     const { l } = this;
-    if (!this.forms.includes(l.form)) this.forms.push(l.form);
     if (on) this.leadsOn = true;
-    l.i32(2 * (ip - this.first) + (on ? 8 : 0) + this.forms.indexOf(l.form));
+    const to = 2 * (ip - this.first) + (on ? 8 : 0);
+    if (l.form === "mixed") {
+      l.i32(to);
+      l.whichForm();
+      l.op(W.i32Add);
+    } else {
+      if (!this.forms.includes(l.form)) this.forms.push(l.form);
+      l.i32(to + this.forms.indexOf(l.form));
+    }
     l.set(this.way);
     l.branchTo(this.wayLabel);
   }

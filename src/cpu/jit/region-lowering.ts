@@ -32,6 +32,7 @@ const templatesOfFlags = new Map<FlagForm, FlagTemplates>();
 function flagTemplates(form: FlagForm): FlagTemplates {
   let templates = templatesOfFlags.get(form);
   if (!templates) {
+    if (form === "mixed") throw new Error("jit: flags are wanted whose form is not known");
     templates = new FlagTemplates(kindOf(form), typesOf(form));
     templatesOfFlags.set(form, templates);
   }
@@ -68,11 +69,19 @@ export class RegionLowering extends Player {
   private readonly tlb = new Map<number, number>();
   /** Accesses that share a look at the TLB. */
   private readonly streams: ReadonlyMap<Instruction, Stream>;
+  /** What the mixed form may be. */
+  private readonly mixed: readonly FlagForm[];
 
-  constructor(runtime: (fn: RuntimeFn) => number, pages: ReadonlyMap<number, number>, streams: ReadonlyMap<Instruction, Stream>) {
+  constructor(
+    runtime: (fn: RuntimeFn) => number,
+    pages: ReadonlyMap<number, number>,
+    streams: ReadonlyMap<Instruction, Stream>,
+    mixed: readonly FlagForm[],
+  ) {
     super(runtime, 3);
     this.pages = pages;
     this.streams = streams;
+    this.mixed = mixed;
   }
 
   // ---- locals ------------------------------------------------------------------------------------------------------
@@ -177,6 +186,17 @@ export class RegionLowering extends Player {
     }
     return locals;
   }
+  private which: number | undefined;
+  /** Number of the form that mixed flags have, on the stack. It is 0 at the entry: the flags are in memory there. */
+  whichForm(): void {
+    this.which ??= this.permanent(I32);
+    this.get(this.which);
+  }
+  private setWhich(form: FlagForm): void {
+    this.which ??= this.permanent(I32);
+    this.i32(this.mixed.indexOf(form));
+    this.set(this.which);
+  }
   /** Stores the flags, which stand in `form`, in the PE block. */
   storeFlags(form: FlagForm): void {
     if (form !== "memory") this.play(flagTemplates(form).store, this.formLocals(form));
@@ -184,6 +204,10 @@ export class RegionLowering extends Player {
   /** Brings the flags from the current form into `form`. */
   convertFlags(form: FlagForm): void {
     if (form === this.form) return;
+    if (form === "mixed") {
+      this.setWhich(this.form);
+      return;
+    }
     if (form !== "canonical") throw new Error(`jit: flags cannot go from ${this.form} to ${form}`);
     this.play(flagTemplates(this.form).canonical, this.formLocals(this.form));
     const kept = this.formLocals(form);
