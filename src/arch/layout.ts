@@ -120,8 +120,19 @@ export const Align = { CHECKED: 1, DEVICE: 2 } as const;
 /** Interrupt lines into a PE, as bits of Off.LINES. */
 export const Line = { IRQ: 1, FIQ: 2, VIRQ: 4, VFIQ: 8, SERROR: 16, VSERROR: 32, NMI: 64 } as const;
 
-/** L1 TLB geometry. An entry is 16 bytes: tag (virtual page, 64 bits), addend (32), flags (32). */
+/** L1 TLB geometry. An entry is 16 bytes: tag (virtual page, 64 bits), addend (32), flags (32: see TlbFlag). Tables are aligned to their size. */
 export const TLB_ENTRIES = 1024;
 export const TLB_TABLE_BYTES = TLB_ENTRIES * 16;
+/**
+ * A page has two places: the entry that bits 21:12 name, where generated code looks, and one by a hash of the page number without the tag
+ * byte, where it stands once another page has taken the first (mmu/l1.ts, cpu/interp/ways.ts). `lo`, `hi`: its address.
+ */
+export const firstPlace = (lo: number): number => (lo >>> 12) & (TLB_ENTRIES - 1);
+export const secondPlace = (lo: number, hi: number): number =>
+  Math.imul((lo >>> 12) ^ Math.imul(hi & PLACE_MASK, PLACE_HI), PLACE_LO) >>> PLACE_SHIFT;
+/** Of the hash: bits of `hi` that count, odd factors without a pattern, and what leaves an index. */
+export const [PLACE_MASK, PLACE_HI, PLACE_LO, PLACE_SHIFT] = [0xff_ffff, 0x9e37_79b1 | 0, 0x85eb_ca6b | 0, 22] as const;
+/** Fetch tables: the page is guarded (GP). All: the translation is not global. */
+export const TlbFlag = { GUARDED: 1, NOT_GLOBAL: 2 } as const;
 /** Tag of an empty entry: no page address has low bits set. */
 export const TLB_EMPTY = 1;

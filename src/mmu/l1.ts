@@ -1,7 +1,10 @@
 // The first-level TLBs in linear memory, which generated code reads (see arch/layout.ts): one set of tables per translation
 // regime and security state. A set holds translations of one configuration, one VMID, one ASID and global ones.
+//
+// A page has two places in its table: the one that generated code looks at, and one where it stands after another page was entered in the
+// first. Generated code brings it back (cpu/interp/ways.ts).
 
-import { Off, PE_STRIDE, TLB_EMPTY, TLB_ENTRIES, TLB_TABLE_BYTES } from "../arch/layout.ts";
+import { firstPlace, Off, PE_STRIDE, secondPlace, TLB_EMPTY, TLB_ENTRIES, TLB_TABLE_BYTES, TlbFlag } from "../arch/layout.ts";
 import type { PeState } from "../arch/state.ts";
 
 /** Tables of a set. U: unprivileged; P: privileged; N: privileged with PSTATE.PAN = 1, which does not concern fetches. */
@@ -46,13 +49,16 @@ function empty(i32: Int32Array, table: number): void {
   for (let i = table >>> 2; i < end; i += 4) i32[i] = TLB_EMPTY;
 }
 
+/** Blocks of more pages are looked for in the whole table. */
+const MANY_PAGES = 64;
+
 /** The tables of one regime and security state. */
 export class L1Set {
   /** Absolute byte offsets; 0 = not allocated. */
   private readonly at = new Int32Array(TABLES);
   /** Tables that may hold entries. */
   private used = 0;
-  /** Slots (table * TLB_ENTRIES + index) that hold or held a non-global entry since the last purge, each once. */
+  /** Places (table * TLB_ENTRIES + index) where non-global entries are or were since the last purge, each once. */
   private readonly journal = new Int32Array(TABLES * TLB_ENTRIES);
   private readonly journalled = new Uint8Array(TABLES * TLB_ENTRIES);
   private journalLength = 0;
@@ -70,21 +76,43 @@ export class L1Set {
     return this.at[t] as number;
   }
 
-  /** Fills one entry. `vaHi` is raw: the tag byte of the address takes part in the comparison. */
-  fill(t: number, vaLo: number, vaHi: number, addend: number, flags: number, notGlobal: boolean): void {
-    const index = (vaLo >>> 12) & (TLB_ENTRIES - 1);
-    const at = (this.table(t) >>> 2) + index * 4;
+  /** Enters a page. `vaHi` is raw: the tag byte of the address takes part in the comparison. `flags`: see TlbFlag. */
+  fill(t: number, vaLo: number, vaHi: number, addend: number, flags: number): void {
+    const first = firstPlace(vaLo);
+    const second = secondPlace(vaLo, vaHi);
+    const table = this.table(t) >>> 2;
+    const at = table + first * 4;
     const i32 = this.i32;
-    i32[at] = vaLo & ~0xfff;
+    const page = vaLo & ~0xfff;
+    this.dropPage(table + second * 4, page, vaHi);
+    this.displace(table, at, page, vaHi);
+    i32[at] = page;
     i32[at + 1] = vaHi;
     i32[at + 2] = addend;
     i32[at + 3] = flags;
     this.used |= 1 << t;
-    if (!notGlobal) return;
-    const slot = t * TLB_ENTRIES + index;
-    if (this.journalled[slot] !== 0) return;
-    this.journalled[slot] = 1;
-    this.journal[this.journalLength++] = slot;
+    if ((flags & TlbFlag.NOT_GLOBAL) === 0) return;
+    this.note(t * TLB_ENTRIES + first);
+    this.note(t * TLB_ENTRIES + second);
+  }
+  private dropPage(at: number, page: number, vaHi: number): void {
+    if (this.i32[at] === page && this.i32[at + 1] === vaHi) this.i32[at] = TLB_EMPTY;
+  }
+  /** What stands at `at`, if it is another page, goes to its second place. */
+  private displace(table: number, at: number, page: number, vaHi: number): void {
+    const i32 = this.i32;
+    const [lo, hi] = [i32[at] as number, i32[at + 1] as number];
+    if (lo === TLB_EMPTY || (lo === page && hi === vaHi)) return;
+    const to = table + secondPlace(lo, hi) * 4;
+    i32[to] = lo;
+    i32[to + 1] = hi;
+    i32[to + 2] = i32[at + 2] as number;
+    i32[to + 3] = i32[at + 3] as number;
+  }
+  private note(place: number): void {
+    if (this.journalled[place] !== 0) return;
+    this.journalled[place] = 1;
+    this.journal[this.journalLength++] = place;
   }
 
   /** Empties the set. */
@@ -94,12 +122,13 @@ export class L1Set {
     this.forgetJournal();
   }
 
-  /** Empties the slots filled for an ASID; global entries stay. */
+  /** Empties what was entered for an ASID; global entries stay. */
   purgeNotGlobal(): void {
     const i32 = this.i32;
     for (let j = 0; j < this.journalLength; j++) {
-      const slot = this.journal[j] as number;
-      i32[((this.at[(slot / TLB_ENTRIES) | 0] as number) >>> 2) + (slot & (TLB_ENTRIES - 1)) * 4] = TLB_EMPTY;
+      const place = this.journal[j] as number;
+      const at = ((this.at[(place / TLB_ENTRIES) | 0] as number) >>> 2) + (place % TLB_ENTRIES) * 4;
+      if (((i32[at + 3] as number) & TlbFlag.NOT_GLOBAL) !== 0) i32[at] = TLB_EMPTY;
     }
     this.forgetJournal();
   }
@@ -110,33 +139,41 @@ export class L1Set {
 
   /** Empties the pages of the block at {lo, hi} of 2^size bytes, whatever their tag byte. */
   dropBlock(lo: number, hi: number, size: number): void {
-    const pages = size - 12 >= 10 ? TLB_ENTRIES : 1 << (size - 12);
-    const first = pages === TLB_ENTRIES ? 0 : (lo >>> 12) & (TLB_ENTRIES - 1);
     const maskLo = size < 32 ? -1 << size : 0;
     const maskHi = (size <= 32 ? -1 : -1 << (size - 32)) & 0x00ffffff;
-    const i32 = this.i32;
+    const pages = size < 32 ? 2 ** (size - 12) : Infinity;
     for (let t = 0; t < TABLES; t++) {
       if (((this.used >> t) & 1) === 0) continue;
-      const start = ((this.at[t] as number) >>> 2) + first * 4;
-      for (let at = start; at < start + pages * 4; at += 4) {
-        if ((((i32[at] as number) ^ lo) & maskLo) === 0 && (((i32[at + 1] as number) ^ hi) & maskHi) === 0) i32[at] = TLB_EMPTY;
+      const table = (this.at[t] as number) >>> 2;
+      if (pages > MANY_PAGES) for (let i = 0; i < TLB_ENTRIES; i++) this.dropIn(table + 4 * i, lo, hi, maskLo, maskHi);
+      else
+        for (let page = 0; page < pages; page++) {
+          const vaLo = lo + 4096 * page;
+          this.dropIn(table + 4 * firstPlace(vaLo), lo, hi, maskLo, maskHi);
+          this.dropIn(table + 4 * secondPlace(vaLo, hi), lo, hi, maskLo, maskHi);
+        }
+    }
+  }
+  private dropIn(at: number, lo: number, hi: number, maskLo: number, maskHi: number): void {
+    const i32 = this.i32;
+    if ((((i32[at] as number) ^ lo) & maskLo) === 0 && (((i32[at + 1] as number) ^ hi) & maskHi) === 0) i32[at] = TLB_EMPTY;
+  }
+
+  /** Empties write entries that map the 4 KiB host page at absolute offset `host`. They are in these two places; -1: anywhere. */
+  dropWrites(host: number, first: number, second: number): void {
+    for (let t = 0; t < TABLES; t++) {
+      if (!isWriteTable[t] || ((this.used >> t) & 1) === 0) continue;
+      const table = (this.at[t] as number) >>> 2;
+      if (first < 0) for (let i = 0; i < TLB_ENTRIES; i++) this.dropWrite(table + 4 * i, host | 0);
+      else {
+        this.dropWrite(table + 4 * first, host | 0);
+        this.dropWrite(table + 4 * second, host | 0);
       }
     }
   }
-
-  /** Empties write entries that map the 4 KiB host page at absolute offset `host`. `slot`: they can only be in this one; -1: in any. */
-  dropWrites(host: number, slot: number): void {
-    const i32 = this.i32;
-    const wanted = host | 0;
-    for (let t = 0; t < TABLES; t++) {
-      if (!isWriteTable[t] || ((this.used >> t) & 1) === 0) continue;
-      const start = ((this.at[t] as number) >>> 2) + 4 * Math.max(slot, 0);
-      const end = start + 4 * (slot < 0 ? TLB_ENTRIES : 1);
-      for (let at = start; at < end; at += 4) {
-        // An empty entry has an odd tag and so never adds up to a page.
-        if ((((i32[at] as number) + (i32[at + 2] as number)) | 0) === wanted) i32[at] = TLB_EMPTY;
-      }
-    }
+  /** An empty entry has an odd tag and so never adds up to a page. */
+  private dropWrite(at: number, host: number): void {
+    if ((((this.i32[at] as number) + (this.i32[at + 2] as number)) | 0) === host) this.i32[at] = TLB_EMPTY;
   }
 
   /** Empties fetch entries that point to the predecoded page at absolute offset `page`. */

@@ -1,7 +1,7 @@
 // The memory management unit of one PE: translation of accesses through the L2 TLB and table walks, filling the L1 TLBs that
 // generated code reads, TLB maintenance and address translation instructions.
 
-import { Off, TLB_ENTRIES } from "../arch/layout.ts";
+import { firstPlace, Off, secondPlace, TlbFlag } from "../arch/layout.ts";
 import { type Pas, Security } from "../arch/security.ts";
 import { type PeState, slot } from "../arch/state.ts";
 import type { PhysicalMemory } from "../mem/physical.ts";
@@ -317,11 +317,11 @@ export class Mmu {
       const both = needed[privilege * 8 + Access.ReadWrite] as number;
       if (i >= 0 && ((this.l2.perms[i] as number) & both) !== both) return;
       if (!this.domain.allowWrite(this.pa - offset)) return;
-      this.domain.noteWritable(host, this.st.index, (vaLo >>> 12) & (TLB_ENTRIES - 1));
+      this.domain.noteWritable(host, this.st.index, firstPlace(vaLo), secondPlace(vaLo, vaHi));
     }
     if (i >= 0) this.l2.inL1[i] = 1;
     const table = write ? writeTable[privilege] : readTable[privilege];
-    this.current.l1.fill(table, vaLo, vaHi, (host - (vaLo & ~0xfff)) >>> 0, 0, i >= 0 && this.l2.asid[i] !== GLOBAL);
+    this.current.l1.fill(table, vaLo, vaHi, (host - (vaLo & ~0xfff)) >>> 0, i >= 0 ? this.scope(i) : 0);
   }
 
   /** Cache maintenance, which needs no permission and touches no memory, may fill the L1 for reads as long as that changes nothing. */
@@ -332,20 +332,25 @@ export class Mmu {
 
   /**
    * After a successful fetch translation of {vaLo, vaHi}: fetches from its page run from the predecoded page at absolute offset
-   * `page`. Flags bit 0: the page is guarded.
+   * `page`.
    */
   fillFetch(vaLo: number, vaHi: number, page: number): void {
     const c = this.current;
     const table = fetchTable[this.privilege];
     if (c.config.flat && !this.checked) {
-      c.l1.fill(table, vaLo, vaHi, page, 0, false);
+      c.l1.fill(table, vaLo, vaHi, page, 0);
       return;
     }
     const i = this.l2.find(vaLo, canonicalHi(c.config, vaHi, true), c.tag, c.asid);
     // Gone already: the next fetch translates again.
     if (i < 0) return;
     this.l2.inL1[i] = 1;
-    c.l1.fill(table, vaLo, vaHi, page, ((this.l2.info[i] as number) & Info.GUARDED) !== 0 ? 1 : 0, this.l2.asid[i] !== GLOBAL);
+    const guarded = ((this.l2.info[i] as number) & Info.GUARDED) !== 0 ? TlbFlag.GUARDED : 0;
+    c.l1.fill(table, vaLo, vaHi, page, guarded | this.scope(i));
+  }
+  /** TlbFlag.NOT_GLOBAL, or 0. */
+  private scope(i: number): number {
+    return this.l2.asid[i] === GLOBAL ? 0 : TlbFlag.NOT_GLOBAL;
   }
 
   /** Is the page that the PE executes still in the fetch TLB? Then no TLB maintenance since has touched its translation. */
@@ -360,9 +365,9 @@ export class Mmu {
     this.contexts[((l2.tag[i] as number) >>> 16) & 15]?.l1.dropBlock(l2.lo[i] as number, l2.hi[i] as number, l2.size[i] as number);
   }
 
-  /** Writes to the 4 KiB host page at absolute offset `host` take the slow path from now on. See TlbDomain.dropWrites; `slot`: L1Set. */
-  dropWritesTo(host: number, slot: number): void {
-    for (const c of this.contexts) c?.l1.dropWrites(host, slot);
+  /** Writes to the 4 KiB host page at absolute offset `host` take the slow path from now on. See TlbDomain.dropWrites, L1Set.dropWrites. */
+  dropWritesTo(host: number, first: number, second: number): void {
+    for (const c of this.contexts) c?.l1.dropWrites(host, first, second);
   }
   /** Forgets fetch entries that point to a predecoded page. */
   dropFetch(page: number): void {

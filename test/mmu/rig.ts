@@ -1,6 +1,6 @@
 // A PE without a CPU: registers, RAM, MMU, and a builder of translation tables, for the MMU tests.
 
-import { Off, PE_BASE, RAM_POOL } from "../../src/arch/layout.ts";
+import { firstPlace, Off, PE_BASE, RAM_POOL, secondPlace } from "../../src/arch/layout.ts";
 import type { RegName } from "../../src/arch/registers/encodings.ts";
 import { PeState, slot } from "../../src/arch/state.ts";
 import { PhysicalMemory } from "../../src/mem/physical.ts";
@@ -109,9 +109,14 @@ export class Rig {
   l1(which: "TLB_R" | "TLB_W" | "TLB_X" | "TLB_UR" | "TLB_UW", va: bigint, pe = 0): number {
     const st = (this.pes[pe] as { st: PeState }).st;
     const table = st.lo(Off[which]);
-    const at = table + Number((va >> 12n) & 1023n) * 16;
-    if (this.phys.view.getBigUint64(at, true) !== (BigInt.asUintN(64, va) & ~0xfffn)) return -1;
-    return (this.phys.view.getUint32(at + 8, true) + Number(va & 0xffff_ffffn)) >>> 0;
+    const lo = Number(va & 0xffff_ffffn);
+    const hi = Number(BigInt.asUintN(64, va) >> 32n);
+    for (const place of [firstPlace(lo), secondPlace(lo, hi)]) {
+      const at = table + 16 * place;
+      if (this.phys.view.getBigUint64(at, true) === (BigInt.asUintN(64, va) & ~0xfffn))
+        return (this.phys.view.getUint32(at + 8, true) + lo) >>> 0;
+    }
+    return -1;
   }
 }
 

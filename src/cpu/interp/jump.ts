@@ -9,6 +9,7 @@ import { W } from "../emit/opcodes.ts";
 import { Sig } from "../emit/runtime-abi.ts";
 import { handlerCount, Special } from "./handlers.ts";
 import { countVisit, EXIT_BUDGET, lowering, REDIRECT, resumeAt, savePc } from "./page.ts";
+import { takeFromSecondPlace } from "./ways.ts";
 
 /** Bit 4 * t + BTYPE: may a branch with this BTYPE land on BTI with targets t (0 none, 1 c, 2 j, 3 jc)? (BranchTargetCheck) */
 const BTI_ALLOWS = 0b1110_1010_0110_0000;
@@ -58,9 +59,14 @@ function missesTlb(l: Lowering, pc: number, entry: number): void {
   l.op(W.i32And, W.i32Add);
   l.tee(entry);
   l.mem(W.i64Load, 0);
+  pageTag(l, pc);
+  l.op(W.i64Ne);
+}
+/** The tag of the page; a misaligned PC has none. */
+function pageTag(l: Lowering, pc: number): void {
   l.get(pc);
   l.i64(-4096 | 3);
-  l.op(W.i64And, W.i64Ne);
+  l.op(W.i64And);
 }
 /** The address in `pc` stands in the page with predecoded entries at `page`, which becomes the current one. */
 function enterPage(l: Lowering, pc: number, entry: number, page: number): void {
@@ -97,6 +103,7 @@ function entryAddress(l: Lowering, pc: number, page: number): void {
 export const jump = (): Func => {
   const l = lowering(1);
   const pc = l.local(I64);
+  const tag = l.local(I64);
   const left = l.local(I32);
   const entry = l.local(I32);
   const page = l.local(I32);
@@ -115,13 +122,18 @@ export const jump = (): Func => {
   missesTlb(l, pc, entry);
   l.expect(false);
   l.block(W.if);
+  pageTag(l, pc);
+  l.set(tag);
+  takeFromSecondPlace(l, entry, tag);
+  l.op(W.i32Eqz);
+  l.block(W.if);
   l.get(PE);
   l.call("fetch");
   l.tee(ip);
   l.op(W.i32Eqz);
-  l.br(1, W.brIf);
+  l.br(2, W.brIf);
   l.get(ip);
-  l.op(W.return, W.end);
+  l.op(W.return, W.end, W.end);
   l.get(entry);
   l.mem(W.i32Load, 8);
   l.set(page);

@@ -1,7 +1,7 @@
 // The functions around the handlers: slow paths into JavaScript, pointer authentication, CRC32, jump and the central loop.
 
 import { CRC_TABLES, Off, PLAIN_HANDLERS, TLB_ENTRIES } from "../../arch/layout.ts";
-import { I32 } from "../../ir/value.ts";
+import { I32, I64 } from "../../ir/value.ts";
 import type { Func } from "../../wasm/module.ts";
 import { Kind } from "../emit/access.ts";
 import { IP, type Lowering, PE } from "../emit/lower.ts";
@@ -24,32 +24,42 @@ import {
   runtimeIndex,
   savePc,
 } from "./page.ts";
+import { takeFromSecondPlace } from "./ways.ts";
 
 type FuncBuilder = () => Func;
 
 /** Instructions that a region may run behind the last look at the budget, and the one that it leaves to the interpreter. */
 const RESERVE = 320;
 
-/** near(pe, va, kind): address of a misaligned plain access that stays in a page of the L1 TLB, or -1. */
+/**
+ * near(pe, va, kind): address of a plain access that stays in a page of the L1 TLB, or -1. In line it was missed because it is misaligned,
+ * or because its page stands in its second place.
+ */
 const near: FuncBuilder = () => {
   const l = lowering(3);
   const [VA, KIND] = [1, 2];
   const entry = l.local(I32);
-  // Plain kinds only: no atomic, exclusive, ordered or ZVA flag, and no alignment checking.
+  const tag = l.local(I64);
+  // Plain kinds only: no atomic, exclusive, ordered or ZVA flag; where alignment is checked, aligned accesses.
   l.get(KIND);
   l.i32(~(Kind.LG | Kind.STORE | Kind.PAIR | Kind.UNPRIVILEGED));
   l.op(W.i32And);
   l.loadState(Off.ALIGN);
-  l.op(W.i32Or, W.i32Eqz);
+  l.op(W.i32Eqz);
+  l.block(W.if, I32);
+  l.i32(0);
+  l.op(W.else);
+  l.get(VA);
+  l.op(W.wrap);
+  bytesOf(l, KIND);
+  l.i32(1);
+  l.op(W.i32Sub, W.i32And, W.end, W.i32Or, W.i32Eqz);
   l.block(W.if);
   l.get(VA);
   l.op(W.wrap);
   l.i32(0xfff);
   l.op(W.i32And);
-  l.i32(1);
-  l.get(KIND);
-  l.i32(Kind.LG);
-  l.op(W.i32And, W.i32Shl);
+  bytesOf(l, KIND);
   l.get(KIND);
   l.i32(4);
   l.op(W.i32ShrU);
@@ -82,7 +92,14 @@ const near: FuncBuilder = () => {
   l.mem(W.i64Load, 0);
   l.get(VA);
   l.i64(-4096);
-  l.op(W.i64And, W.i64Eq);
+  l.op(W.i64And);
+  l.tee(tag);
+  l.op(W.i64Eq);
+  l.block(W.if, I32);
+  l.i32(1);
+  l.op(W.else);
+  takeFromSecondPlace(l, entry, tag);
+  l.op(W.end);
   l.block(W.if);
   l.get(entry);
   l.mem(W.i32Load, 8);
@@ -91,6 +108,13 @@ const near: FuncBuilder = () => {
   l.i32(-1);
   return l.func(Sig.refill);
 };
+/** Bytes of an element of the access `kind`, on the stack. */
+function bytesOf(l: Lowering, kind: number): void {
+  l.i32(1);
+  l.get(kind);
+  l.i32(Kind.LG);
+  l.op(W.i32And, W.i32Shl);
+}
 
 /** slow(pe, ip, va, kind): what `near` does not find is answered by JavaScript; -1: an exception was taken. */
 const slow: FuncBuilder = () => {
