@@ -85,7 +85,6 @@ export function enter(pe: Pe, target: 1 | 2 | 3, vector: Vector, ec: number, iss
   if (pe.hasSsbs) st.setLo(Off.SSBS, st.bit(sctlr, 44));
   st.setLo(Off.EXSIZE, 0);
   const agent = pe.agentFor(target, pe.security);
-  // What follows from the level is for instructions. An agent acts and returns: then it would be brought up to date for nothing.
   if (agent === undefined) pe.contextChanged();
   else pe.contextStale = true;
   const e = pe.exception;
@@ -97,7 +96,7 @@ export function enter(pe: Pe, target: 1 | 2 | 3, vector: Vector, ec: number, iss
   pe.hooks.exception?.(pe, e);
   if (agent === undefined) return;
   agent.handle(pe, e);
-  if (pe.contextStale) pe.contextChanged();
+  if (pe.contextStale) pe.levelChanged(pe.resident);
 }
 
 /** A synchronous exception about the current instruction. */
@@ -148,7 +147,7 @@ export function exceptionReturn(pe: Pe, pcLo: number, pcHi: number): void {
   }
   st.setLo(Off.EXSIZE, 0);
   st.setLo(Off.EVENT, 1);
-  pe.contextChanged();
+  pe.levelChanged(target === 0 ? undefined : pe.agentFor(target as 1 | 2 | 3, pe.security));
   branchAddress(pe, pcLo, pcHi);
   pe.hooks.returned?.(pe, el);
 }

@@ -230,7 +230,7 @@ export class Executor {
     while (left > 0 && st.lo(Off.HALT) === 0 && !this.stopRequested) {
       this.earlier = count - left;
       const { mode } = pe.debug;
-      const software = residentAgent(pe);
+      const software = pe.resident;
       if (software !== undefined) {
         left -= this.runAgent(pe, software);
         if (++calls === MAX_AGENT_CALLS) {
@@ -242,6 +242,7 @@ export class Executor {
       else left -= this.enter(pe, this.exports.run, left - SLACK);
     }
     this.earlier = 0;
+    if (pe.contextStale) pe.contextChanged(); // for whoever looks at the PE now
     this.watch(pe);
     return count - left;
   }
@@ -356,13 +357,14 @@ export class Executor {
   private fetch(pe: Pe): number {
     this.counters?.count("instruction fetch");
     const { st, mmu } = pe;
-    if (residentAgent(pe) !== undefined) {
+    if (pe.resident !== undefined) {
       // An exception return has led to a level that runs no code.
       this.stopped = remaining(st);
       st.setLo(Off.BUDGET, 0);
       st.setLo(Off.RESERVE, 0);
       return 0;
     }
+    if (pe.contextStale) pe.contextChanged();
     const lo = st.lo(Off.PC);
     const hi = st.hi(Off.PC);
     if (lo & 3) {
@@ -467,13 +469,6 @@ const remaining = (st: PeState): number => (st.lo(Off.BUDGET) + st.lo(Off.RESERV
 
 /** What faults costs one instruction where it is fetched, or in vain: a guest whose vectors fault must not hold the host for ever. */
 const spend = (st: PeState): void => st.setLo(Off.BUDGET, (st.lo(Off.BUDGET) | 0) - 1);
-
-/** The agent that is the software of the current Exception level and Security state and runs by itself, if there is one. */
-function residentAgent(pe: Pe): Required<Agent> | undefined {
-  const el = pe.st.lo(Off.EL);
-  const agent = el === 0 ? undefined : pe.agentFor(el as 1 | 2 | 3, pe.security);
-  return agent?.execute === undefined ? undefined : (agent as Required<Agent>);
-}
 
 /** BTI, PACIxSP, BRK and HLT as landing instructions. */
 function compatibleTarget(insn: number, btype: number, pacForJump: boolean): boolean {

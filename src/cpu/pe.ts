@@ -43,6 +43,8 @@ export interface GicCpuPort {
   saveVirtual(to: Uint32Array, at: number): void;
   loadVirtual(from: Uint32Array, at: number): void;
   clearVirtual(): void;
+  saveControls(to: Uint32Array, at: number): void;
+  loadControls(from: Uint32Array, at: number): void;
   /** The Exception level's Security state or the routing in HCR_EL2 and SCR_EL3 changed. */
   update(): void;
 }
@@ -154,6 +156,8 @@ export class Pe implements Stateful {
 
   /** An agent acts at another level than the one for which `contextChanged` was called last. */
   contextStale = false;
+  /** Control registers were written since the map of registers was made. */
+  private mapStale = false;
 
   private readonly derived = new DerivedContext();
   private readonly named = new Set<number>();
@@ -206,8 +210,29 @@ export class Pe implements Stateful {
   /** The Exception level, PSTATE or a translation register changed: brings everything derived from them up to date. */
   contextChanged(): void {
     this.contextStale = false;
+    if (this.mapStale) {
+      this.mapStale = false;
+      this.map.update();
+    }
     this.mmu.contextChanged();
     this.derived.apply(this);
+    this.stateChanged();
+  }
+  /**
+   * The Exception level changed to one where `agent` acts, if there is one. Most of the context is for instructions: an agent executes
+   * none and returns from the level, so that it would be brought up to date for nothing.
+   */
+  levelChanged(agent: Agent | undefined): void {
+    if (agent === undefined) {
+      this.contextChanged();
+      return;
+    }
+    this.contextStale = true;
+    this.mmu.fetchNothing();
+    this.stateChanged();
+  }
+  /** What others than instructions see of the level: counters, the interrupt controller, timers. */
+  private stateChanged(): void {
     if (this.pmu.active) this.pmu.recount();
     const security = this.security;
     if (security !== this.lastSecurity) {
@@ -222,11 +247,8 @@ export class Pe implements Stateful {
     this.controlsWritten();
     this.contextChanged();
   }
-  /**
-   * The same when an exception entry or return follows, which brings the context up to date anyway. `code`: instructions may execute
-   * before the next change; an agent needs no map of registers.
-   */
-  controlsWritten(code = true): void {
+  /** The same when an exception entry or return follows, which brings the context up to date anyway. */
+  controlsWritten(): void {
     const st = this.st;
     const oldHcr = this.hcrLo;
     const oldScr = this.scrLo;
@@ -238,7 +260,7 @@ export class Pe implements Stateful {
     this.hcrx = this.hasHcx && (!this.haveEl3 || st.bit(slot.SCR_EL3, 38) === 1);
     this.readHcr();
     this.derived.invalidate();
-    if (code) this.map.update();
+    this.mapStale = true;
     if (oldHcr !== this.hcrLo || oldScr !== this.scrLo) this.gic?.update();
   }
 
@@ -287,6 +309,12 @@ export class Pe implements Stateful {
   /** The agent that takes exceptions to `el` in `security`: the one of that state, else the one of the level. */
   agentFor(el: 1 | 2 | 3, security: Security): Agent | undefined {
     return this.stateAgents[4 * el + security] ?? this.agents[el];
+  }
+  /** The agent that is the software of the current Exception level and Security state and runs by itself, if there is one. */
+  get resident(): Required<Agent> | undefined {
+    const el = this.st.lo(Off.EL);
+    const agent = el === 0 ? undefined : this.agentFor(el as 1 | 2 | 3, this.security);
+    return agent?.execute === undefined ? undefined : (agent as Required<Agent>);
   }
   /** The ERET of the current Exception level: PSTATE from SPSR_ELx, PC from ELR_ELx. */
   exceptionReturn(): void {

@@ -25,11 +25,14 @@ const registers: readonly RegName[] = [
   "APGAKEYLO_EL1", "APGAKEYHI_EL1",
 ];
 const indexOf = new Map(registers.map((r, i) => [r, i]));
-/** Of the GIC, only these are switched, and by version 0.x of the RMM-EL3 interface only: list registers and active priorities are the RMM's. */
-const gicRegisters: readonly RegName[] = ["ICH_VMCR_EL2", "ICH_HCR_EL2"];
+/**
+ * Of the GIC, only ICH_VMCR_EL2 and ICH_HCR_EL2 are switched, and by version 0.x of the RMM-EL3 interface only: list registers and active
+ * priorities are the RMM's.
+ */
+const GIC_REGISTERS = 2;
 const GPRS = 31;
 const block = new RegisterBlock([...Array.from({ length: GPRS }, (_, n) => Off.X + 8 * n), ...registers.map((r) => slot[r])]);
-const LENGTH = block.length + gicRegisters.length;
+const LENGTH = block.length + GIC_REGISTERS;
 
 /** The context of one world on one PE. */
 export class World {
@@ -43,17 +46,13 @@ export class World {
   keep(pe: Pe): void {
     this.used = true;
     block.save(pe.st, this.words, 0);
-    for (let i = 0; i < gicRegisters.length; i++) this.values[block.length + i] = pe.gic?.read(gicRegisters[i] as RegName) ?? 0n;
+    pe.gic?.saveControls(this.words, 2 * block.length);
   }
-  /**
-   * Gives it to the PE, at EL3. An exception return must follow: it enters the world. `code`: to instructions, not to an agent.
-   * `gic`: with the registers of the GIC.
-   */
-  load(pe: Pe, code: boolean, gic = true): void {
+  /** Gives it to the PE, at EL3. An exception return must follow: it enters the world. `gic`: with the registers of the GIC. */
+  load(pe: Pe, gic = true): void {
     block.load(pe.st, this.words, 0);
-    if (gic)
-      for (let i = 0; i < gicRegisters.length; i++) pe.gic?.write(gicRegisters[i] as RegName, this.values[block.length + i] as bigint);
-    pe.controlsWritten(code);
+    if (gic) pe.gic?.loadControls(this.words, 2 * block.length);
+    pe.controlsWritten();
   }
   x(n: number): bigint {
     return this.values[n] as bigint;
@@ -68,11 +67,6 @@ export class World {
   set(reg: RegName, v: bigint): void {
     this.used = true;
     this.values[GPRS + (indexOf.get(reg) as number)] = v;
-  }
-  /** Becomes like another. */
-  copy(from: World): void {
-    this.used = true;
-    this.words.set(from.words);
   }
   clear(): void {
     if (this.used) this.words.fill(0);

@@ -85,8 +85,6 @@ export class MonitorAgent implements Agent, Stateful, MonitorPort {
   private readonly ns: World[];
   private readonly realm: World[];
   private readonly boots: number[];
-  /** See `fresh`. */
-  private readonly unused: World[] = [];
   private attest: PlatformAttestation;
   private rmm: RmmAgent | undefined;
   private image: RmmImage | undefined;
@@ -270,18 +268,13 @@ export class MonitorAgent implements Agent, Stateful, MonitorPort {
 
   /** Loads the Realm world and returns to it. Its SCR_EL3 is the Non-secure one with NSE. */
   private enter(pe: Pe, world: World): void {
-    if (world.get("SPSR_EL3") === 0n) this.fresh(pe, world);
+    if (world.get("SPSR_EL3") === 0n) this.initialize(pe, world);
     world.set("SCR_EL3", this.world(this.ns, pe).get("SCR_EL3") | SCR_NSE | SCR_NS);
-    world.load(pe, this.rmm === undefined, this.switchesGic);
+    world.load(pe, this.switchesGic);
     pe.exceptionReturn();
   }
-  /** The Realm world as nobody has used it. The agent's is so each time it is entered, so it is made once for each PE. */
-  private fresh(pe: Pe, world: World): void {
-    const known = this.unused[pe.index];
-    if (known !== undefined) {
-      world.copy(known);
-      return;
-    }
+  /** The Realm world as nobody has used it. The agent's stays so: its registers are its own business between two calls. */
+  private initialize(pe: Pe, world: World): void {
     world.set("SPSR_EL3", ENTRY_SPSR);
     world.set("SCTLR_EL2", 0x30c5_0830n);
     world.set("VMPIDR_EL2", pe.mpidr);
@@ -290,16 +283,12 @@ export class MonitorAgent implements Agent, Stateful, MonitorPort {
     world.set("CPTR_EL2", 0x33ffn);
     // An image sets it up for itself.
     if (this.rmm !== undefined) world.set("HCR_EL2", HCR_REALM);
-    if (this.rmm === undefined) return; // an image's has arguments already
-    const copy = new World();
-    copy.copy(world);
-    this.unused[pe.index] = copy;
   }
   /** Loads the Non-secure world with results in x0, x1, ... and returns to it. */
   private toNonSecure(pe: Pe, results: readonly bigint[] = []): void {
     const world = this.world(this.ns, pe);
     for (let n = 0; n < results.length; n++) world.setX(n, results[n] as bigint);
-    world.load(pe, true, this.switchesGic);
+    world.load(pe, this.switchesGic);
     world.clear();
     pe.exceptionReturn();
   }
@@ -324,7 +313,6 @@ export class MonitorAgent implements Agent, Stateful, MonitorPort {
   }
   complete(pe: Pe, results: readonly bigint[]): void {
     toEl3(pe);
-    this.world(this.realm, pe).clear();
     this.toNonSecure(pe, results);
   }
 

@@ -4,6 +4,7 @@
 import type { Pe } from "../cpu/pe.ts";
 import { LIST_REGISTERS } from "../devices/gic/constants.ts";
 import { SavedWords } from "../devices/gic/virtual-interface.ts";
+import { Enter, Exit } from "../rmm/layouts.ts";
 import type { RecExitView } from "./exits.ts";
 import type { RecEnterView } from "./guest.ts";
 
@@ -14,8 +15,8 @@ const LR = Array.from({ length: LIST_REGISTERS }, (_, i) => `ICH_LR${i}_EL2` as 
 
 /** Loads what `enter` says, and switches the interface on. */
 export function loadListRegisters(pe: Pe, enter: RecEnterView): void {
-  for (let i = 0; i < LIST_REGISTERS; i++) pe.gic?.write(LR[i] as "ICH_LR0_EL2", enter.get("gicv3_lrs", i));
-  pe.gic?.write("ICH_HCR_EL2", enter.get("gicv3_hcr") | ICH_HCR_EN);
+  for (let i = 0; i < LIST_REGISTERS; i++) pe.gic?.write(LR[i] as "ICH_LR0_EL2", enter.get(Enter.gicv3_lrs, i));
+  pe.gic?.write("ICH_HCR_EL2", enter.get(Enter.gicv3_hcr) | ICH_HCR_EN);
 }
 
 const kept = new Uint32Array(SavedWords.count);
@@ -24,7 +25,7 @@ const kept = new Uint32Array(SavedWords.count);
 export function saveListRegisters(pe: Pe, exit: RecExitView): void {
   kept.fill(0);
   pe.gic?.saveVirtual(kept, 0);
-  exit.setWords("gicv3_lrs", kept, SavedWords.LR, 2 * LIST_REGISTERS);
-  exit.setLoHi("gicv3_hcr", kept[SavedWords.HCR] as number, 0);
+  exit.setWords(Exit.gicv3_lrs, kept, SavedWords.LR, 2 * LIST_REGISTERS);
+  exit.setLoHi(Exit.gicv3_hcr, kept[SavedWords.HCR] as number, 0);
   pe.gic?.write("ICH_HCR_EL2", 0n);
 }

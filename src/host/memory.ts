@@ -1,6 +1,6 @@
 // Memory as the host uses it: a pool of granules, and loads and stores of a Non-secure PE, each under the granule protection check.
 
-import { Security } from "../arch/security.ts";
+import { Pas, Security } from "../arch/security.ts";
 import { SavedFields } from "../devices/saved.ts";
 import { dmaPermitted } from "../gpt/dma.ts";
 import type { PhysicalMemory } from "../mem/physical.ts";
@@ -62,9 +62,12 @@ export class HostMemory implements Stateful {
     this.free.push(pa);
   }
 
-  /** Is every byte of the range accessible in the Non-secure PA space? */
+  /** Is every byte of the range accessible in the Non-secure PA space? What is in one granule is asked about as a PE does. */
   accessible(pa: number, length: number): boolean {
-    return dmaPermitted(this.port.phys, this.port.check(), pa, length);
+    const { phys } = this.port;
+    const check = this.port.check();
+    if (check?.checkOften === undefined || !check.active || (pa % GRANULE) + length > GRANULE) return dmaPermitted(phys, check, pa, length);
+    return check.checkOften(pa, Pas.NonSecure, Security.NonSecure) === 0 && !phys.hidden(pa, Pas.NonSecure);
   }
   /** Loads; undefined: a granule protection fault, or no memory. */
   read(pa: number, length: number): Uint8Array | undefined {

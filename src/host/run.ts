@@ -4,7 +4,7 @@ import { Security } from "../arch/security.ts";
 import type { Pe } from "../cpu/pe.ts";
 import { BUS_ERROR, type Requester } from "../devices/device.ts";
 import { SavedFields } from "../devices/saved.ts";
-import { RecEnter } from "../rmm/layouts.ts";
+import { Enter, Exit, RecEnter } from "../rmm/layouts.ts";
 import { EnterFlag, ExitReason, exitReasonName, Psci, Ripas } from "../rmm/status.ts";
 import { blank } from "../rmm/struct.ts";
 import { EmuError, hex } from "../util/errors.ts";
@@ -143,7 +143,7 @@ export class Vmm implements Stateful {
     const exit = yield* guest.enter(pe, v.index, v.enter, resumed);
     v.at = "work";
     this.o.gic.acknowledge(pe);
-    v.enter.set("flags", 0);
+    v.enter.set(Enter.flags, 0);
     if (exit !== undefined) yield* this.exited(pe, v, exit);
     else {
       board.vgic.exit(v.index, v.enter);
@@ -153,14 +153,14 @@ export class Vmm implements Stateful {
 
   private *exited(pe: Pe, v: Virtual, exit: RecExitView): HostTask {
     const { vgic } = this.o.board;
-    const reason = exitReasonName(exit.num("exit_reason"));
+    const reason = exitReasonName(exit.num(Exit.exit_reason));
     this.exits.set(reason, (this.exits.get(reason) ?? 0) + 1);
     vgic.exit(v.index, exit);
-    vgic.setPrivate(v.index, Ppi.VIRTUAL_TIMER, asserted(exit.lo("cntv_ctl")));
-    vgic.setPrivate(v.index, Ppi.PHYSICAL_TIMER, asserted(exit.lo("cntp_ctl")));
-    vgic.setPrivate(v.index, Ppi.PMU, exit.lo("pmu_ovf_status") === 1);
+    vgic.setPrivate(v.index, Ppi.VIRTUAL_TIMER, asserted(exit.lo(Exit.cntv_ctl)));
+    vgic.setPrivate(v.index, Ppi.PHYSICAL_TIMER, asserted(exit.lo(Exit.cntp_ctl)));
+    vgic.setPrivate(v.index, Ppi.PMU, exit.lo(Exit.pmu_ovf_status) === 1);
     for (const observer of this.observers) observer(v.index, exit);
-    switch (exit.num("exit_reason")) {
+    switch (exit.num(Exit.exit_reason)) {
       case ExitReason.SYNC:
         if (!this.emulated(v, exit)) yield* this.synchronous(v, exit);
         return;
@@ -169,7 +169,7 @@ export class Vmm implements Stateful {
         return; // acknowledged already
       case ExitReason.SERROR:
         // Not of the host's making: it has no devices that report errors so. What the guest has to know the RMM tells it.
-        this.o.log(`host: virtual PE ${v.index} met an SError, ESR ${hex(exit.get("esr"))}`);
+        this.o.log(`host: virtual PE ${v.index} met an SError, ESR ${hex(exit.get(Exit.esr))}`);
         return;
       case ExitReason.PSCI:
         yield* this.psci(pe, v, exit);
@@ -183,7 +183,7 @@ export class Vmm implements Stateful {
       default:
         throw new EmuError(
           "realm-exit",
-          `REC ${v.index} left the realm with ${reason}, ESR ${hex(exit.get("esr"))}: this host has no answer to that`,
+          `REC ${v.index} left the realm with ${reason}, ESR ${hex(exit.get(Exit.esr))}: this host has no answer to that`,
         );
     }
   }
@@ -225,8 +225,8 @@ export class Vmm implements Stateful {
   private mmio(v: Virtual, access: MmioAccess | undefined, address: number): void {
     const found = access && this.o.board.deviceAt(address);
     const aligned = access !== undefined && address % access.size === 0;
-    if (!found || !aligned || !this.transfer(v, found, access)) v.enter.set("flags", EnterFlag.INJECT_SEA);
-    else v.enter.set("flags", EnterFlag.EMUL_MMIO);
+    if (!found || !aligned || !this.transfer(v, found, access)) v.enter.set(Enter.flags, EnterFlag.INJECT_SEA);
+    else v.enter.set(Enter.flags, EnterFlag.EMUL_MMIO);
   }
   /** A bus of 32 bits: 8 bytes are two transfers, the low half first. */
   private transfer(v: Virtual, at: NonNullable<ReturnType<GuestBoard["deviceAt"]>>, access: MmioAccess): boolean {
@@ -245,47 +245,47 @@ export class Vmm implements Stateful {
         value |= BigInt(read) << shift;
       }
     }
-    v.enter.set("gprs", value, 0);
+    v.enter.set(Enter.gprs, value, 0);
     return true;
   }
 
   private transferWord(v: Virtual, at: NonNullable<ReturnType<GuestBoard["deviceAt"]>>, access: MmioAccess): boolean {
     const size = access.size as 1 | 2 | 4;
     if (access.write) {
-      v.enter.setLoHi("gprs", 0, 0);
+      v.enter.setLoHi(Enter.gprs, 0, 0);
       return at.device.write(at.offset, size, Number(access.data & WORD), this.who);
     }
     const read = at.device.read(at.offset, size, this.who);
     if (read === BUS_ERROR) return false;
-    v.enter.setLoHi("gprs", read, 0);
+    v.enter.setLoHi(Enter.gprs, read, 0);
     return true;
   }
 
   /** A trapped register of the interrupt controller: software generated interrupts. Others are not the host's business: read 0. */
   private systemRegister(v: Virtual, exit: RecExitView): void {
     const { name, write } = trappedRegister(exit);
-    if (write && name === ICC_SGI1R_EL1) this.o.board.vgic.sendSgi(v.index, exit.get("gprs", 0));
+    if (write && name === ICC_SGI1R_EL1) this.o.board.vgic.sendSgi(v.index, exit.get(Exit.gprs, 0));
     else this.o.log(`host: REC ${v.index}: ${write ? "write of" : "read of"} ${name} has no effect`);
-    v.enter.set("gprs", 0n, 0);
+    v.enter.set(Enter.gprs, 0n, 0);
   }
 
   // ---- requests ------------------------------------------------------------------------------------------------------
 
   private *ripasChange(v: Virtual, exit: RecExitView): HostTask {
-    const base = exit.num("ripas_base");
-    const top = exit.num("ripas_top");
-    const ram = exit.num("ripas_value") === Ripas.RAM;
-    if (!(yield* this.o.guest.changeRipas(v.index, base, top, ram))) v.enter.set("flags", EnterFlag.RIPAS_RESPONSE);
+    const base = exit.num(Exit.ripas_base);
+    const top = exit.num(Exit.ripas_top);
+    const ram = exit.num(Exit.ripas_value) === Ripas.RAM;
+    if (!(yield* this.o.guest.changeRipas(v.index, base, top, ram))) v.enter.set(Enter.flags, EnterFlag.RIPAS_RESPONSE);
   }
 
   /** RSI_HOST_CALL, taken as a call by SMCCC, as KVM does. */
   private hostCall(v: Virtual, exit: RecExitView): void {
-    for (let n = 0; n < 31; n++) v.enter.set("gprs", exit.get("gprs", n), n);
-    v.enter.set("gprs", exit.get("gprs", 0) === SMCCC_VERSION ? SMCCC_1_1 : NOT_SUPPORTED, 0);
+    for (let n = 0; n < 31; n++) v.enter.set(Enter.gprs, exit.get(Exit.gprs, n), n);
+    v.enter.set(Enter.gprs, exit.get(Exit.gprs, 0) === SMCCC_VERSION ? SMCCC_1_1 : NOT_SUPPORTED, 0);
   }
 
   private *psci(pe: Pe, v: Virtual, exit: RecExitView): HostTask {
-    switch (Number(exit.get("gprs", 0) & 0xffffn)) {
+    switch (Number(exit.get(Exit.gprs, 0) & 0xffffn)) {
       case PsciCall.CPU_ON:
         yield* this.complete(v, exit, true);
         return;
@@ -308,14 +308,14 @@ export class Vmm implements Stateful {
       default:
         throw new EmuError(
           "realm-psci",
-          `REC ${v.index} asked for the PSCI function ${hex(exit.get("gprs", 0))}, which this host does not know`,
+          `REC ${v.index} asked for the PSCI function ${hex(exit.get(Exit.gprs, 0))}, which this host does not know`,
         );
     }
   }
 
   /** Tells the RMM which REC the MPIDR of a PSCI request means. */
   private *complete(v: Virtual, exit: RecExitView, powerOn: boolean): HostTask {
-    const mpidr = exit.get("gprs", 1) & 0xff_00ff_ffffn;
+    const mpidr = exit.get(Exit.gprs, 1) & 0xff_00ff_ffffn;
     const target = this.virtuals.find((other) => BigInt(affinityOf(other.index)) === mpidr);
     if (target === undefined)
       throw new EmuError("realm-psci", `REC ${v.index} asked for a PE ${hex(mpidr)} that the RMM should have refused`);
@@ -394,6 +394,6 @@ function wakeTime(exit: RecExitView): bigint | undefined {
 
 /** The error for an abort that the host can do nothing about: the same entry would end the same way for ever. */
 function stuck(v: Virtual, exit: RecExitView): EmuError {
-  const where = `ESR ${hex(exit.get("esr"))}, IPA ${hex(exitIpa(exit))}`;
+  const where = `ESR ${hex(exit.get(Exit.esr))}, IPA ${hex(exitIpa(exit))}`;
   return new EmuError("realm-stuck", `REC ${v.index} cannot go on: ${where} is not memory that the host can give it`);
 }

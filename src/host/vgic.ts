@@ -11,7 +11,7 @@ import { Distributor } from "../devices/gic/distributor.ts";
 import type { IrqBank } from "../devices/gic/irq-bank.ts";
 import { Redistributor, RedistributorWindow } from "../devices/gic/redistributor.ts";
 import { SavedFields } from "../devices/saved.ts";
-import type { RecEnter } from "../rmm/layouts.ts";
+import { Enter, type RecEnter } from "../rmm/layouts.ts";
 import type { StructView } from "../rmm/struct.ts";
 import type { Saved, Stateful } from "../util/stateful.ts";
 
@@ -39,7 +39,7 @@ interface Candidate {
   readonly priority: number;
 }
 
-type Enter = StructView<keyof typeof RecEnter.fields>;
+type EnterView = StructView<keyof typeof RecEnter.fields>;
 /** RmiRecExit, or an RmiRecEnter that was not entered with. */
 type Exit = { get(name: "gicv3_lrs", i?: number): bigint; lo(name: "gicv3_hcr"): number };
 
@@ -163,22 +163,22 @@ export class Vgic implements Stateful {
   }
 
   /** Fills the list registers for the entry of REC `rec`. */
-  enter(rec: number, enter: Enter): void {
+  enter(rec: number, enter: EnterView): void {
     const all = this.candidates(rec);
     const loaded: Loaded[] = [];
     for (let i = 0; i < this.o.listRegisters; i++) {
       const c = all[i];
       if (c === undefined) {
-        enter.setLoHi("gicv3_lrs", 0, 0, i);
+        enter.setLoHi(Enter.gicv3_lrs, 0, 0, i);
         continue;
       }
       const { value, latched } = this.listRegister(c);
-      enter.set("gicv3_lrs", value, i);
+      enter.set(Enter.gicv3_lrs, value, i);
       loaded.push({ bank: c.bank, n: c.n, latched });
     }
     this.loaded[rec] = loaded;
     if (all.length <= loaded.length) {
-      enter.setLoHi("gicv3_hcr", 0, 0);
+      enter.setLoHi(Enter.gicv3_hcr, 0, 0);
       return;
     }
     let hcr = 0n;
@@ -186,7 +186,7 @@ export class Vgic implements Stateful {
       if (c.active) hcr |= Hcr.LRENPIE;
       if (c.pending) hcr |= Hcr.NPIE;
     }
-    enter.set("gicv3_hcr", hcr);
+    enter.set(Enter.gicv3_hcr, hcr);
   }
 
   /** A level interrupt is never active and pending at once: its line is looked at again after the EOI, which asks for maintenance. */

@@ -10,7 +10,7 @@ import type { Pe } from "../cpu/pe.ts";
 import type { Dma } from "../devices/device.ts";
 import { SavedFields } from "../devices/saved.ts";
 import { injectSea, injectUndefined, runningState } from "../rmm/inject.ts";
-import { RecExit } from "../rmm/layouts.ts";
+import { Enter, Exit, RecExit } from "../rmm/layouts.ts";
 import { CNTHCTL_REALM, contextRegisters, PSTATE_START, pmuRegisters, SCTLR_START } from "../rmm/rec.ts";
 import { HCR_REALM, vtcrOf, vttbrOf } from "../rmm/stage2.ts";
 import { EnterFlag, ExitReason, GRANULE } from "../rmm/status.ts";
@@ -41,8 +41,8 @@ const PMCR_START = 0x60n;
 const OSLSR_START = 0xan;
 /** Timers of EL1: number in cpu/timers.ts, INTID, fields of the exit. */
 const TIMERS = [
-  { n: 0, intid: 30, cval: slot.CNTP_CVAL_EL0, ctl: "cntp_ctl", value: "cntp_cval" },
-  { n: 1, intid: 27, cval: slot.CNTV_CVAL_EL0, ctl: "cntv_ctl", value: "cntv_cval" },
+  { n: 0, intid: 30, cval: slot.CNTP_CVAL_EL0, ctl: Exit.cntp_ctl, value: Exit.cntp_cval },
+  { n: 1, intid: 27, cval: slot.CNTV_CVAL_EL0, ctl: Exit.cntv_ctl, value: Exit.cntv_cval },
 ] as const;
 const PMU_PPI = 23;
 
@@ -174,7 +174,7 @@ export class HostVm implements Guest {
     pe.pmu.sync();
     const overflow = st.lo(slot.PMOVSSET_EL0) & st.lo(slot.PMINTENSET_EL1) & st.lo(slot.PMCNTENSET_EL0);
     const active = (st.lo(slot.PMCR_EL0) & 1) !== 0 && overflow !== 0;
-    exit.setLoHi("pmu_ovf_status", active ? 1 : 0, 0);
+    exit.setLoHi(Exit.pmu_ovf_status, active ? 1 : 0, 0);
     this.mask(pe, v, PMU_PPI, active);
   }
   /** A level that the guest knows about must not interrupt the host again and again until the guest has dealt with it. */
@@ -193,8 +193,8 @@ export class HostVm implements Guest {
     v.esr = 0n;
     if (vector === Vector.Sync) return this.synchronous(pe, v);
     const reason = vector === Vector.Irq ? ExitReason.IRQ : vector === Vector.Fiq ? ExitReason.FIQ : ExitReason.SERROR;
-    exit.set("exit_reason", reason);
-    if (reason === ExitReason.SERROR) exit.set("esr", st.get(slot.ESR_EL2));
+    exit.set(Exit.exit_reason, reason);
+    if (reason === ExitReason.SERROR) exit.set(Exit.esr, st.get(slot.ESR_EL2));
     return "exit";
   }
 
@@ -224,12 +224,12 @@ export class HostVm implements Guest {
   private syncExit(st: PeState, v: Vcpu, esr: number): Next {
     v.esr = st.get(slot.ESR_EL2);
     v.far = st.get(slot.FAR_EL2);
-    v.exit.set("exit_reason", ExitReason.SYNC);
-    v.exit.set("esr", v.esr);
-    v.exit.set("far", v.far);
-    v.exit.set("hpfar", st.get(slot.HPFAR_EL2));
+    v.exit.set(Exit.exit_reason, ExitReason.SYNC);
+    v.exit.set(Exit.esr, v.esr);
+    v.exit.set(Exit.far, v.far);
+    v.exit.set(Exit.hpfar, st.get(slot.HPFAR_EL2));
     const abort = ecOf(esr) === Ec.DataAbort;
-    v.exit.set("gprs", abort ? storedData(esr, st.x(accessRegister(esr))) : st.x((esr >>> 5) & 31), 0);
+    v.exit.set(Exit.gprs, abort ? storedData(esr, st.x(accessRegister(esr))) : st.x((esr >>> 5) & 31), 0);
     return "exit";
   }
 
@@ -286,16 +286,16 @@ const skip = (st: PeState): void => st.set(slot.ELR_EL2, BigInt.asUintN(64, st.g
 
 /** Carries out what the VMM answered to the last exit. */
 function complete(st: PeState, v: Vcpu, enter: RecEnterView): void {
-  const flags = enter.num("flags");
+  const flags = enter.num(Enter.flags);
   const esr = Number(BigInt.asUintN(32, v.esr));
   if ((flags & EnterFlag.INJECT_SEA) !== 0) injectSea(runningState(st), v.esr, v.far);
   else if ((flags & EnterFlag.EMUL_MMIO) !== 0) {
     const rt = accessRegister(esr);
-    if ((esr & AbortIss.WnR) === 0 && rt !== 31) st.setX(rt, loadedValue(esr, enter.get("gprs", 0)));
+    if ((esr & AbortIss.WnR) === 0 && rt !== 31) st.setX(rt, loadedValue(esr, enter.get(Enter.gprs, 0)));
     skip(st);
   } else if (ecOf(esr) === Ec.SystemRegister && (esr & 1) === 1) {
     const rt = (esr >>> 5) & 31;
-    if (rt !== 31) st.setX(rt, enter.get("gprs", 0));
+    if (rt !== 31) st.setX(rt, enter.get(Enter.gprs, 0));
   }
   v.esr = 0n;
 }

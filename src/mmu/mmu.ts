@@ -1,7 +1,7 @@
 // The memory management unit of one PE: translation of accesses through the L2 TLB and table walks, filling the L1 TLBs that
 // generated code reads, TLB maintenance and address translation instructions.
 
-import { firstPlace, Off, secondPlace, TlbFlag } from "../arch/layout.ts";
+import { EMPTY_TLB, firstPlace, Off, secondPlace, TlbFlag } from "../arch/layout.ts";
 import { type Pas, Security } from "../arch/security.ts";
 import { type PeState, slot } from "../arch/state.ts";
 import type { PhysicalMemory } from "../mem/physical.ts";
@@ -173,6 +173,10 @@ export class Mmu {
     st.setLo(Off.TLB_X, c.l1.table(fetchTable[p]));
     st.setLo(Off.TLB_UR, c.l1.table(readTable[u]));
     st.setLo(Off.TLB_UW, c.l1.table(writeTable[u]));
+  }
+  /** Until the context changes no instruction is found in the L1, so that the executor is asked before one executes. */
+  fetchNothing(): void {
+    this.st.setLo(Off.TLB_X, EMPTY_TLB);
   }
 
   // ---- translation ---------------------------------------------------------------------------------------------------

@@ -12,10 +12,10 @@ import { type Command, type RmiName, type RsiName, rmiByFid, rsiByFid } from "./
 import type { MonitorPort, RmiHandler, RmmContext } from "./cx.ts";
 import { type PeResources, rmmFeatures } from "./features.ts";
 import { type DramBank, Granules } from "./granules.ts";
-import { EXIT_OFFSET, RecExit } from "./layouts.ts";
+import { EXIT_OFFSET, Exit, RecExit } from "./layouts.ts";
 import { GuardedMemory } from "./memory.ts";
 import { Realm } from "./realm.ts";
-import { recAt } from "./rec.ts";
+import { Rec, recAt } from "./rec.ts";
 import { handleException } from "./rec-exit.ts";
 import { HostState, loadRec, saveRec, updateTimers } from "./rec-run.ts";
 import { dataCreate, dataCreateUnknown, dataDestroy, rttInitRipas, rttSetRipas } from "./rmi-data.ts";
@@ -142,13 +142,13 @@ export class RmmAgent implements Agent, Stateful {
     const { rec, recPa, realm, run, unmapped } = admitted;
     this.exit.raw.fill(0);
     if (unmapped !== undefined) {
-      emulateStage2Fault({ exit: this.exit, ipa: rec.get("gprs", 1) }, unmapped);
+      emulateStage2Fault({ exit: this.exit, ipa: rec.get(Rec.gprs, 1) }, unmapped);
       return this.writeExit(run) ? [0n] : INPUT_CODE;
     }
     this.cx.granules.take(recPa);
     const seen: Run = { cx: this.cx, pe, st: pe.st, rec, recPa, realm, exit: this.exit };
     this.running[pe.index] = { rec: recPa, run, seen };
-    this.tell({ kind: "enter", pe: pe.index, rec: recPa });
+    if (this.observers.size > 0) this.tell({ kind: "enter", pe: pe.index, rec: recPa });
     this.cx.monitor.enterRealmWorld(pe);
     loadRec(this.cx, pe, rec, realm, this.hosts[pe.index] as HostState);
     this.resume(seen);
@@ -160,7 +160,7 @@ export class RmmAgent implements Agent, Stateful {
   private runOf(pe: Pe, running: Running): Run {
     if (running.seen !== undefined) return running.seen;
     const rec = recAt(this.cx.memory, running.rec);
-    const realm = new Realm(this.cx.memory, rec.num("rd"));
+    const realm = new Realm(this.cx.memory, rec.num(Rec.rd));
     running.seen = { cx: this.cx, pe, st: pe.st, rec, recPa: running.rec, realm, exit: this.exit };
     return running.seen;
   }
@@ -207,13 +207,13 @@ export class RmmAgent implements Agent, Stateful {
   private resume(r: Run): void {
     const { pe, rec } = r;
     if (updateTimers(pe, rec)) {
-      r.exit.set("exit_reason", ExitReason.IRQ);
+      r.exit.set(Exit.exit_reason, ExitReason.IRQ);
       this.leave(r, (this.running[pe.index] as Running).run);
       return;
     }
-    if (rec.flag("serror")) {
-      rec.set("serror", 0n);
-      pe.st.set(slot.VSESR_EL2, rec.get("vsesr"));
+    if (rec.flag(Rec.serror)) {
+      rec.set(Rec.serror, 0n);
+      pe.st.set(slot.VSESR_EL2, rec.get(Rec.vsesr));
       pe.st.set(slot.HCR_EL2, pe.st.get(slot.HCR_EL2) | HCR_VSE);
       pe.controlsChanged();
     }
@@ -228,7 +228,7 @@ export class RmmAgent implements Agent, Stateful {
     this.cx.granules.drop(r.recPa);
     const results = this.writeExit(run) ? DONE : RUN_PAGE_LOST;
     if (this.observers.size > 0)
-      this.tell({ kind: "exit", pe: pe.index, rec: r.recPa, reason: this.exit.num("exit_reason"), esr: this.exit.get("esr") });
+      this.tell({ kind: "exit", pe: pe.index, rec: r.recPa, reason: this.exit.num(Exit.exit_reason), esr: this.exit.get(Exit.esr) });
     this.cx.monitor.complete(pe, results);
   }
 

@@ -36,6 +36,9 @@ export const RecEnter = struct("RmiRecEnter", 0x800, [
   ["gicv3_lrs", 0x308, 8, 16],
 ]);
 
+/** Its fields. */
+export const Enter = RecEnter.fields;
+
 // biome-ignore format: table
 export const RecExit = struct("RmiRecExit", 0x800, [
   ["exit_reason",    0x000, 8],       // ExitReason
@@ -57,6 +60,9 @@ export const RecExit = struct("RmiRecExit", 0x800, [
   ["imm",            0x600, 8],       // RSI_HOST_CALL
   ["pmu_ovf_status", 0x700, 8],       // 1: an overflow is active
 ]);
+
+/** Its fields. */
+export const Exit = RecExit.fields;
 
 /** Offset of RmiRecExit in RmiRecRun; RmiRecEnter is at 0. */
 export const EXIT_OFFSET = 0x800;

@@ -28,6 +28,8 @@ export const RealmDescriptor = struct("RealmDescriptor", 4096, [
   ["rpv",          0x100, 1, 64],
   ["measurements", 0x200, 1, MEASUREMENTS * MEASUREMENT_BYTES],
 ]);
+/** Its fields. */
+export const Rd = RealmDescriptor.fields;
 export type RdField = keyof typeof RealmDescriptor.fields;
 
 /** Stage 2 of a realm: what a walk needs. */
@@ -53,21 +55,21 @@ export class Realm implements Stage2 {
   constructor(memory: GuardedMemory, rd: number) {
     this.rd = rd;
     this.view = memory.view(RealmDescriptor, rd);
-    this.ipaBits = this.view.num("ipa_bits");
-    this.startLevel = this.view.num("rtt_level");
-    this.base = this.view.num("rtt_base");
-    this.tables = this.view.num("rtt_count");
-    this.vmid = this.view.num("vmid");
+    this.ipaBits = this.view.num(Rd.ipa_bits);
+    this.startLevel = this.view.num(Rd.rtt_level);
+    this.base = this.view.num(Rd.rtt_base);
+    this.tables = this.view.num(Rd.rtt_count);
+    this.vmid = this.view.num(Rd.vmid);
   }
 
   get state(): RealmState {
-    return this.view.num("state") as RealmState;
+    return this.view.num(Rd.state) as RealmState;
   }
   set state(s: RealmState) {
-    this.view.set("state", s);
+    this.view.set(Rd.state, s);
   }
   get hash(): HashAlgorithm {
-    return this.view.num("hash_algo") as HashAlgorithm;
+    return this.view.num(Rd.hash_algo) as HashAlgorithm;
   }
   /** Bytes of IPA space. */
   get ipaSize(): number {
@@ -79,7 +81,7 @@ export class Realm implements Stage2 {
   }
   /** Measurement `i`, MEASUREMENT_BYTES long: a view. */
   measurement(i: number): Uint8Array {
-    return this.view.bytes("measurements").subarray(i * MEASUREMENT_BYTES, (i + 1) * MEASUREMENT_BYTES);
+    return this.view.bytes(Rd.measurements).subarray(i * MEASUREMENT_BYTES, (i + 1) * MEASUREMENT_BYTES);
   }
 }
 

@@ -4,6 +4,8 @@ import { slot } from "../arch/state.ts";
 import { AbortIss, accessRegister, Ec, ecOf, storedData } from "../arch/syndrome.ts";
 import { type ExceptionInfo, Vector } from "../cpu/agent.ts";
 import { injectSea, injectUndefined, runningState } from "./inject.ts";
+import { Exit } from "./layouts.ts";
+import { Rec } from "./rec.ts";
 import { realmSmc } from "./rsi.ts";
 import { locate, Next, type Run } from "./run.ts";
 import { ExitReason, GRANULE, Ripas } from "./status.ts";
@@ -28,7 +30,7 @@ export type Panic = (what: string) => void;
 /** IPA of the page that HPFAR_EL2, given as words, names: FIPA = IPA[51:12] in bits 43:4. */
 export const faultPage = (lo: number, hi: number): number => ((hi & 0xfff) * 2 ** 28 + (lo >>> 4)) * GRANULE;
 /** The host sees these bits of ESR_EL2. */
-const showSyndrome = (r: Run, mask: number): void => r.exit.setLoHi("esr", r.st.lo(slot.ESR_EL2) & mask, 0);
+const showSyndrome = (r: Run, mask: number): void => r.exit.setLoHi(Exit.esr, r.st.lo(slot.ESR_EL2) & mask, 0);
 /** The realm takes the abort itself. */
 const returnAbort = (r: Run): void => injectSea(runningState(r.st), r.st.get(slot.ESR_EL2), r.st.get(slot.FAR_EL2));
 
@@ -36,15 +38,15 @@ const returnAbort = (r: Run): void => injectSea(runningState(r.st), r.st.get(slo
 export function handleException(r: Run, e: ExceptionInfo, panic: Panic): Next {
   switch (e.vector) {
     case Vector.Irq:
-      r.exit.set("exit_reason", ExitReason.IRQ);
+      r.exit.set(Exit.exit_reason, ExitReason.IRQ);
       return Next.HOST;
     case Vector.Fiq:
-      r.exit.set("exit_reason", ExitReason.FIQ);
+      r.exit.set(Exit.exit_reason, ExitReason.FIQ);
       return Next.HOST;
     case Vector.SError:
       return remember(r, serror(r, panic), false);
     default:
-      r.exit.set("exit_reason", ExitReason.SYNC);
+      r.exit.set(Exit.exit_reason, ExitReason.SYNC);
       return remember(r, synchronous(r, panic), true);
   }
 }
@@ -55,10 +57,10 @@ function remember(r: Run, next: Next, sync: boolean): Next {
   const { st, rec } = r;
   let esr = st.lo(slot.ESR_EL2);
   // What the host was not shown as emulatable it cannot emulate.
-  if (sync && (r.exit.lo("esr") & AbortIss.ISV) === 0) esr &= ~AbortIss.ISV;
-  rec.setLoHi("last_esr", esr, st.hi(slot.ESR_EL2));
-  rec.setLoHi("last_far", st.lo(slot.FAR_EL2), st.hi(slot.FAR_EL2));
-  rec.setLoHi("last_hpfar", st.lo(slot.HPFAR_EL2), st.hi(slot.HPFAR_EL2));
+  if (sync && (r.exit.lo(Exit.esr) & AbortIss.ISV) === 0) esr &= ~AbortIss.ISV;
+  rec.setLoHi(Rec.last_esr, esr, st.hi(slot.ESR_EL2));
+  rec.setLoHi(Rec.last_far, st.lo(slot.FAR_EL2), st.hi(slot.FAR_EL2));
+  rec.setLoHi(Rec.last_hpfar, st.lo(slot.HPFAR_EL2), st.hi(slot.HPFAR_EL2));
   return next;
 }
 
@@ -101,8 +103,8 @@ function systemRegister(r: Run, esr: number): Next {
   const access = decodeAccess(esr & 0x1ff_ffff);
   advance(r);
   if (access.forHost) {
-    r.exit.setLoHi("esr", esr, r.st.hi(slot.ESR_EL2));
-    if (access.write) r.exit.set("gprs", r.st.x(access.rt), 0);
+    r.exit.setLoHi(Exit.esr, esr, r.st.hi(slot.ESR_EL2));
+    if (access.write) r.exit.set(Exit.gprs, r.st.x(access.rt), 0);
     return Next.HOST;
   }
   // Registers that realms do not have read as zero and ignore writes.
@@ -143,7 +145,7 @@ function instructionAbort(r: Run, esr: number, panic: Panic): Next {
   }
   // Other than a translation fault: nothing to tell.
   if (fscOf(esr) >> 2 !== 1) return Next.HOST;
-  r.exit.setLoHi("hpfar", st.lo(slot.HPFAR_EL2), st.hi(slot.HPFAR_EL2));
+  r.exit.setLoHi(Exit.hpfar, st.lo(slot.HPFAR_EL2), st.hi(slot.HPFAR_EL2));
   showSyndrome(r, ESR_NON_EMULATABLE);
   return Next.HOST;
 }
@@ -156,14 +158,14 @@ function dataAbort(r: Run, esr: number, panic: Panic): Next {
     returnAbort(r);
     return Next.REALM;
   }
-  exit.setLoHi("hpfar", st.lo(slot.HPFAR_EL2), st.hi(slot.HPFAR_EL2));
+  exit.setLoHi(Exit.hpfar, st.lo(slot.HPFAR_EL2), st.hi(slot.HPFAR_EL2));
   if (r.realm.isProtected(ipa)) {
     showSyndrome(r, ESR_NON_EMULATABLE);
     return Next.HOST;
   }
   showSyndrome(r, ESR_EMULATABLE);
-  exit.setLoHi("far", st.lo(slot.FAR_EL2) & (GRANULE - 1), 0);
-  if ((esr & AbortIss.WnR) !== 0 && (esr & AbortIss.ISV) !== 0) exit.set("gprs", storedData(esr, st.x(accessRegister(esr))), 0);
+  exit.setLoHi(Exit.far, st.lo(slot.FAR_EL2) & (GRANULE - 1), 0);
+  if ((esr & AbortIss.WnR) !== 0 && (esr & AbortIss.ISV) !== 0) exit.set(Exit.gprs, storedData(esr, st.x(accessRegister(esr))), 0);
   return Next.HOST;
 }
 
@@ -171,13 +173,13 @@ function dataAbort(r: Run, esr: number, panic: Panic): Next {
 
 function serror(r: Run, panic: Panic): Next {
   const esr = r.st.lo(slot.ESR_EL2);
-  r.exit.set("exit_reason", ExitReason.SERROR);
+  r.exit.set(Exit.exit_reason, ExitReason.SERROR);
   const aet = (esr >>> 10) & 7;
   if ((esr & SERROR_IDS) !== 0 || fscOf(esr) !== 0x11 || aet === Aet.UC) {
     panic(`uncontainable or unknown SError in a realm, ESR_EL2 0x${esr.toString(16)}`);
   } else if (aet === Aet.UEU || aet === Aet.UER) {
-    r.rec.set("serror", 1n);
-    r.rec.set("vsesr", esr & 0x1ff_ffff);
+    r.rec.set(Rec.serror, 1n);
+    r.rec.set(Rec.vsesr, esr & 0x1ff_ffff);
   }
   showSyndrome(r, ESR_SERROR);
   return Next.HOST;

@@ -8,9 +8,9 @@ import type { Pe } from "../cpu/pe.ts";
 import { EmuError } from "../util/errors.ts";
 import type { Saved } from "../util/stateful.ts";
 import type { RmmContext } from "./cx.ts";
-import type { RecExit } from "./layouts.ts";
-import type { Realm } from "./realm.ts";
-import { CNTPMASK, CNTVMASK, contextRegisters, ICH_HCR_REALM, pmuRegisters, RecGranule, type RecView, timerAsserted } from "./rec.ts";
+import { Exit, type RecExit } from "./layouts.ts";
+import { Rd, type Realm } from "./realm.ts";
+import { CNTPMASK, CNTVMASK, contextRegisters, ICH_HCR_REALM, pmuRegisters, Rec, type RecView, timerAsserted } from "./rec.ts";
 import { HCR_VSE, vtcrOf, vttbrOf } from "./stage2.ts";
 import type { StructView } from "./struct.ts";
 
@@ -20,9 +20,10 @@ const context = new RegisterBlock(contextRegisters.map((r) => slot[r]));
 const pmu = new RegisterBlock(pmuRegisters.map((r) => slot[r]));
 const gprs = new RegisterBlock(Array.from({ length: 31 }, (_, n) => Off.X + 8 * n));
 /** Timers of EL1: their number in cpu/timers.ts, registers, fields of the REC. */
+// biome-ignore format: table
 const TIMERS = [
-  { n: 0, ctl: slot.CNTP_CTL_EL0, cval: slot.CNTP_CVAL_EL0, mask: CNTPMASK, recCtl: "cntp_ctl", recCval: "cntp_cval" },
-  { n: 1, ctl: slot.CNTV_CTL_EL0, cval: slot.CNTV_CVAL_EL0, mask: CNTVMASK, recCtl: "cntv_ctl", recCval: "cntv_cval" },
+  { n: 0, ctl: slot.CNTP_CTL_EL0, cval: slot.CNTP_CVAL_EL0, mask: CNTPMASK, rec: [Rec.cntp_ctl, Rec.cntp_cval], exit: [Exit.cntp_ctl, Exit.cntp_cval] },
+  { n: 1, ctl: slot.CNTV_CTL_EL0, cval: slot.CNTV_CVAL_EL0, mask: CNTVMASK, rec: [Rec.cntv_ctl, Rec.cntv_cval], exit: [Exit.cntv_ctl, Exit.cntv_cval] },
 ] as const;
 const timers = new RegisterBlock([...TIMERS.flatMap((t) => [t.cval, t.ctl]), slot.CNTHCTL_EL2, slot.CNTVOFF_EL2, slot.CNTPOFF_EL2]);
 /** Words of the host's state at which each part begins. */
@@ -33,15 +34,15 @@ const V_BYTES = 512;
 const PLAIN = new Int32Array(
   (
     [
-      [slot.CNTHCTL_EL2, "cnthctl"],
-      [slot.CNTP_CVAL_EL0, "cntp_cval"],
-      [slot.CNTV_CVAL_EL0, "cntv_cval"],
-      [slot.HCR_EL2, "hcr"],
-      [slot.VMPIDR_EL2, "mpidr"],
-      [slot.ELR_EL2, "pc"],
-      [slot.SPSR_EL2, "pstate"],
+      [slot.CNTHCTL_EL2, Rec.cnthctl],
+      [slot.CNTP_CVAL_EL0, Rec.cntp_cval],
+      [slot.CNTV_CVAL_EL0, Rec.cntv_cval],
+      [slot.HCR_EL2, Rec.hcr],
+      [slot.VMPIDR_EL2, Rec.mpidr],
+      [slot.ELR_EL2, Rec.pc],
+      [slot.SPSR_EL2, Rec.pstate],
     ] as const
-  ).flatMap(([at, field]) => [at >>> 2, RecGranule.fields[field].offset >>> 2]),
+  ).flatMap(([at, field]) => [at >>> 2, field.offset >>> 2]),
 );
 
 /** Bits of ICH_HCR_EL2 that the host chooses: UIE, LRENPIE, NPIE, VGrp0EIE, VGrp0DIE, VGrp1EIE, VGrp1DIE, TDIR. */
@@ -100,17 +101,17 @@ export class HostState {
 export function loadRec(cx: RmmContext, pe: Pe, rec: RecView, realm: Realm, host: HostState): void {
   const { st } = pe;
   pe.pmu.sync();
-  const hasPmu = realm.view.flag("pmu");
+  const hasPmu = realm.view.flag(Rd.pmu);
   host.keep(st, hasPmu);
   const { u32 } = cx.memory;
-  context.load(st, u32, rec.word("sysregs"));
-  if (hasPmu) pmu.load(st, u32, rec.word("pmu"));
-  gprs.load(st, u32, rec.word("gprs"));
-  const v = rec.at("v");
+  context.load(st, u32, rec.word(Rec.sysregs));
+  if (hasPmu) pmu.load(st, u32, rec.word(Rec.pmu));
+  gprs.load(st, u32, rec.word(Rec.gprs));
+  const v = rec.at(Rec.v);
   st.u8.copyWithin(st.base + Off.V, v, v + V_BYTES); // PE and REC are in the same memory
-  st.setLo(Off.FPCR, rec.num("fpcr"));
-  st.setLo(Off.FPSR, rec.num("fpsr"));
-  const [pe0, rec0] = [st.base >>> 2, rec.at("rd") >>> 2];
+  st.setLo(Off.FPCR, rec.num(Rec.fpcr));
+  st.setLo(Off.FPSR, rec.num(Rec.fpsr));
+  const [pe0, rec0] = [st.base >>> 2, rec.at(Rec.rd) >>> 2];
   for (let i = 0; i < PLAIN.length; i += 2) {
     const to = pe0 + (PLAIN[i] as number);
     const from = rec0 + (PLAIN[i + 1] as number);
@@ -119,18 +120,18 @@ export function loadRec(cx: RmmContext, pe: Pe, rec: RecView, realm: Realm, host
   }
   st.setLoHi(slot.CNTVOFF_EL2, 0, 0);
   st.setLoHi(slot.CNTPOFF_EL2, 0, 0);
-  for (const t of TIMERS) st.setLoHi(t.ctl, rec.lo(t.recCtl) & 3, 0);
+  for (const t of TIMERS) st.setLoHi(t.ctl, rec.lo(t.rec[0]) & 3, 0);
   st.set(slot.VTCR_EL2, vtcrOf(realm, cx.cpu));
   st.set(slot.VTTBR_EL2, vttbrOf(realm));
   st.setLoHi(slot.VPIDR_EL2, st.lo(slot.MIDR_EL1), st.hi(slot.MIDR_EL1));
   st.setLoHi(slot.CPTR_EL2, CPTR_REALM, 0);
   st.setLoHi(slot.MDCR_EL2, mdcrOf(realm, cx), 0);
-  pe.gic?.loadVirtual(u32, rec.word("gic_hcr"));
+  pe.gic?.loadVirtual(u32, rec.word(Rec.gic_hcr));
   pe.controlsWritten();
   settle(pe);
 }
 function mdcrOf(realm: Realm, cx: RmmContext): number {
-  if (realm.view.flag("pmu")) return MDCR_REALM | realm.view.num("pmu_num_ctrs");
+  if (realm.view.flag(Rd.pmu)) return MDCR_REALM | realm.view.num(Rd.pmu_num_ctrs);
   return MDCR_REALM | MDCR_NO_PMU | cx.features.PMU_NUM_CTRS;
 }
 /** Timers and counters were written behind the PE's back. */
@@ -142,8 +143,8 @@ function settle(pe: Pe): void {
 /** Saves the virtual interface into the REC and empties the hardware: nothing of it stays for the host to see. */
 function saveGic(pe: Pe, rec: RecView, u32: Uint32Array): void {
   if (pe.gic === undefined) return;
-  pe.gic.saveVirtual(u32, rec.word("gic_hcr"));
-  rec.setLoHi("gic_hcr", rec.lo("gic_hcr") | Number(ICH_HCR_REALM), 0);
+  pe.gic.saveVirtual(u32, rec.word(Rec.gic_hcr));
+  rec.setLoHi(Rec.gic_hcr, rec.lo(Rec.gic_hcr) | Number(ICH_HCR_REALM), 0);
   pe.gic.clearVirtual();
 }
 
@@ -153,37 +154,37 @@ function saveGic(pe: Pe, rec: RecView, u32: Uint32Array): void {
  */
 export function saveRec(cx: RmmContext, pe: Pe, rec: RecView, realm: Realm, host: HostState, exit: ExitView): void {
   const { st } = pe;
-  const hasPmu = realm.view.flag("pmu");
+  const hasPmu = realm.view.flag(Rd.pmu);
   const { u32 } = cx.memory;
   pe.pmu.sync();
   for (const t of TIMERS) {
     const ctl = pe.timers.control(t.n);
     const [lo, hi] = [st.lo(t.cval), st.hi(t.cval)];
-    rec.setLoHi(t.recCtl, ctl, 0);
-    rec.setLoHi(t.recCval, lo, hi);
-    exit.setLoHi(t.recCtl, ctl, 0);
-    exit.setLoHi(t.recCval, lo, hi); // offsets are 0 in realms
+    rec.setLoHi(t.rec[0], ctl, 0);
+    rec.setLoHi(t.rec[1], lo, hi);
+    exit.setLoHi(t.exit[0], ctl, 0);
+    exit.setLoHi(t.exit[1], lo, hi); // offsets are 0 in realms
   }
-  rec.setLoHi("cnthctl", st.lo(slot.CNTHCTL_EL2), st.hi(slot.CNTHCTL_EL2));
+  rec.setLoHi(Rec.cnthctl, st.lo(slot.CNTHCTL_EL2), st.hi(slot.CNTHCTL_EL2));
   // A virtual SError that the realm has not taken yet stays pending.
-  if ((st.lo(slot.HCR_EL2) & Number(HCR_VSE)) !== 0) rec.set("serror", 1n);
-  context.save(st, u32, rec.word("sysregs"));
-  gprs.save(st, u32, rec.word("gprs"));
+  if ((st.lo(slot.HCR_EL2) & Number(HCR_VSE)) !== 0) rec.set(Rec.serror, 1n);
+  context.save(st, u32, rec.word(Rec.sysregs));
+  gprs.save(st, u32, rec.word(Rec.gprs));
   if (hasPmu) {
-    pmu.save(st, u32, rec.word("pmu"));
+    pmu.save(st, u32, rec.word(Rec.pmu));
     const overflow = st.lo(slot.PMOVSSET_EL0) & st.lo(slot.PMINTENSET_EL1) & st.lo(slot.PMCNTENSET_EL0);
-    exit.set("pmu_ovf_status", (st.lo(slot.PMCR_EL0) & 1) !== 0 && overflow !== 0);
+    exit.set(Exit.pmu_ovf_status, (st.lo(slot.PMCR_EL0) & 1) !== 0 && overflow !== 0);
   }
-  st.u8.copyWithin(rec.at("v"), st.base + Off.V, st.base + Off.V + V_BYTES);
-  rec.set("fpcr", st.lo(Off.FPCR));
-  rec.set("fpsr", st.lo(Off.FPSR));
-  rec.setLoHi("pc", st.lo(slot.ELR_EL2), st.hi(slot.ELR_EL2));
-  rec.setLoHi("pstate", st.lo(slot.SPSR_EL2), st.hi(slot.SPSR_EL2));
+  st.u8.copyWithin(rec.at(Rec.v), st.base + Off.V, st.base + Off.V + V_BYTES);
+  rec.set(Rec.fpcr, st.lo(Off.FPCR));
+  rec.set(Rec.fpsr, st.lo(Off.FPSR));
+  rec.setLoHi(Rec.pc, st.lo(slot.ELR_EL2), st.hi(slot.ELR_EL2));
+  rec.setLoHi(Rec.pstate, st.lo(slot.SPSR_EL2), st.hi(slot.SPSR_EL2));
   saveGic(pe, rec, u32);
-  exit.setWords("gicv3_lrs", u32, rec.word("gic_lrs"), 2 * (cx.features.GICV3_NUM_LRS + 1));
-  exit.setLoHi("gicv3_misr", rec.lo("gic_misr"), 0);
-  exit.setLoHi("gicv3_vmcr", rec.lo("gic_vmcr"), 0);
-  exit.setLoHi("gicv3_hcr", (rec.lo("gic_hcr") & ICH_HCR_REPORTED) >>> 0, 0);
+  exit.setWords(Exit.gicv3_lrs, u32, rec.word(Rec.gic_lrs), 2 * (cx.features.GICV3_NUM_LRS + 1));
+  exit.setLoHi(Exit.gicv3_misr, rec.lo(Rec.gic_misr), 0);
+  exit.setLoHi(Exit.gicv3_vmcr, rec.lo(Rec.gic_vmcr), 0);
+  exit.setLoHi(Exit.gicv3_hcr, (rec.lo(Rec.gic_hcr) & ICH_HCR_REPORTED) >>> 0, 0);
   host.restore(st, hasPmu);
   host.clear();
   settle(pe); // controls are for EL3, which switches them too
@@ -201,7 +202,7 @@ export function updateTimers(pe: Pe, rec: RecView): boolean {
   for (const t of TIMERS) {
     const asserted = timerAsserted(pe.timers.control(t.n));
     cnthctl = (asserted ? cnthctl | t.mask : cnthctl & ~t.mask) >>> 0;
-    if (asserted !== timerAsserted(rec.lo(t.recCtl))) changed = true;
+    if (asserted !== timerAsserted(rec.lo(t.rec[0]))) changed = true;
   }
   if (cnthctl !== before) {
     st.setLo(slot.CNTHCTL_EL2, cnthctl);

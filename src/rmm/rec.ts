@@ -74,6 +74,8 @@ export const RecGranule = struct("RealmExecutionContext", 4096, [
   ["sysregs",        0x600, 8, contextRegisters.length],
   ["pmu",            0xa00, 8, pmuRegisters.length],
 ]);
+/** Its fields. */
+export const Rec = RecGranule.fields;
 export type RecField = keyof typeof RecGranule.fields;
 export type RecView = StructView<RecField>;
 

@@ -5,9 +5,9 @@ import type { Pe } from "../cpu/pe.ts";
 import { INPUT, REC_ERROR, type RmiResult, type RmmContext, realmError } from "./cx.ts";
 import { GranuleState } from "./granules.ts";
 import { injectSea, storedState } from "./inject.ts";
-import { RecEnter } from "./layouts.ts";
+import { Enter, RecEnter } from "./layouts.ts";
 import { Realm } from "./realm.ts";
-import { type RecView, recAt } from "./rec.ts";
+import { Rec, type RecView, recAt } from "./rec.ts";
 import { faultPage } from "./rec-exit.ts";
 import { ICH_HCR_HOST } from "./rec-run.ts";
 import { completeHostCall, completeRipas } from "./rsi.ts";
@@ -38,28 +38,28 @@ export function admit(cx: RmmContext, pe: Pe, recAddress: bigint, runAddress: bi
   if (data === undefined) return INPUT;
   const enter = viewOf(RecEnter, data);
   const rec = recAt(cx.memory, recPa);
-  const realm = new Realm(cx.memory, rec.num("rd"));
+  const realm = new Realm(cx.memory, rec.num(Rec.rd));
   if (realm.state === RealmState.NEW) return realmError(0);
   if (realm.state === RealmState.SYSTEM_OFF) return realmError(1);
-  if (!rec.flag("runnable") || rec.flag("psci_pending")) return REC_ERROR;
+  if (!rec.flag(Rec.runnable) || rec.flag(Rec.psci_pending)) return REC_ERROR;
   if (!gicStateValid(cx, enter)) return REC_ERROR;
-  const flags = enter.num("flags");
+  const flags = enter.num(Enter.flags);
   const sea = (flags & EnterFlag.INJECT_SEA) !== 0;
   const mmio = (flags & EnterFlag.EMUL_MMIO) !== 0 && !sea;
   if (sea && !faultedOutside(rec, realm)) return REC_ERROR;
   if (mmio && !emulatable(rec)) return REC_ERROR;
 
   takeGicState(cx, rec, enter);
-  if (sea) injectSea(storedState(rec), rec.get("last_esr"), rec.get("last_far"));
+  if (sea) injectSea(storedState(rec), rec.get(Rec.last_esr), rec.get(Rec.last_far));
   if (mmio) completeMmio(rec, enter);
   completeRipas(rec, (flags & EnterFlag.RIPAS_RESPONSE) !== 0);
   completeSystemRegister(rec, enter);
-  const unmapped = rec.flag("host_call") ? completeHostCall({ cx, pe, st: pe.st, rec, recPa, realm }, enter) : undefined;
+  const unmapped = rec.flag(Rec.host_call) ? completeHostCall({ cx, pe, st: pe.st, rec, recPa, realm }, enter) : undefined;
   if (unmapped === undefined) {
-    rec.set("host_call", 0n);
-    rec.set("last_esr", 0n);
+    rec.set(Rec.host_call, 0n);
+    rec.set(Rec.last_esr, 0n);
     const traps = flags & (EnterFlag.TRAP_WFI | EnterFlag.TRAP_WFE);
-    rec.set("hcr", traps === 0 ? HCR_REALM : trapping(flags));
+    rec.set(Rec.hcr, traps === 0 ? HCR_REALM : trapping(flags));
   }
   return { rec, recPa, realm, run, unmapped };
 }
@@ -81,11 +81,11 @@ const vintidValid = (id: bigint): boolean => id <= 1019n || (id >= 8192n && id <
 
 /** Only the host's control bits; list registers in use: no HW, legal priority and INTID, none twice. */
 function gicStateValid(cx: RmmContext, enter: EnterView): boolean {
-  if (enter.hi("gicv3_hcr") !== 0 || (enter.lo("gicv3_hcr") & ~ICH_HCR_HOST_LO) !== 0) return false;
+  if (enter.hi(Enter.gicv3_hcr) !== 0 || (enter.lo(Enter.gicv3_hcr) & ~ICH_HCR_HOST_LO) !== 0) return false;
   let seen: bigint[] | undefined;
   for (let i = 0; i <= cx.features.GICV3_NUM_LRS; i++) {
-    if (enter.hi("gicv3_lrs", i) >>> LR_STATE_SHIFT === 0) continue;
-    const lr = enter.get("gicv3_lrs", i);
+    if (enter.hi(Enter.gicv3_lrs, i) >>> LR_STATE_SHIFT === 0) continue;
+    const lr = enter.get(Enter.gicv3_lrs, i);
     seen ??= [];
     const vintid = lr & LR.VINTID;
     const bad = (lr & (LR.HW | LR_PRIORITY_RES0)) !== 0n || (lr & LR.PINTID & ~LR.EOI) !== 0n;
@@ -96,30 +96,31 @@ function gicStateValid(cx: RmmContext, enter: EnterView): boolean {
 }
 
 function takeGicState(cx: RmmContext, rec: RecView, enter: EnterView): void {
-  for (let i = 0; i <= cx.features.GICV3_NUM_LRS; i++) rec.setLoHi("gic_lrs", enter.lo("gicv3_lrs", i), enter.hi("gicv3_lrs", i), i);
-  rec.setLoHi("gic_hcr", ((rec.lo("gic_hcr") & ~ICH_HCR_HOST_LO) | enter.lo("gicv3_hcr")) >>> 0, 0);
+  for (let i = 0; i <= cx.features.GICV3_NUM_LRS; i++)
+    rec.setLoHi(Rec.gic_lrs, enter.lo(Enter.gicv3_lrs, i), enter.hi(Enter.gicv3_lrs, i), i);
+  rec.setLoHi(Rec.gic_hcr, ((rec.lo(Rec.gic_hcr) & ~ICH_HCR_HOST_LO) | enter.lo(Enter.gicv3_hcr)) >>> 0, 0);
 }
 
 // ---- completion of the last exit --------------------------------------------------------------------------------------------------
 
 /** The last exit was a Data Abort at an unprotected IPA. */
 const faultedOutside = (rec: RecView, realm: Realm): boolean =>
-  ecOf(rec.lo("last_esr")) === Ec.DataAbort && !realm.isProtected(faultPage(rec.lo("last_hpfar"), rec.hi("last_hpfar")));
+  ecOf(rec.lo(Rec.last_esr)) === Ec.DataAbort && !realm.isProtected(faultPage(rec.lo(Rec.last_hpfar), rec.hi(Rec.last_hpfar)));
 
 /** The last exit was an access that the host can emulate. */
-const emulatable = (rec: RecView): boolean => ecOf(rec.lo("last_esr")) === Ec.DataAbort && (rec.lo("last_esr") & AbortIss.ISV) !== 0;
+const emulatable = (rec: RecView): boolean => ecOf(rec.lo(Rec.last_esr)) === Ec.DataAbort && (rec.lo(Rec.last_esr) & AbortIss.ISV) !== 0;
 
 /** The host has carried out the access: a load gets its value, PC moves on. */
 function completeMmio(rec: RecView, enter: EnterView): void {
-  const esr = rec.lo("last_esr");
+  const esr = rec.lo(Rec.last_esr);
   const rt = accessRegister(esr);
-  if ((esr & AbortIss.WnR) === 0 && rt !== 31) rec.set("gprs", loadedValue(esr, enter.get("gprs", 0)), rt);
-  rec.set("pc", rec.get("pc") + 4n);
+  if ((esr & AbortIss.WnR) === 0 && rt !== 31) rec.set(Rec.gprs, loadedValue(esr, enter.get(Enter.gprs, 0)), rt);
+  rec.set(Rec.pc, rec.get(Rec.pc) + 4n);
 }
 
 /** A system register read that the host emulates: its value. PC has moved on already. */
 function completeSystemRegister(rec: RecView, enter: EnterView): void {
-  const esr = rec.lo("last_esr");
+  const esr = rec.lo(Rec.last_esr);
   const rt = (esr >>> 5) & 31;
-  if (ecOf(esr) === Ec.SystemRegister && (esr & 1) === 1 && rt !== 31) rec.set("gprs", enter.get("gprs", 0), rt);
+  if (ecOf(esr) === Ec.SystemRegister && (esr & 1) === 1 && rt !== 31) rec.set(Rec.gprs, enter.get(Enter.gprs, 0), rt);
 }

@@ -2,9 +2,10 @@
 
 import { Off } from "../arch/layout.ts";
 import { type RsiName, rsiByFid } from "./commands.ts";
-import { type RecEnter, RsiHostCall, RsiRealmConfig } from "./layouts.ts";
+import { Exit, type RecEnter, RsiHostCall, RsiRealmConfig } from "./layouts.ts";
 import { extendRem, hashSize } from "./measure.ts";
 import { MEASUREMENT_BYTES, MEASUREMENTS } from "./realm.ts";
+import { Rec } from "./rec.ts";
 import { isPsciId, psciCall } from "./rsi-psci.ts";
 import { emulateStage2Fault, type RsiHandler, type RsiResult, stage2Fault, toHost, toRealm } from "./rsi-result.ts";
 import { tokenContinue, tokenInit } from "./rsi-token.ts";
@@ -65,14 +66,14 @@ const ipaStateSet: RsiHandler = (r) => {
   const [base, top, ripas, flags] = [r.st.x(1), r.st.x(2), r.st.x(3), r.st.x(4)];
   const valid = ripas <= BigInt(Ripas.RAM) && isGranuleAligned(base) && isGranuleAligned(top) && top > base;
   if (!valid || !r.realm.isProtected(base) || !r.realm.isProtected(top - 1n)) return INPUT;
-  r.rec.set("ripas_base", base);
-  r.rec.set("ripas_top", top);
-  r.rec.set("ripas_addr", base);
-  r.rec.set("ripas_value", ripas);
-  r.rec.set("ripas_flags", flags);
-  r.exit.set("ripas_base", base);
-  r.exit.set("ripas_top", top);
-  r.exit.set("ripas_value", ripas);
+  r.rec.set(Rec.ripas_base, base);
+  r.rec.set(Rec.ripas_top, top);
+  r.rec.set(Rec.ripas_addr, base);
+  r.rec.set(Rec.ripas_value, ripas);
+  r.rec.set(Rec.ripas_flags, flags);
+  r.exit.set(Exit.ripas_base, base);
+  r.exit.set(Exit.ripas_top, top);
+  r.exit.set(Exit.ripas_value, ripas);
   // What the realm reads is written at the next entry.
   return toHost(ExitReason.RIPAS_CHANGE, [0n, top]);
 };
@@ -103,9 +104,9 @@ const hostCall: RsiHandler = (r) => {
   const at = locate(r.cx, r.realm, Number(ipa) - offset);
   if (!at.found) return at.ripas === Ripas.EMPTY ? INPUT : stage2Fault(at.level);
   const call = viewOf(RsiHostCall, r.cx.memory.bytes(at.pa).slice(offset, offset + HOST_CALL_BYTES));
-  r.exit.set("imm", call.get("imm"));
-  for (let i = 0; i < 31; i++) r.exit.set("gprs", call.get("gprs", i), i);
-  r.rec.set("host_call", 1n);
+  r.exit.set(Exit.imm, call.get("imm"));
+  for (let i = 0; i < 31; i++) r.exit.set(Exit.gprs, call.get("gprs", i), i);
+  r.rec.set(Rec.host_call, 1n);
   // The realm's registers are written when the host answers.
   return toHost(ExitReason.HOST_CALL);
 };
@@ -115,7 +116,7 @@ const hostCall: RsiHandler = (r) => {
  * done. Else the buffer is not mapped any more, and the host is told of a fault at this level.
  */
 export function completeHostCall(r: Omit<Run, "exit">, enter: StructView<keyof typeof RecEnter.fields>): number | undefined {
-  const ipa = r.rec.num("gprs", 1);
+  const ipa = r.rec.num(Rec.gprs, 1);
   const offset = ipa % GRANULE;
   const at = locate(r.cx, r.realm, ipa - offset);
   if (!at.found) {
@@ -124,7 +125,7 @@ export function completeHostCall(r: Omit<Run, "exit">, enter: StructView<keyof t
     return undefined;
   }
   r.cx.memory.put(at.pa, offset + RsiHostCall.fields.gprs.offset, enter.bytes("gprs"));
-  r.rec.set("gprs", 0n, 0);
+  r.rec.set(Rec.gprs, 0n, 0);
   return undefined;
 }
 
@@ -169,17 +170,17 @@ export function realmSmc(r: Run, advance: () => void): Next {
   }
   advance();
   if (result.kind === "realm") return Next.REALM;
-  r.exit.set("exit_reason", result.reason);
+  r.exit.set(Exit.exit_reason, result.reason);
   return Next.HOST;
 }
 
 /** At REC_ENTER: the answer to a RIPAS change that the realm had asked for. */
 export function completeRipas(rec: Run["rec"], reject: boolean): void {
-  if (rec.get("ripas_base") === rec.get("ripas_top")) return;
-  const refused = rec.num("ripas_value") === Ripas.RAM && rec.get("ripas_addr") !== rec.get("ripas_top") && reject;
-  rec.set("gprs", 0n, 0);
-  rec.set("gprs", rec.get("ripas_addr"), 1);
-  rec.set("gprs", refused ? Response.REJECT : Response.ACCEPT, 2);
-  rec.set("ripas_base", 0n);
-  rec.set("ripas_top", 0n);
+  if (rec.get(Rec.ripas_base) === rec.get(Rec.ripas_top)) return;
+  const refused = rec.num(Rec.ripas_value) === Ripas.RAM && rec.get(Rec.ripas_addr) !== rec.get(Rec.ripas_top) && reject;
+  rec.set(Rec.gprs, 0n, 0);
+  rec.set(Rec.gprs, rec.get(Rec.ripas_addr), 1);
+  rec.set(Rec.gprs, refused ? Response.REJECT : Response.ACCEPT, 2);
+  rec.set(Rec.ripas_base, 0n);
+  rec.set(Rec.ripas_top, 0n);
 }

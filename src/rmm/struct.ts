@@ -5,8 +5,9 @@ import { EmuError } from "../util/errors.ts";
 /** Field: name, offset in bytes, width in bytes (1, 2, 4, 8: a number; anything else: bytes), number of elements (default 1). */
 export type FieldRow = readonly [name: string, offset: number, bytes: number, count?: number];
 
-export interface Field {
-  readonly name: string;
+/** One of the fields of a structure with the fields `N`. */
+export interface Field<N extends string = string> {
+  readonly name: N;
   readonly offset: number;
   readonly bytes: number;
   readonly count: number;
@@ -16,7 +17,7 @@ export interface Field {
 export interface Struct<N extends string = string> {
   readonly name: string;
   readonly size: number;
-  readonly fields: Readonly<Record<N, Field>>;
+  readonly fields: Readonly<Record<N, Field<N>>>;
 }
 
 /** Makes a structure from its rows; fields must lie inside it and not overlap. */
@@ -27,10 +28,13 @@ export function struct<const R extends readonly FieldRow[]>(name: string, size: 
     if (f.offset < end || f.offset + f.bytes * f.count > size) throw new EmuError("bad-structure", `${name}.${f.name} does not fit`);
     end = f.offset + f.bytes * f.count;
   }
-  return { name, size, fields: Object.fromEntries(list.map((f) => [f.name, f])) as unknown as Record<R[number][0], Field> };
+  return { name, size, fields: Object.fromEntries(list.map((f) => [f.name, f])) as unknown as Record<R[number][0], Field<R[number][0]>> };
 }
 
-/** One structure at a place in memory. */
+/**
+ * One structure at a place in memory. A field is given by its name, or itself (`RecExit.fields.esr`): what each exit of a realm does takes
+ * it so, since to look up a name costs twenty times the access.
+ */
 export class StructView<N extends string> {
   readonly struct: Struct<N>;
   readonly view: DataView;
@@ -43,53 +47,57 @@ export class StructView<N extends string> {
     this.base = base;
   }
 
+  private offset(name: N | Field<N>): number {
+    return typeof name === "string" ? this.struct.fields[name].offset : name.offset;
+  }
+
   /** Value of a number field, element `i`. */
-  get(name: N, i = 0): bigint {
-    const f = this.struct.fields[name];
+  get(name: N | Field<N>, i = 0): bigint {
+    const f = typeof name === "string" ? this.struct.fields[name] : name;
     const at = this.base + f.offset + i * f.bytes;
     if (f.bytes === 8) return this.view.getBigUint64(at, true);
     return BigInt(f.bytes === 4 ? this.view.getUint32(at, true) : f.bytes === 2 ? this.view.getUint16(at, true) : this.view.getUint8(at));
   }
   /** The same as a number; for values known to be below 2^53. */
-  num(name: N, i = 0): number {
-    const f = this.struct.fields[name];
+  num(name: N | Field<N>, i = 0): number {
+    const f = typeof name === "string" ? this.struct.fields[name] : name;
     const at = this.base + f.offset + i * f.bytes;
     if (f.bytes === 8) return this.view.getUint32(at + 4, true) * 2 ** 32 + this.view.getUint32(at, true);
     return f.bytes === 4 ? this.view.getUint32(at, true) : f.bytes === 2 ? this.view.getUint16(at, true) : this.view.getUint8(at);
   }
   /** High word of a field of 8 bytes. */
-  hi(name: N, i = 0): number {
-    return this.view.getUint32(this.base + this.struct.fields[name].offset + 8 * i + 4, true);
+  hi(name: N | Field<N>, i = 0): number {
+    return this.view.getUint32(this.base + this.offset(name) + 8 * i + 4, true);
   }
   /** Low word of a field of 8 bytes. */
-  lo(name: N, i = 0): number {
-    return this.view.getUint32(this.base + this.struct.fields[name].offset + 8 * i, true);
+  lo(name: N | Field<N>, i = 0): number {
+    return this.view.getUint32(this.base + this.offset(name) + 8 * i, true);
   }
   /** Writes a field of 8 bytes as words. */
-  setLoHi(name: N, lo: number, hi: number, i = 0): void {
-    const at = this.base + this.struct.fields[name].offset + 8 * i;
+  setLoHi(name: N | Field<N>, lo: number, hi: number, i = 0): void {
+    const at = this.base + this.offset(name) + 8 * i;
     this.view.setUint32(at, lo, true);
     this.view.setUint32(at + 4, hi, true);
   }
   /** Writes `count` words of a field of 8 bytes, from element 0 on, which are in `from` from `at` on. */
-  setWords(name: N, from: Uint32Array, at: number, count: number): void {
-    const to = this.base + this.struct.fields[name].offset;
+  setWords(name: N | Field<N>, from: Uint32Array, at: number, count: number): void {
+    const to = this.base + this.offset(name);
     for (let i = 0; i < count; i++) this.view.setUint32(to + 4 * i, from[at + i] as number, true);
   }
-  flag(name: N): boolean {
+  flag(name: N | Field<N>): boolean {
     return this.num(name) !== 0;
   }
   /** Offset of a field in the buffer that `view` shows. */
-  at(name: N): number {
-    return this.view.byteOffset + this.base + this.struct.fields[name].offset;
+  at(name: N | Field<N>): number {
+    return this.view.byteOffset + this.base + this.offset(name);
   }
   /** Index of a field of 8 bytes, element 0, among the words of 32 bits of the memory that `view` shows. */
-  word(name: N): number {
-    return (this.view.byteOffset + this.base + this.struct.fields[name].offset) >>> 2;
+  word(name: N | Field<N>): number {
+    return (this.view.byteOffset + this.base + this.offset(name)) >>> 2;
   }
   /** Writes a number field; higher bits are cut off. */
-  set(name: N, value: bigint | number | boolean, i = 0): void {
-    const f = this.struct.fields[name];
+  set(name: N | Field<N>, value: bigint | number | boolean, i = 0): void {
+    const f = typeof name === "string" ? this.struct.fields[name] : name;
     const at = this.base + f.offset + i * f.bytes;
     if (f.bytes === 8 && typeof value === "bigint") {
       this.view.setBigUint64(at, value, true); // modulo 2^64
@@ -107,8 +115,8 @@ export class StructView<N extends string> {
     else this.view.setUint8(at, Number(v & 0xffn));
   }
   /** The bytes of a field, all elements: a view, not a copy. */
-  bytes(name: N): Uint8Array {
-    const f = this.struct.fields[name];
+  bytes(name: N | Field<N>): Uint8Array {
+    const f = typeof name === "string" ? this.struct.fields[name] : name;
     return new Uint8Array(this.view.buffer, this.view.byteOffset + this.base + f.offset, f.bytes * f.count);
   }
   /** All bytes of the structure: a view. */

@@ -77,6 +77,13 @@ export class GicCpu {
   loadVirtual(from: Uint32Array, at: number): void {
     this.virtual.loadWords(from, at);
   }
+  /** Its controls alone: ICH_VMCR_EL2 and ICH_HCR_EL2, two words each. */
+  saveControls(to: Uint32Array, at: number): void {
+    this.virtual.saveControls(to, at);
+  }
+  loadControls(from: Uint32Array, at: number): void {
+    this.virtual.loadControls(from, at);
+  }
   /** Writes 0 to all of them. */
   clearVirtual(): void {
     this.virtual.reset();

@@ -170,6 +170,18 @@ export class VirtualInterface {
     this.evaluate();
   }
 
+  /** ICH_VMCR_EL2 and ICH_HCR_EL2 alone, two words each. */
+  saveControls(to: Uint32Array, at: number): void {
+    to[at] = this.vmcr;
+    to[at + 1] = 0;
+    to[at + 2] = this.hcr;
+    to[at + 3] = 0;
+  }
+  loadControls(from: Uint32Array, at: number): void {
+    this.setVmcr(from[at]!);
+    this.setHcr((from[at + 2]! & HCR_WRITABLE) >>> 0);
+  }
+
   private setHcr(value: number): void {
     if (value === this.hcr) return;
     this.hcr = value;
