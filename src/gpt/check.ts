@@ -16,7 +16,7 @@ const failed = (kind: Gpc, level: 0 | 1): number => kind * 16 + level;
 type Registers = Pick<PeState, "get" | "lo" | "hi">;
 
 const VALID_SLOTS = 16;
-const PASSED = 1024;
+const PASSED = 4096;
 const PAGE = 4096;
 /** log2 of the granules in an entry, of the entries that are looked at together, and the bytes of those. */
 const ENTRY_LOG2 = 4;
@@ -51,7 +51,8 @@ export class GranuleProtection implements GranuleCheck {
   private readonly validHalf = new Int32Array(VALID_SLOTS);
   private readonly validFor: (GptConfig | undefined)[] = new Array(VALID_SLOTS).fill(undefined);
 
-  // Pages that passed: page number, PA space and Security state in one number, by the low bits of the page number.
+  // Pages that passed: page number, PA space and Security state in one number, by the low bits of the page number and the Security
+  // state: what a host and its RMM hand to each other both of them access in turn.
   private readonly passed = new Float64Array(PASSED).fill(-1);
   private passedFor: GptConfig | undefined;
 
@@ -118,7 +119,7 @@ export class GranuleProtection implements GranuleCheck {
     if (!c.enabled) return PASS;
     const page = Math.floor(pa / PAGE);
     const key = 16 * page + 4 * pas + state;
-    const slot = page & (PASSED - 1);
+    const slot = (4 * page + state) & (PASSED - 1);
     if (this.passed[slot] === key && this.passedFor === c) return PASS;
     const result = this.check(pa, pas, state);
     if (result !== PASS) return result;
@@ -128,8 +129,9 @@ export class GranuleProtection implements GranuleCheck {
     return PASS;
   }
   forget(start: number, end: number): void {
-    if (end - start > PASSED * PAGE) this.passed.fill(-1);
-    else for (let page = Math.floor(start / PAGE); page * PAGE < end; page++) this.passed[page & (PASSED - 1)] = -1;
+    const slots = 4 * Math.ceil((end - start) / PAGE);
+    if (slots >= PASSED) this.passed.fill(-1);
+    else for (let n = 4 * Math.floor(start / PAGE); n < 4 * Math.floor(start / PAGE) + slots; n++) this.passed[n & (PASSED - 1)] = -1;
   }
 
   private level0(c: GptConfig, pa: number, pas: Pas, state: Security): number {

@@ -269,11 +269,11 @@ export class HostRealm implements Guest {
   }
 
   deviceAddress(ipa: number): number | undefined {
-    const half = 2 ** (this.config.ipaBits - 1);
+    const { half } = this.shared;
     return ipa >= half && this.shared.pageOf(ipa) < 0 ? ipa - half : undefined;
   }
   *resolve(ipa: number): HostTask<Resolution> {
-    const half = 2 ** (this.config.ipaBits - 1);
+    const { half } = this.shared;
     if (ipa < half) return (yield* this.provide(ipa)) ? "memory" : undefined;
     return (yield* this.share(ipa)) ? "memory" : { device: ipa - half };
   }
@@ -315,7 +315,7 @@ export class HostRealm implements Guest {
     return true;
   }
   private sharedIpa(page: number): number {
-    return 2 ** (this.config.ipaBits - 1) + this.ipaOf(page);
+    return this.shared.half + this.ipaOf(page);
   }
   private *unshare(page: number): HostTask {
     if (this.mapped.delete(page)) yield* this.rmi.must("RTT_UNMAP_UNPROTECTED", this.rd, this.sharedIpa(page), PAGE_LEVEL);

@@ -13,7 +13,7 @@ export class SharedMemory implements Dma, Stateful {
   private readonly base: number;
   private readonly size: number;
   /** First address of the upper half. */
-  private readonly half: number;
+  readonly half: number;
   /** PA of the granule behind each page, by page number in RAM. */
   private readonly pages = new Map<number, number>();
 

@@ -38,10 +38,14 @@ export class GuardedMemory {
 
   /** Copies `length` bytes out of one granule of Non-secure memory; undefined when the access faults. The copy is good until the next one. */
   readNonSecure(pa: number, length: number): Uint8Array | undefined {
+    const to = this.copy.subarray(0, length);
+    return this.readNonSecureInto(pa, to) ? to : undefined;
+  }
+  /** Copies the start of one granule of Non-secure memory; false when the access faults. */
+  readNonSecureInto(pa: number, to: Uint8Array): boolean {
     const at = this.host(pa, Security.NonSecure);
-    if (at === 0) return undefined;
-    this.copy.set(this.phys.u8.subarray(at, at + length));
-    return this.copy.subarray(0, length);
+    if (at !== 0) to.set(this.phys.u8.subarray(at, at + to.length));
+    return at !== 0;
   }
   /** Copies into one granule of Non-secure memory, from `offset` on; false when the access faults. */
   writeNonSecure(pa: number, offset: number, data: Uint8Array): boolean {

@@ -1,5 +1,6 @@
 // The Realm Descriptor: what the RMM knows of a realm, in the RD granule.
 
+import { P2 } from "../mmu/range.ts";
 import type { GuardedMemory } from "./memory.ts";
 import type { HashAlgorithm, RealmState } from "./status.ts";
 import { type StructView, struct } from "./struct.ts";
@@ -47,6 +48,8 @@ export class Realm implements Stage2 {
   readonly rd: number;
   readonly view: StructView<RdField>;
   readonly ipaBits: number;
+  /** Bytes of IPA space. */
+  readonly ipaSize: number;
   readonly startLevel: number;
   readonly base: number;
   readonly tables: number;
@@ -56,6 +59,7 @@ export class Realm implements Stage2 {
     this.rd = rd;
     this.view = memory.view(RealmDescriptor, rd);
     this.ipaBits = this.view.num(Rd.ipa_bits);
+    this.ipaSize = P2[this.ipaBits] as number;
     this.startLevel = this.view.num(Rd.rtt_level);
     this.base = this.view.num(Rd.rtt_base);
     this.tables = this.view.num(Rd.rtt_count);
@@ -70,10 +74,6 @@ export class Realm implements Stage2 {
   }
   get hash(): HashAlgorithm {
     return this.view.num(Rd.hash_algo) as HashAlgorithm;
-  }
-  /** Bytes of IPA space. */
-  get ipaSize(): number {
-    return 2 ** this.ipaBits;
   }
   /** Is the IPA in the protected half of the IPA space? */
   isProtected(ipa: number | bigint): boolean {

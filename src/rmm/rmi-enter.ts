@@ -13,7 +13,7 @@ import { ICH_HCR_HOST } from "./rec-run.ts";
 import { completeHostCall, completeRipas } from "./rsi.ts";
 import { HCR_REALM, HCR_TWE, HCR_TWI } from "./stage2.ts";
 import { EnterFlag, RealmState } from "./status.ts";
-import { type StructView, viewOf } from "./struct.ts";
+import { blank, type StructView } from "./struct.ts";
 
 export type EnterView = StructView<keyof typeof RecEnter.fields>;
 
@@ -27,6 +27,9 @@ export interface Admitted {
   readonly unmapped: number | undefined;
 }
 
+/** The RMM's copy of what the host says at an entry, for the time of the call. */
+const entry = blank(RecEnter);
+
 /** Performs the checks in order and the completions. A result: the REC does not run. */
 export function admit(cx: RmmContext, pe: Pe, recAddress: bigint, runAddress: bigint): Admitted | RmiResult {
   const run = cx.granules.findIn(runAddress, GranuleState.UNDELEGATED);
@@ -34,9 +37,8 @@ export function admit(cx: RmmContext, pe: Pe, recAddress: bigint, runAddress: bi
   const recPa = cx.granules.findIn(recAddress, GranuleState.REC);
   if (recPa < 0) return INPUT;
   if (cx.granules.references(recPa) !== 0) return REC_ERROR;
-  const data = cx.memory.readNonSecure(run, RecEnter.size);
-  if (data === undefined) return INPUT;
-  const enter = viewOf(RecEnter, data);
+  const enter = entry;
+  if (!cx.memory.readNonSecureInto(run, enter.raw)) return INPUT;
   const rec = recAt(cx.memory, recPa);
   const realm = new Realm(cx.memory, rec.num(Rec.rd));
   if (realm.state === RealmState.NEW) return realmError(0);

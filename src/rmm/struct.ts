@@ -40,6 +40,7 @@ export class StructView<N extends string> {
   readonly view: DataView;
   /** Offset of the structure in `view`. */
   readonly base: number;
+  private all: Uint8Array | undefined;
 
   constructor(s: Struct<N>, view: DataView, base = 0) {
     this.struct = s;
@@ -121,7 +122,8 @@ export class StructView<N extends string> {
   }
   /** All bytes of the structure: a view. */
   get raw(): Uint8Array {
-    return new Uint8Array(this.view.buffer, this.view.byteOffset + this.base, this.struct.size);
+    this.all ??= new Uint8Array(this.view.buffer, this.view.byteOffset + this.base, this.struct.size);
+    return this.all;
   }
 }
 
