@@ -55,7 +55,9 @@ export class PeState {
 
   /** General-purpose register Xn, 0..30; 31 reads zero. */
   x(n: number): bigint {
-    return this.get(Off.X + 8 * n);
+    const at = Off.X + 8 * n;
+    // Calls have many arguments that are zero: a BigInt read from memory is an object of its own.
+    return (this.lo(at) | this.hi(at)) === 0 ? 0n : this.get(at);
   }
   /** Writes Xn; n = 31 (XZR) discards. */
   setX(n: number, value: bigint): void {

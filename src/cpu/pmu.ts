@@ -37,7 +37,7 @@ const typeSlot = (n: number): number => typeSlots[n] as number;
 export class Pmu {
   private readonly pe: Pe;
   private readonly line: IrqLine;
-  /** Retired instructions accounted for so far. */
+  /** Retired instructions accounted for so far, while any counter advances. */
   private base = 0n;
   /** Bit n: counter n has advanced with every retired instruction since `base`. */
   private counting = 0;
@@ -61,24 +61,28 @@ export class Pmu {
 
   /** Adds what retired since the last call to the counters that counted. */
   sync(): void {
+    if (this.counting === 0) return;
     const now = this.retired;
     const delta = now - this.base;
     this.base = now;
-    if (delta > 0n && this.counting !== 0) {
-      for (let n = 0; n < EVENT_COUNTERS; n++) if (bit(this.counting, n)) this.add(n, delta);
-      if (bit(this.counting, CYCLE)) this.addCycles(delta);
-    }
+    if (delta <= 0n) return;
+    for (let n = 0; n < EVENT_COUNTERS; n++) if (bit(this.counting, n)) this.add(n, delta);
+    if (bit(this.counting, CYCLE)) this.addCycles(delta);
   }
 
   /** Finds out what counts from now on, and drives the interrupt line. */
   recount(): void {
+    const mask = this.active ? this.advancing() : 0;
+    if (this.counting === 0 && mask !== 0) this.base = this.retired;
+    this.counting = mask;
+    this.updateLine();
+  }
+  private advancing(): number {
     let mask = 0;
     for (let n = 0; n < EVENT_COUNTERS; n++) {
       if (perInstruction.has(this.pe.st.lo(typeSlot(n)) & 0xffff) && this.counts(n)) mask |= 1 << n;
     }
-    if (this.cyclesCount()) mask |= 1 << CYCLE;
-    this.counting = mask;
-    this.updateLine();
+    return this.cyclesCount() ? mask | (1 << CYCLE) : mask;
   }
 
   /** sync() and recount(). */

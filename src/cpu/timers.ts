@@ -219,11 +219,13 @@ export class Timers {
     const b = this.streamOn(1);
     if (!a && !b) return;
     const now = this.now();
-    for (let which = 0; which < 2; which++) {
+    const { st } = this.pe;
+    // An event register that is set already, as after each exception return, stays so.
+    for (let which = 0; which < 2 && st.lo(Off.EVENT) === 0; which++) {
       if (!(which === 0 ? a : b)) continue;
       const { bit, phase } = this.streamShape(which);
       const past = (this.streamCount(which, this.streamAt) - phase) >> (bit + 1n);
-      if ((this.streamCount(which, now) - phase) >> (bit + 1n) !== past) this.pe.st.setLo(Off.EVENT, 1);
+      if ((this.streamCount(which, now) - phase) >> (bit + 1n) !== past) st.setLo(Off.EVENT, 1);
     }
     this.streamAt = now;
   }

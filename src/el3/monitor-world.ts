@@ -10,8 +10,10 @@ import { EmuError } from "../util/errors.ts";
 import type { Saved } from "../util/stateful.ts";
 
 /** SCR_EL3.NS, NSE. */
-export const SCR_NS = 1n;
-export const SCR_NSE = 1n << 62n;
+export const SCR_NS_BIT = 0;
+export const SCR_NSE_BIT = 62;
+export const SCR_NS = 1n << BigInt(SCR_NS_BIT);
+export const SCR_NSE = 1n << BigInt(SCR_NSE_BIT);
 
 /** EL1 and EL0 registers, timers, FP and SIMD are the RMM's to switch. */
 // biome-ignore format: table

@@ -7,14 +7,14 @@
 //              x0..x4 = results                         complete()       or   SMC RMI_REQ_COMPLETE
 
 import { Off } from "../arch/layout.ts";
-import { slot } from "../arch/state.ts";
+import { type PeState, slot } from "../arch/state.ts";
 import { Ec } from "../arch/syndrome.ts";
 import { type Agent, type ExceptionInfo, Vector } from "../cpu/agent.ts";
 import type { Pe } from "../cpu/pe.ts";
 import { Gpi } from "../gpt/format.ts";
 import type { PhysicalMemory } from "../mem/physical.ts";
 import type { RmmAgent } from "../rmm/agent.ts";
-import { isRmi } from "../rmm/commands.ts";
+import { isRmi, rmiArguments } from "../rmm/commands.ts";
 import type { MonitorPort } from "../rmm/cx.ts";
 import { HCR_REALM } from "../rmm/stage2.ts";
 import { EmuError, hex } from "../util/errors.ts";
@@ -26,7 +26,7 @@ import { bootError, bootManifest, type ManifestContents, type RmmInterface, rmmI
 import type { ServiceContext } from "./monitor-context.ts";
 import { type GptLayout, GptOwner } from "./monitor-gpt.ts";
 import { isRmmEl3, isService, RMI_REQ_COMPLETE, RMM_BOOT_COMPLETE, serve } from "./monitor-services.ts";
-import { SCR_NS, SCR_NSE, toEl3, World } from "./monitor-world.ts";
+import { SCR_NS, SCR_NS_BIT, SCR_NSE, SCR_NSE_BIT, toEl3, World } from "./monitor-world.ts";
 import { FID_SVE_HINT, Ret } from "./smccc.ts";
 
 /** An RMM that runs from memory. All addresses are PAs in the Realm PA space. */
@@ -62,7 +62,8 @@ export interface MonitorOptions {
 const Boot = { NOT_YET: 0, UNDER_WAY: 1, DONE: 2, FAILED: 3 } as const;
 
 /** The world that SCR_EL3 selects for the levels below EL3. */
-const worldOf = (scr: bigint): "ns" | "realm" | "secure" => ((scr & SCR_NS) === 0n ? "secure" : (scr & SCR_NSE) === 0n ? "ns" : "realm");
+const worldOf = (st: PeState): "ns" | "realm" | "secure" =>
+  st.bit(slot.SCR_EL3, SCR_NS_BIT) === 0 ? "secure" : st.bit(slot.SCR_EL3, SCR_NSE_BIT) === 0 ? "ns" : "realm";
 
 /** What the platform token says runs here when nothing else is given: the agents, or the image by its hash. */
 const components = (image: Uint8Array | undefined): readonly SoftwareComponent[] => [
@@ -202,7 +203,7 @@ export class MonitorAgent implements Agent, Stateful, MonitorPort {
 
   handle(pe: Pe, e: ExceptionInfo): void {
     const fid = (pe.st.lo(Off.X) & ~FID_SVE_HINT) >>> 0;
-    const world = worldOf(pe.st.get(slot.SCR_EL3));
+    const world = worldOf(pe.st);
     if (e.vector !== Vector.Sync || e.ec !== Ec.Smc || !(isRmi(fid) || this.isService(fid))) {
       this.o.el3.handle(pe, e);
       return;
@@ -224,8 +225,10 @@ export class MonitorAgent implements Agent, Stateful, MonitorPort {
   /** An RMI call of the host. */
   private rmi(pe: Pe, fid: number): void {
     if (this.rmm !== undefined) {
-      const { st } = pe;
-      const results = this.rmm.rmi(pe, fid, [st.x(1), st.x(2), st.x(3), st.x(4), st.x(5), st.x(6)]);
+      const args: bigint[] = [];
+      const count = rmiArguments(fid);
+      for (let n = 1; n <= count; n++) args.push(pe.st.x(n));
+      const results = this.rmm.rmi(pe, fid, args);
       if (results !== undefined) this.answer(pe, results);
       return;
     }

@@ -6,10 +6,19 @@ import { EmuError, hex } from "../util/errors.ts";
 import type { HostTask } from "./agent.ts";
 import type { Rmi2 } from "./rmi2.ts";
 
-const byName = new Map<RmiName, Command<RmiName>>(rmiCommands.map((c) => [c.name, c]));
+/** By name: the command, and what is in x0 of its call. */
+const byName = new Map(rmiCommands.map((command) => [command.name, { command, x0: BigInt(command.fid) }] as const));
+interface Named {
+  readonly command: Command<RmiName>;
+  readonly x0: bigint;
+}
+const named = (name: RmiName): Named => byName.get(name) as Named;
 
 /** An argument: a 64-bit value. */
 export type RmiArgument = bigint | number;
+
+const SUCCEEDED = { status: RmiStatus.SUCCESS, index: 0 } as const;
+const UNKNOWN = { status: -1, index: 0 } as const;
 
 /** What a command returned. */
 export class RmiReply {
@@ -24,8 +33,7 @@ export class RmiReply {
   readonly results: readonly bigint[];
 
   constructor(x0: bigint, results: readonly bigint[]) {
-    const unknown = x0 === SMC_UNKNOWN;
-    const { status, index } = unknown ? { status: -1, index: 0 } : unpackRmiCode(x0);
+    const { status, index } = x0 === 0n ? SUCCEEDED : x0 === SMC_UNKNOWN ? UNKNOWN : unpackRmiCode(x0);
     this.x0 = x0;
     this.status = status;
     this.index = index;
@@ -41,10 +49,13 @@ export class RmiReply {
 /** Told of every command that returned, for traces and expectations. */
 export type RmiObserver = (name: RmiName, args: readonly bigint[], reply: RmiReply) => void;
 
+const NOTHING: readonly bigint[] = [];
+/** A register of 64 bits: addresses come as numbers. */
+const registerOf = (a: RmiArgument): bigint => (typeof a === "number" && a >= 0 ? BigInt(a) : BigInt.asUintN(64, BigInt(a)));
+
 /** What x0 and up say after a command. */
 export function rmiReply(command: Command<RmiName>, regs: readonly bigint[]): RmiReply {
-  const results: bigint[] = [];
-  for (let n = 1; n <= command.results.length; n++) results.push(regs[n] ?? 0n);
+  const results = command.results.length === 0 ? NOTHING : command.results.map((_, n) => regs[n + 1] ?? 0n);
   return new RmiReply(regs[0] ?? SMC_UNKNOWN, results);
 }
 
@@ -69,15 +80,14 @@ export class RmiClient {
   }
   /** One coroutine and no more: what is between it and the PE is passed at each command. */
   private *perform(name: RmiName, args: readonly RmiArgument[], resumed: boolean, must: boolean): HostTask<RmiReply> {
-    const command = byName.get(name) as Command<RmiName>;
+    const { command, x0 } = named(name);
     if (args.length !== command.args.length) {
       throw new EmuError(
         "rmi-arguments",
         `RMI_${name} takes ${command.args.length} arguments (${command.args.join(", ")}), not ${args.length}`,
       );
     }
-    const values = [BigInt(command.fid)];
-    for (const a of args) values.push(BigInt.asUintN(64, BigInt(a)));
+    const values = [x0, ...args.map(registerOf)];
     const answer = rmiReply(command, resumed ? yield "resume" : this.later ? yield* this.later.perform(name, values) : yield values);
     if (this.observers.length > 0) {
       const given = values.slice(1);
@@ -95,7 +105,7 @@ export class RmiClient {
 
 /** The error for a command that should have succeeded. */
 export function rmiFailed(name: RmiName, args: readonly RmiArgument[], answer: RmiReply): EmuError {
-  const command = byName.get(name) as Command<RmiName>;
+  const { command } = named(name);
   const shown = args.map((a, n) => `${command.args[n]}=${hex(BigInt.asUintN(64, BigInt(a)))}`).join(", ");
   const none = answer.status === -1 ? "; is there firmware that knows RMI?" : "";
   return new EmuError("rmi-failed", `RMI_${name}(${shown}) returned ${rmiCodeName(answer.x0)}${none}`);

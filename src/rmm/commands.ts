@@ -80,6 +80,9 @@ export const rsiCommands: readonly Command<RsiName>[] = rsiRows.map((r) => comma
 export const rmiByFid: ReadonlyMap<number, Command<RmiName>> = new Map(rmiCommands.map((c) => [c.fid, c]));
 export const rsiByFid: ReadonlyMap<number, Command<RsiName>> = new Map(rsiCommands.map((c) => [c.fid, c]));
 
+/** Number of arguments of an RMI command, in x1 and up; 0: there is no such command. */
+export const rmiArguments = (fid: number): number => rmiByFid.get(fid)?.args.length ?? 0;
+
 /** Function identifiers by name: `rmi.REALM_CREATE`. */
 export const rmi = Object.fromEntries(rmiCommands.map((c) => [c.name, c.fid])) as Readonly<Record<RmiName, number>>;
 export const rsi = Object.fromEntries(rsiCommands.map((c) => [c.name, c.fid])) as Readonly<Record<RsiName, number>>;

@@ -30,6 +30,7 @@ const timers = new RegisterBlock([...TIMERS.flatMap((t) => [t.cval, t.ctl]), slo
 const HOST = { context: 0, pmu: 2 * context.length, timers: 2 * (context.length + pmu.length) } as const;
 const HOST_REGISTERS = context.length + pmu.length + timers.length;
 const V_BYTES = 512;
+const vectors = new RegisterBlock([...Array.from({ length: V_BYTES / 8 }, (_, n) => Off.V + 8 * n), Off.FPCR]);
 /** Registers that are loaded from fields of the REC as they are: words in the block of a PE, and in the REC. */
 const PLAIN = new Int32Array(
   (
@@ -59,29 +60,28 @@ const MDCR_NO_PMU = (1 << 6) | (1 << 5);
 /** The host's EL1 state of one PE while a realm runs there. */
 export class HostState {
   private readonly regs = new Uint32Array(2 * HOST_REGISTERS);
-  private readonly v = new Uint8Array(V_BYTES + 8);
+  /** V0 to V31, FPCR and FPSR. */
+  private readonly v = new Uint32Array(2 * vectors.length);
 
   keep(st: PeState, hasPmu: boolean): void {
     context.save(st, this.regs, HOST.context);
     if (hasPmu) pmu.save(st, this.regs, HOST.pmu);
     timers.save(st, this.regs, HOST.timers);
-    this.v.set(st.u8.subarray(st.base + Off.V, st.base + Off.V + V_BYTES));
-    this.v.set(st.u8.subarray(st.base + Off.FPCR, st.base + Off.FPCR + 8), V_BYTES);
+    vectors.save(st, this.v, 0);
   }
   /** Puts it back. Without a PMU of its own the realm left the host's counters running. */
   restore(st: PeState, hasPmu: boolean): void {
     context.load(st, this.regs, HOST.context);
     if (hasPmu) pmu.load(st, this.regs, HOST.pmu);
     timers.load(st, this.regs, HOST.timers);
-    st.u8.set(this.v.subarray(0, V_BYTES), st.base + Off.V);
-    st.u8.set(this.v.subarray(V_BYTES), st.base + Off.FPCR);
+    vectors.load(st, this.v, 0);
   }
   clear(): void {
     this.regs.fill(0);
     this.v.fill(0);
   }
   save(): Saved {
-    return { regs: new Uint8Array(this.regs.slice().buffer), v: this.v.slice() };
+    return { regs: new Uint8Array(this.regs.slice().buffer), v: new Uint8Array(this.v.slice().buffer) };
   }
   restoreSaved(state: Saved): void {
     const s = state as { regs?: Saved; v?: Saved } | null;
@@ -89,11 +89,11 @@ export class HostState {
       !(s?.regs instanceof Uint8Array) ||
       !(s.v instanceof Uint8Array) ||
       s.regs.length !== this.regs.byteLength ||
-      s.v.length !== this.v.length
+      s.v.length !== this.v.byteLength
     )
       throw new EmuError("snapshot-corrupt", "the saved host state of the RMM has the wrong shape");
     this.regs.set(new Uint32Array(s.regs.slice().buffer));
-    this.v.set(s.v);
+    this.v.set(new Uint32Array(s.v.slice().buffer));
   }
 }
 
