@@ -63,7 +63,7 @@ class Compiler {
   constructor(region: Region, aligned: boolean, hot: boolean) {
     this.region = region;
     this.flow = analyse(region, true);
-    this.l = new RegionLowering(importIndex, region.pages, streamsOf(region), this.flow.mixed);
+    this.l = new RegionLowering(importIndex, region.pages, streamsOf(region, hot), this.flow.mixed);
     // The numbers of those that mixed may be are the same everywhere.
     this.forms = [...this.flow.formIn.values()].includes("mixed") ? [...this.flow.mixed] : [];
     if (!aligned) this.l.unaligned = false;

@@ -155,8 +155,8 @@ export class RegionEngine {
     const ip = entryInTlb(this.u32, st.lo(Off.TLB_X), lo, hi);
     if (ip === undefined) return;
     let found: RegionTranslation | undefined;
-    // Of the regions that have the instruction, the one whose entry comes last before it.
-    for (const t of this.entries.around(ip)) if (hasEntry(t, ip) && !(found && found.ip > t.ip && found.ip <= ip)) found = t;
+    // Of the regions that have the instruction, the one whose entry comes last before it; then those that begin behind it.
+    for (const t of this.entries.around(ip)) if (hasEntry(t, ip) && !(found && (ip - found.ip) >>> 0 <= (ip - t.ip) >>> 0)) found = t;
     if (found?.heat === undefined) return;
     const window = Math.floor(this.slices / this.tuning.window);
     if (found.window !== window) found.heat = 0;

@@ -245,6 +245,10 @@ export class RegionLowering extends Player {
       this.followStream(stream, va, kind, host);
       return host;
     }
+    if (stream?.kept) {
+      this.openKept(stream, va, kind, host, anywhere);
+      return host;
+    }
     if (stream) this.openStream(stream);
     this.tlbTags(va, kind, host, anywhere);
     this.op(W.i64Ne);
@@ -297,8 +301,57 @@ export class RegionLowering extends Player {
     this.i32(0);
     this.set(stream.valid);
   }
+  /** As for others, but first the access is looked for where the last one was: see Stream.kept. */
+  private openKept(stream: Stream, va: number, kind: number, host: number, anywhere: boolean): void {
+    this.opened = stream;
+    stream.delta = this.permanent(I32);
+    stream.valid = this.permanent(I64);
+    stream.base = this.permanent(I64);
+    const { delta, valid, base, from, to } = stream;
+    this.get(va);
+    this.get(base);
+    this.op(W.i64Sub);
+    this.get(valid);
+    this.op(W.i64LtU);
+    this.expect(true);
+    this.block(W.if);
+    this.hostAddress(delta, va, host);
+    this.op(W.else);
+    this.tlbTags(va, kind, host, anywhere);
+    this.op(W.i64Ne);
+    this.block(W.if);
+    this.refill(va, kind, host);
+    this.i64(0);
+    this.set(valid);
+    this.op(W.else);
+    this.get(host);
+    this.mem(W.i32Load, 8);
+    this.set(delta);
+    this.hostAddress(delta, va, host);
+    this.get(va);
+    this.i64(-4096);
+    this.op(W.i64And);
+    this.add64(-from);
+    this.set(base);
+    this.i64(4096 - (to - from) + 1);
+    this.i64(0);
+    this.withinPage(stream, va);
+    this.op(W.select);
+    this.set(valid);
+    this.op(W.end, W.end);
+  }
+  private hostAddress(delta: number, va: number, host: number): void {
+    this.get(delta);
+    this.get(va);
+    this.op(W.wrap, W.i32Add);
+    this.set(host);
+  }
   /** Are all accesses of the stream in the page of its first one, at `va`? */
-  private checkStream({ from, to, valid }: Stream, va: number): void {
+  private checkStream(stream: Stream, va: number): void {
+    this.withinPage(stream, va);
+    this.set(stream.valid);
+  }
+  private withinPage({ from, to }: Stream, va: number): void {
     this.get(va);
     this.op(W.wrap);
     this.i32(4095);
@@ -309,16 +362,13 @@ export class RegionLowering extends Player {
     }
     this.i32(4096 - (to - from));
     this.op(W.i32LeU);
-    this.set(valid);
   }
-  private followStream({ delta, valid }: Stream, va: number, kind: number, host: number): void {
+  private followStream({ delta, valid, kept }: Stream, va: number, kind: number, host: number): void {
     this.get(valid);
+    if (kept) this.op(W.i64Eqz, W.i32Eqz);
     this.expect(true);
     this.block(W.if);
-    this.get(delta);
-    this.get(va);
-    this.op(W.wrap, W.i32Add);
-    this.set(host);
+    this.hostAddress(delta, va, host);
     this.op(W.else);
     this.refill(va, kind, host);
     this.op(W.end);

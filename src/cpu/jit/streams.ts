@@ -6,6 +6,7 @@ import { accessBytes, Kind } from "../emit/access.ts";
 import type { Block, Region } from "./blocks.ts";
 import { dominates } from "./graph.ts";
 import { type Instruction, lowest, registerOf, registerRead } from "./instruction.ts";
+import { Loops } from "./loops.ts";
 import { type Access, FAR, isPlace, isSum, type Move } from "./places.ts";
 
 /** The accesses behind one first access. */
@@ -17,6 +18,12 @@ export interface Stream {
   /** Locals of the lowering: address in linear memory minus virtual address, and whether that holds. -1: not given yet. */
   delta: number;
   valid: number;
+  /**
+   * What one look has found is compared before the next: the first access is in a loop, and stays in a page for many rounds. `valid` is
+   * an i64 then: one more than the offsets from `base` (local, i64) at which the stream is in the page that was found; 0 when there is none.
+   */
+  readonly kept: boolean;
+  base: number;
 }
 
 /** Accesses farther apart than this do not share. */
@@ -49,9 +56,9 @@ function placeOf(n: Value, known: Int32Array, i: Instruction): Place | undefined
 
 const bytesOf = (e: Access): number => accessBytes(e.lg | ((e.e === "load" ? e.results : e.values).length === 2 ? Kind.PAIR : 0));
 
-/** The streams of a region, by each of their accesses. */
-export function streamsOf(region: Region): ReadonlyMap<Instruction, Stream> {
-  return new Finder(region).find();
+/** The streams of a region, by each of their accesses. `keep`: those in loops keep what they find, even for one access. */
+export function streamsOf(region: Region, keep = false): ReadonlyMap<Instruction, Stream> {
+  return new Finder(region, keep ? new Loops(region) : undefined).find();
 }
 
 /** The value that a register has at the start of a block where the ways to it disagree. */
@@ -76,9 +83,13 @@ class Finder {
   private readonly stale: boolean[] = [];
   private again = true;
   private readonly open = new Map<number, { stream: Stream; block: Block; offset: number; members: Instruction[] }[]>();
+  private readonly loops: Loops | undefined;
+  /** Kept accesses at no constant distance from others. */
+  private readonly alone: Stream[] = [];
 
-  constructor(region: Region) {
+  constructor(region: Region, loops: Loops | undefined) {
     this.region = region;
+    this.loops = loops;
     // Behind the numbers of the blocks' own values.
     const blocks = (region.blocks.at(-1) as Block).order + 1;
     let n = blocks + 1;
@@ -103,7 +114,8 @@ class Finder {
     }
     for (const b of blocks) this.collect(b);
     for (const list of this.open.values())
-      for (const { stream, members } of list) if (members.length > 1) for (const i of members) streams.set(i, stream);
+      for (const { stream, members } of list) if (members.length > 1 || stream.kept) for (const i of members) streams.set(i, stream);
+    for (const stream of this.alone) streams.set(stream.first, stream);
     return streams;
   }
   private start(b: Block): number {
@@ -180,7 +192,10 @@ class Finder {
   }
   private access(e: Access, i: Instruction, block: Block): void {
     const place = isPlace(e.va) ? placeOf(e.va, this.known, i) : undefined;
-    if (!place) return;
+    if (!place) {
+      if (i.shape.accesses.length === 1 && this.loops?.steady(e, i, block)) this.alone.push(this.stream(e, i, true));
+      return;
+    }
     const kind = (e.e === "store" ? 1 : 0) | (e.o.unprivileged ? 2 : 0);
     const key = 4 * place.value + kind;
     const list = this.open.get(key) ?? [];
@@ -195,6 +210,10 @@ class Finder {
       members.push(i);
       return;
     }
-    list.push({ stream: { first: i, from: 0, to: bytes, delta: -1, valid: -1 }, block, offset: place.offset, members: [i] });
+    const kept = this.loops?.steady(e, i, block) ?? false;
+    list.push({ stream: this.stream(e, i, kept), block, offset: place.offset, members: [i] });
+  }
+  private stream(e: Access, first: Instruction, kept: boolean): Stream {
+    return { first, from: 0, to: bytesOf(e), delta: -1, valid: -1, kept, base: -1 };
   }
 }

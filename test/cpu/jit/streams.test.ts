@@ -22,8 +22,13 @@ const ldpPost = pair(0xa8c0_0000);
 const movRegister = (d: number, n: number) => (0xaa00_03e0 | (n << 16) | d) >>> 0;
 const adrp = (d: number, pages: number) => (0x9000_0000 | ((pages & 3) << 29) | ((pages >> 2) << 5) | d) >>> 0;
 
-/** Streams as lists of indices of instructions, of code that starts at index 0 of its page. */
-function streams(words: readonly number[]): number[][] {
+/** ldr xt, [xn, xm, lsl #3] */
+const ldrIndexed = (t: number, n: number, m: number) => (0xf860_7800 | (m << 16) | (n << 5) | t) >>> 0;
+/** and xd, xn, #255 */
+const lowByte = (d: number, n: number) => (0x9240_1c00 | (n << 5) | d) >>> 0;
+
+/** Of code that starts at index 0 of its page. */
+function streamsIn(words: readonly number[], keep: boolean) {
   const at = (index: number) => instructionAt(index, (words[index] ?? 0) | 0, bareContext);
   const region = discover(
     0,
@@ -31,8 +36,12 @@ function streams(words: readonly number[]): number[][] {
     false,
   );
   if (!region) throw new Error("no region");
+  return streamsOf(region, keep);
+}
+/** As lists of indices of instructions. */
+function streams(words: readonly number[]): number[][] {
   const groups = new Map<object, number[]>();
-  for (const [i, s] of streamsOf(region)) groups.set(s, [...(groups.get(s) ?? []), i.index]);
+  for (const [i, s] of streamsIn(words, false)) groups.set(s, [...(groups.get(s) ?? []), i.index]);
   return [...groups.values()].map((g) => g.sort((a, b) => a - b)).sort((a, b) => (a[0] as number) - (b[0] as number));
 }
 
@@ -67,6 +76,25 @@ describe("accesses that share a look at the TLB", () => {
   it("have a base that loops leave alone", () => {
     expect(streams([ldr64(1, 0, 0), ldr64(2, 0, 8), subImm(9, 9, 1), cbnz(9, -2), ldr64(3, 0, 16)])).toEqual([[0, 1, 4]]);
     expect(streams([ldr64(1, 0, 0), ldr64(2, 0, 8), addImm(0, 0, 8), cbnz(9, -2), ldr64(3, 0, 16)])).toEqual([[1, 4]]);
+  });
+});
+
+describe("what a look has found is kept", () => {
+  const kept = (...words: readonly number[]) => [...streamsIn(words, true)].filter(([, s]) => s.kept).map(([i]) => i.index);
+  it("in loops that stay where they are, or go on by steps", () => {
+    expect(kept(ldr64(1, 0, 0), subImm(9, 9, 1), cbnz(9, -2))).toEqual([0]);
+    expect(kept(ldr64(1, 0, 0), str64(1, 2, 8), addImm(0, 0, 8), subImm(9, 9, 1), cbnz(9, -4))).toEqual([0, 1]);
+    expect(kept(ldrIndexed(1, 0, 9), subImm(9, 9, 1), cbnz(9, -2))).toEqual([0]);
+    expect(kept(ldr64(1, 0, 0), subImm(9, 9, 1))).toEqual([]);
+  });
+  it("not where addresses are anywhere", () => {
+    expect(kept(ldr64(0, 0, 0), subImm(9, 9, 1), cbnz(9, -2))).toEqual([]);
+    expect(kept(ldr64(1, 0, 0), addImm(0, 0, 2048), subImm(9, 9, 1), cbnz(9, -3))).toEqual([]);
+    expect(kept(ldr8(2, 3, 0), addImm(3, 3, 1), ldrIndexed(1, 0, 2), subImm(9, 9, 1), cbnz(9, -4))).toEqual([0]);
+  });
+  it("by small indices", () => {
+    expect(kept(ldr8(2, 3, 0), addImm(3, 3, 1), lowByte(2, 2), ldrIndexed(1, 0, 2), subImm(9, 9, 1), cbnz(9, -5))).toEqual([0, 3]);
+    expect(kept(ldr8(2, 3, 0), addImm(3, 3, 1), lowByte(4, 2), ldrIndexed(1, 0, 2), subImm(9, 9, 1), cbnz(9, -5))).toEqual([0]);
   });
 });
 
@@ -112,6 +140,9 @@ describe("a page boundary", () => {
       cbnz(9, -6),
       str64(2, 20, 0),
     ],
+    "in a loop that goes down": [ldr64(1, 20, 8), str64(1, 20, 0), subImm(20, 20, 24), subImm(9, 9, 1), cbnz(9, -4), str64(9, 20, 0)],
+    "in a loop over bytes": [ldr8(1, 20, 0), a64.add(2, 2, 1), ldr8(3, 20, 100), addImm(20, 20, 37), subImm(9, 9, 1), cbnz(9, -5)],
+    "by an index": [ldrIndexed(1, 20, 9), a64.add(2, 2, 1), str64(2, 20, 0), addImm(20, 20, 8), subImm(9, 9, 1), cbnz(9, -5)],
   };
   it.each(Object.keys(code))("%s is noticed", (name) => {
     const rng = new Random(21);
