@@ -4,8 +4,9 @@ import { describe, expect, it } from "vitest";
 import { PREDECODE_BASE } from "../../src/arch/layout.ts";
 import { interpreterBytes } from "../../src/cpu/interp/prebuilt.ts";
 import { discover } from "../../src/cpu/jit/blocks.ts";
-import { compileRegion, regionModule } from "../../src/cpu/jit/compile.ts";
+import { compileRegion } from "../../src/cpu/jit/compile.ts";
 import { instructionAt } from "../../src/cpu/jit/instruction.ts";
+import { regionModule } from "../../src/cpu/jit/region-module.ts";
 import { bareContext } from "../isa/bare-interpreter.ts";
 import * as a64 from "../support/a64.ts";
 

@@ -5,35 +5,18 @@ import { Off } from "../../arch/layout.ts";
 import type { Effect } from "../../ir/builder.ts";
 import { I32, I64 } from "../../ir/value.ts";
 import { Bytes } from "../../wasm/bytes.ts";
-import { assemble, type Func, type Hint, type ModuleSpec } from "../../wasm/module.ts";
-import { Emitter, flagSlots, IP, PE } from "../emit/emitter.ts";
+import type { Func } from "../../wasm/module.ts";
+import { PE } from "../emit/emitter.ts";
 import { W } from "../emit/opcodes.ts";
-import { type RuntimeFn, Sig, signatures } from "../emit/runtime-abi.ts";
+import { Sig } from "../emit/runtime-abi.ts";
 import type { Block, Edge, Region } from "./blocks.ts";
 import { analyse, dirtyAfter, type FlagForm, type Flow } from "./flow.ts";
 import { Check, type Instruction, type Registers } from "./instruction.ts";
 import { STACKED } from "./player.ts";
+import { prologue } from "./prologue.ts";
 import { definesSp, keepsSpAligned, RegionLowering } from "./region-lowering.ts";
+import { importIndex } from "./region-module.ts";
 import { streamsOf } from "./streams.ts";
-
-/** Functions of the runtime module that translated code calls, in import order. */
-export const jitImports = [
-  ["refill", Sig.refill],
-  ["plain", Sig.miss],
-  ["go", Sig.go],
-  ["onward", Sig.onward],
-  ["interpret", Sig.handler],
-  ["crc32", Sig.crc32],
-  ["help", Sig.help],
-] as const satisfies readonly (readonly [RuntimeFn, number])[];
-
-const indices = new Map<RuntimeFn, number>(jitImports.map(([name], i) => [name, i]));
-const importIndex = (fn: RuntimeFn): number => {
-  // A helper is JavaScript: translated code reaches it through a function of the runtime module.
-  const i = indices.get(fn === "helper" ? "help" : fn);
-  if (i === undefined) throw new Error(`jit: translated code cannot call ${fn}`);
-  return i;
-};
 
 interface Label {
   block: Block;
@@ -84,7 +67,7 @@ class Compiler {
     this.rareTail();
     const body = l.out.view();
     const code = new Bytes(body.length + 512);
-    const first = this.prologue(code);
+    const first = prologue(code, l, this.flow, this.budget, this.flow.formIn.get(this.region.entry) === "canonical");
     const start = code.length;
     code.bytes(body);
     const hints = [...first, ...l.hints.map(({ at, likely }) => ({ at: at + start, likely }))];
@@ -382,49 +365,6 @@ class Compiler {
     l.get(this.budget);
     l.call("interpret", W.returnCall);
   }
-  private prologue(code: Bytes): Hint[] {
-    const { l } = this;
-    const hints: Hint[] = [];
-    const get = (off: number, op: number) => {
-      code.u8(0x20);
-      code.uleb(PE);
-      code.u8(op);
-      code.uleb(0);
-      code.uleb(off);
-    };
-    const load = (off: number, op: number, local: number) => {
-      get(off, op);
-      code.u8(0x21);
-      code.uleb(local);
-    };
-    if (l.unaligned) {
-      // if (ALIGN) return plain(pe, ip)
-      get(Off.ALIGN, W.i32Load);
-      hints.push({ at: code.length, likely: false });
-      code.bytes(new Uint8Array([W.if, 0x40, 0x20, PE, 0x20, IP, 0x10]));
-      code.uleb(importIndex("plain"));
-      code.bytes(new Uint8Array([W.return, W.end]));
-    }
-    load(Off.BUDGET, W.i32Load, this.budget);
-    for (const [off, local] of l.tables) load(off, W.i32Load, local);
-    if (l.asksRounding) {
-      const e = new Emitter(importIndex);
-      e.roundsPlainly();
-      e.set(l.plainRounding());
-      code.bytes(e.out.view());
-    }
-    for (let bit = 0; bit < 32; bit++) {
-      const index = bit === 31 ? 32 : bit;
-      if ((this.flow.entry >>> bit) & 1) load(Off.X + 8 * index, W.i64Load, l.register(index));
-    }
-    if (this.flow.formIn.get(this.region.entry) === "canonical") {
-      const locals = l.canonicalLocals();
-      flagSlots.forEach((off, i) => {
-        load(off, i === 2 ? W.i32Load : W.i64Load, locals[i] as number);
-      });
-    }
-    return hints;
-  }
 }
 
 /**
@@ -432,13 +372,3 @@ class Compiler {
  * in the interpreter there. `hot`: it may be larger. A region can be compiled once: its effects are used up.
  */
 export const compileRegion = (region: Region, aligned: boolean, hot: boolean): Func => new Compiler(region, aligned, hot).compile();
-
-/** A module of functions of regions; its exports are "0", "1", ... in order. */
-export const regionModule = (funcs: readonly Func[], memory: ModuleSpec["memory"]): Uint8Array =>
-  assemble({
-    memory,
-    signatures,
-    imports: jitImports.map(([name, type]) => ({ name, type })),
-    funcs,
-    exports: funcs.map((_, i) => [String(i), i] as const),
-  });

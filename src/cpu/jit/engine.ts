@@ -14,10 +14,10 @@ import type { CodePage, CodePages } from "../code-pages.ts";
 import { REDIRECT } from "../interp/page.ts";
 import type { DecodeContext } from "../interp/predecode.ts";
 import type { Checker, Translated } from "./check.ts";
-import { jitImports, regionModule } from "./compile.ts";
 import { type Translation as Installed, TranslatedEntries } from "./entries.ts";
 import type { Answer, Found, Place, Translation, TranslationService, Wanted } from "./job.ts";
 import { CodeImages, entryInTlb, placeOf } from "./nearby.ts";
+import { jitImports, regionModule } from "./region-module.ts";
 import { Translator, targetOf } from "./translator.ts";
 
 /** Ways to an entry that make it worth translating, regions per job, and how long hot entries wait for others (slices). */

@@ -7,9 +7,10 @@ import { Special } from "../interp/handlers.ts";
 import type { DecodeContext } from "../interp/predecode.ts";
 import { fastIndex } from "../sysreg-map.ts";
 import { type CodeSource, discover, pageOf, type Region } from "./blocks.ts";
-import { compileRegion, regionModule } from "./compile.ts";
+import { compileRegion } from "./compile.ts";
 import { type Instruction, InstructionSet } from "./instruction.ts";
 import type { Answer, CodeImage, Found, Job, Target, TranslationService, Wanted } from "./job.ts";
+import { regionModule } from "./region-module.ts";
 
 export const targetOf = (context: DecodeContext, memory: ModuleSpec["memory"], refills = false): Target => ({
   absent: rows.filter((row) => !context.available(row)).map((row) => row.name),

@@ -3,8 +3,9 @@
 import { describe, expect, it } from "vitest";
 import { PREDECODE_BASE } from "../../../src/arch/layout.ts";
 import { discover } from "../../../src/cpu/jit/blocks.ts";
-import { compileRegion, regionModule } from "../../../src/cpu/jit/compile.ts";
+import { compileRegion } from "../../../src/cpu/jit/compile.ts";
 import { type Instruction, InstructionSet, instructionAt } from "../../../src/cpu/jit/instruction.ts";
+import { regionModule } from "../../../src/cpu/jit/region-module.ts";
 import { verify } from "../../../src/ir/verify.ts";
 import { semantics } from "../../../src/isa/semantics/index.ts";
 import { bareContext } from "../../isa/bare-interpreter.ts";
