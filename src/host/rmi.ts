@@ -87,7 +87,8 @@ export class RmiClient {
         `RMI_${name} takes ${command.args.length} arguments (${command.args.join(", ")}), not ${args.length}`,
       );
     }
-    const values = [x0, ...args.map(registerOf)];
+    const values = new Array<bigint>(1 + args.length).fill(x0);
+    for (let n = 0; n < args.length; n++) values[n + 1] = registerOf(args[n] as RmiArgument);
     const answer = rmiReply(command, resumed ? yield "resume" : this.later ? yield* this.later.perform(name, values) : yield values);
     if (this.observers.length > 0) {
       const given = values.slice(1);

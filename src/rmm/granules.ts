@@ -26,6 +26,9 @@ export interface DramBank {
   readonly size: number;
 }
 
+/** No physical address is as high. */
+const PA_LIMIT = 1n << 52n;
+
 /** A granule at `pa` has changed its state. */
 export type TransitionHook = (pa: number, from: GranuleState, to: GranuleState) => void;
 
@@ -54,9 +57,9 @@ export class Granules implements Stateful {
 
   /** The granule at an address given by the host: its PA, or -1 when it is not 4 KiB aligned or not in DRAM. */
   find(address: bigint): number {
-    if ((address & 0xfffn) !== 0n || address >= 1n << 52n) return -1;
+    if (address >= PA_LIMIT) return -1;
     const pa = Number(address);
-    return this.index(pa) < 0 ? -1 : pa;
+    return pa % GRANULE !== 0 || this.index(pa) < 0 ? -1 : pa;
   }
   /** The same, and -1 also when it is in another state. */
   findIn(address: bigint, state: GranuleState): number {

@@ -23,7 +23,7 @@ import { Ripas, RttState } from "./status.ts";
 
 /** Inside the IPA space and aligned to what an entry of `level` maps. */
 export const mapAddressValid = (realm: Realm, ipa: bigint, level: number): boolean =>
-  ipa < BigInt(realm.ipaSize) && ipa % BigInt(levelSize(level)) === 0n;
+  ipa < realm.ipaSize && Number(ipa) % levelSize(level) === 0;
 
 /** RTT_CREATE, RTT_DESTROY, RTT_FOLD: any table but the start level's. */
 const structureValid = (realm: Realm, ipa: bigint, level: number): boolean =>

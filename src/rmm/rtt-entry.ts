@@ -64,6 +64,9 @@ export function kindOf(d: bigint, level: number): Kind {
 export const entryAddress = (d: bigint, level: number, kind: Kind): number =>
   Number(d & (kind === Kind.Table ? addressMask(PAGE_LEVEL) : addressMask(level)));
 
+/** The same for the words of an entry above the level of pages; -1: it is no table. */
+export const tableAt = (lo: number, hi: number): number => ((lo & 3) === 3 ? (hi & 0xffff) * 2 ** 32 + ((lo & ~0xfff) >>> 0) : -1);
+
 export const tableEntry = (pa: number): bigint => BigInt(pa) | 3n;
 export const unassigned = (ripas: Ripas): bigint => BigInt(ripas) << RIPAS_SHIFT;
 export const UNASSIGNED_NS = NS;

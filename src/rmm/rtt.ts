@@ -16,6 +16,7 @@ import {
   levelShift,
   levelSize,
   ripasOf,
+  tableAt,
   UNASSIGNED_NS,
   unassigned,
 } from "./rtt-entry.ts";
@@ -60,15 +61,22 @@ export class Rtt {
     let index = Math.floor(ipa / levelSize(s2.startLevel));
     let table = s2.base + Math.floor(index / ENTRIES) * GRANULE;
     index %= ENTRIES;
-    for (let l = s2.startLevel; ; l++) {
-      const entry = this.read(table, index);
-      const kind = kindOf(entry, l);
-      if (l === level || kind !== Kind.Table) return { table, level: l, index, entry, kind };
-      table = entryAddress(entry, l, kind);
+    let l = s2.startLevel;
+    for (let next = 0; l < level; l++) {
+      next = this.tableIn(table, index);
+      if (next < 0) break;
+      table = next;
       index = Math.floor(ipa / levelSize(l + 1)) % ENTRIES;
     }
+    const entry = this.read(table, index);
+    return { table, level: l, index, entry, kind: kindOf(entry, l) };
   }
 
+  /** The table that an entry above the level of pages leads to; -1: none. */
+  private tableIn(table: number, index: number): number {
+    const at = (this.memory.own(table) >>> 2) + 2 * index;
+    return tableAt(this.memory.u32[at] as number, this.memory.u32[at + 1] as number);
+  }
   read(table: number, index: number): bigint {
     return this.memory.phys.view.getBigUint64(this.memory.own(table) + 8 * index, true);
   }
