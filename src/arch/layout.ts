@@ -125,7 +125,7 @@ export const TLB_ENTRIES = 1024;
 export const TLB_TABLE_BYTES = TLB_ENTRIES * 16;
 /**
  * A page has two places: the entry that bits 21:12 name, where generated code looks, and one by a hash of the page number without the tag
- * byte, where it stands once another page has taken the first (mmu/l1.ts, cpu/interp/ways.ts). `lo`, `hi`: its address.
+ * byte, where it stands once another page has taken the first (mmu/l1.ts, cpu/interp/tlb-miss.ts). `lo`, `hi`: its address.
  */
 export const firstPlace = (lo: number): number => (lo >>> 12) & (TLB_ENTRIES - 1);
 export const secondPlace = (lo: number, hi: number): number =>

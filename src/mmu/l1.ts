@@ -2,7 +2,7 @@
 // regime and security state. A set holds translations of one configuration, one VMID, one ASID and global ones.
 //
 // A page has two places in its table: the one that generated code looks at, and one where it stands after another page was entered in the
-// first. Generated code brings it back (cpu/interp/ways.ts).
+// first. Generated code brings it back (cpu/interp/tlb-miss.ts).
 
 import { firstPlace, Off, PE_STRIDE, secondPlace, TLB_EMPTY, TLB_ENTRIES, TLB_TABLE_BYTES, TlbFlag } from "../arch/layout.ts";
 import type { PeState } from "../arch/state.ts";

@@ -9,7 +9,7 @@ import { W } from "../emit/opcodes.ts";
 import { Sig } from "../emit/runtime-abi.ts";
 import { handlerCount, Special } from "./handlers.ts";
 import { countVisit, EXIT_BUDGET, lowering, REDIRECT, resumeAt, savePc } from "./page.ts";
-import { takeFromSecondPlace } from "./ways.ts";
+import { takeFromSecondPlace } from "./tlb-miss.ts";
 
 /** Bit 4 * t + BTYPE: may a branch with this BTYPE land on BTI with targets t (0 none, 1 c, 2 j, 3 jc)? (BranchTargetCheck) */
 const BTI_ALLOWS = 0b1110_1010_0110_0000;

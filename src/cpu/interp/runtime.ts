@@ -1,9 +1,8 @@
 // The functions around the handlers: slow paths into JavaScript, pointer authentication, CRC32, jump and the central loop.
 
-import { CRC_TABLES, Off, PLAIN_HANDLERS, TLB_ENTRIES } from "../../arch/layout.ts";
-import { I32, I64 } from "../../ir/value.ts";
+import { CRC_TABLES, Off, PLAIN_HANDLERS } from "../../arch/layout.ts";
+import { I32 } from "../../ir/value.ts";
 import type { Func } from "../../wasm/module.ts";
-import { Kind } from "../emit/access.ts";
 import { IP, type Lowering, PE } from "../emit/lower.ts";
 import { W } from "../emit/opcodes.ts";
 import { authenticationCode } from "../emit/pac.ts";
@@ -24,97 +23,12 @@ import {
   runtimeIndex,
   savePc,
 } from "./page.ts";
-import { takeFromSecondPlace } from "./ways.ts";
+import { near, tryNear } from "./tlb-miss.ts";
 
 type FuncBuilder = () => Func;
 
 /** Instructions that a region may run behind the last look at the budget, and the one that it leaves to the interpreter. */
 const RESERVE = 320;
-
-/**
- * near(pe, va, kind): address of a plain access that stays in a page of the L1 TLB, or -1. In line it was missed because it is misaligned,
- * or because its page stands in its second place.
- */
-const near: FuncBuilder = () => {
-  const l = lowering(3);
-  const [VA, KIND] = [1, 2];
-  const entry = l.local(I32);
-  const tag = l.local(I64);
-  // Plain kinds only: no atomic, exclusive, ordered or ZVA flag; where alignment is checked, aligned accesses.
-  l.get(KIND);
-  l.i32(~(Kind.LG | Kind.STORE | Kind.PAIR | Kind.UNPRIVILEGED));
-  l.op(W.i32And);
-  l.loadState(Off.ALIGN);
-  l.op(W.i32Eqz);
-  l.block(W.if, I32);
-  l.i32(0);
-  l.op(W.else);
-  l.get(VA);
-  l.op(W.wrap);
-  bytesOf(l, KIND);
-  l.i32(1);
-  l.op(W.i32Sub, W.i32And, W.end, W.i32Or, W.i32Eqz);
-  l.block(W.if);
-  l.get(VA);
-  l.op(W.wrap);
-  l.i32(0xfff);
-  l.op(W.i32And);
-  bytesOf(l, KIND);
-  l.get(KIND);
-  l.i32(4);
-  l.op(W.i32ShrU);
-  l.i32(1);
-  l.op(W.i32And, W.i32Shl, W.i32Add);
-  l.i32(4096);
-  l.op(W.i32LeU);
-  l.block(W.if);
-  // The four current tables stand in a row: R, W, X, UR, UW.
-  l.get(PE);
-  l.get(KIND);
-  l.i32(Kind.STORE);
-  l.op(W.i32And);
-  l.i32(1);
-  l.op(W.i32ShrU);
-  l.get(KIND);
-  l.i32(Kind.UNPRIVILEGED);
-  l.op(W.i32And);
-  l.i32(5);
-  l.op(W.i32ShrU);
-  l.i32(12);
-  l.op(0x6c, W.i32Add, W.i32Add); // i32.mul
-  l.mem(W.i32Load, Off.TLB_R);
-  l.get(VA);
-  l.i64(8);
-  l.op(W.i64ShrU, W.wrap);
-  l.i32((TLB_ENTRIES - 1) << 4);
-  l.op(W.i32And, W.i32Add);
-  l.tee(entry);
-  l.mem(W.i64Load, 0);
-  l.get(VA);
-  l.i64(-4096);
-  l.op(W.i64And);
-  l.tee(tag);
-  l.op(W.i64Eq);
-  l.block(W.if, I32);
-  l.i32(1);
-  l.op(W.else);
-  takeFromSecondPlace(l, entry, tag);
-  l.op(W.end);
-  l.block(W.if);
-  l.get(entry);
-  l.mem(W.i32Load, 8);
-  l.get(VA);
-  l.op(W.wrap, W.i32Add, W.return, W.end, W.end, W.end);
-  l.i32(-1);
-  return l.func(Sig.refill);
-};
-/** Bytes of an element of the access `kind`, on the stack. */
-function bytesOf(l: Lowering, kind: number): void {
-  l.i32(1);
-  l.get(kind);
-  l.i32(Kind.LG);
-  l.op(W.i32And, W.i32Shl);
-}
 
 /** slow(pe, ip, va, kind): what `near` does not find is answered by JavaScript; -1: an exception was taken. */
 const slow: FuncBuilder = () => {
@@ -140,18 +54,6 @@ const slow: FuncBuilder = () => {
   l.get(host);
   return l.func(Sig.slow);
 };
-function tryNear(l: Lowering, va: number, kind: number, host: number): void {
-  l.get(PE);
-  l.get(va);
-  l.get(kind);
-  l.call("near");
-  l.tee(host);
-  l.i32(-1);
-  l.op(W.i32Ne);
-  l.block(W.if);
-  l.get(host);
-  l.op(W.return, W.end);
-}
 
 /** refill(pe, va, kind): like slow without any effect but a filled TLB; -1: the interpreter must do the access. */
 const refill: FuncBuilder = () => {
