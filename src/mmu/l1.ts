@@ -142,21 +142,23 @@ export class L1Set {
     const maskLo = size < 32 ? -1 << size : 0;
     const maskHi = (size <= 32 ? -1 : -1 << (size - 32)) & 0x00ffffff;
     const pages = size < 32 ? 2 ** (size - 12) : Infinity;
-    for (let t = 0; t < TABLES; t++) {
-      if (((this.used >> t) & 1) === 0) continue;
-      const table = (this.at[t] as number) >>> 2;
-      if (pages > MANY_PAGES) for (let i = 0; i < TLB_ENTRIES; i++) this.dropIn(table + 4 * i, lo, hi, maskLo, maskHi);
-      else
-        for (let page = 0; page < pages; page++) {
-          const vaLo = lo + 4096 * page;
-          this.dropIn(table + 4 * firstPlace(vaLo), lo, hi, maskLo, maskHi);
-          this.dropIn(table + 4 * secondPlace(vaLo, hi), lo, hi, maskLo, maskHi);
-        }
+    if (pages > MANY_PAGES) {
+      for (let place = 0; place < TLB_ENTRIES; place++) this.dropAt(place, lo, hi, maskLo, maskHi);
+      return;
+    }
+    for (let page = 0; page < pages; page++) {
+      this.dropAt(firstPlace(lo + 4096 * page), lo, hi, maskLo, maskHi);
+      this.dropAt(secondPlace(lo + 4096 * page, hi), lo, hi, maskLo, maskHi);
     }
   }
-  private dropIn(at: number, lo: number, hi: number, maskLo: number, maskHi: number): void {
-    const i32 = this.i32;
-    if ((((i32[at] as number) ^ lo) & maskLo) === 0 && (((i32[at + 1] as number) ^ hi) & maskHi) === 0) i32[at] = TLB_EMPTY;
+  /** Empties the place in each table if a page of the block stands there. */
+  private dropAt(place: number, lo: number, hi: number, maskLo: number, maskHi: number): void {
+    const { i32, used } = this;
+    for (let t = 0; t < TABLES; t++) {
+      if (((used >> t) & 1) === 0) continue;
+      const at = ((this.at[t] as number) >>> 2) + 4 * place;
+      if ((((i32[at] as number) ^ lo) & maskLo) === 0 && (((i32[at + 1] as number) ^ hi) & maskHi) === 0) i32[at] = TLB_EMPTY;
+    }
   }
 
   /** Empties write entries that map the 4 KiB host page at absolute offset `host`. They are in these two places; -1: anywhere. */

@@ -363,10 +363,13 @@ export class Mmu {
     return fetchPage(st.u32, st.lo(Off.TLB_X), st.lo(Off.PC), st.hi(Off.PC)) !== undefined;
   }
 
-  /** Keeps the L1 a subset of the L2. */
+  /** Keeps the L1 a subset of the L2. What belongs to another ASID than the current one left the L1 when that changed. */
   private dropL1(i: number): void {
     const l2 = this.l2;
-    this.contexts[((l2.tag[i] as number) >>> 16) & 15]?.l1.dropBlock(l2.lo[i] as number, l2.hi[i] as number, l2.size[i] as number);
+    const c = this.contexts[((l2.tag[i] as number) >>> 16) & 15];
+    const asid = l2.asid[i] as number;
+    if (c === undefined || (asid !== GLOBAL && asid !== c.asid)) return;
+    c.l1.dropBlock(l2.lo[i] as number, l2.hi[i] as number, l2.size[i] as number);
   }
 
   /** Writes to the 4 KiB host page at absolute offset `host` take the slow path from now on. See TlbDomain.dropWrites, L1Set.dropWrites. */

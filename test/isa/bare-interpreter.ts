@@ -201,7 +201,7 @@ export class BareInterpreter {
     [this.i32[at + 2], this.i32[at + 3]] = next;
     return true;
   }
-  /** Regions look for what misses the L1 TLB, as those of the hottest code do. */
+  /** Regions are made as those of the hottest code are. */
   protected hot = true;
   /** How many executions were translated ones. */
   translations = 0;

@@ -15,11 +15,6 @@ export abstract class AccessLowering extends Player {
   protected current: Instruction | undefined;
   /** Has an access that may be misaligned; undefined: each is checked, as SCTLR_ELx.A or a disabled MMU demands. */
   unaligned: boolean | undefined;
-  /**
-   * What misses the L1 TLB is looked for elsewhere. Misses are rare (one in 3,000 instructions of a boot): code that is not among the
-   * hottest leaves them to the interpreter, which makes it a fifth less work for the host's compiler.
-   */
-  refills = true;
   private readonly tlb = new Map<number, number>();
   /** Accesses that share a look at the TLB. */
   private readonly streams: ReadonlyMap<Instruction, Stream>;
@@ -56,14 +51,6 @@ export abstract class AccessLowering extends Player {
     if (anywhere) this.unaligned = true;
     const stream = strict || this.unaligned === undefined ? undefined : this.streams.get(this.current as Instruction);
     const follows = stream !== undefined && (stream.first !== this.current || stream === this.opened);
-    if (!this.refills) {
-      if (follows) this.get(stream.delta);
-      else this.lookUp(va, kind, host, anywhere, stream);
-      this.get(va);
-      this.op(W.wrap, W.i32Add);
-      this.set(host);
-      return host;
-    }
     if (follows) {
       this.followStream(stream, va, kind, host);
       return host;
@@ -88,32 +75,6 @@ export abstract class AccessLowering extends Player {
     if (stream) this.checkStream(stream, va);
     this.op(W.end);
     return host;
-  }
-  /** Address in linear memory minus virtual address, on the stack; bails when the L1 TLB has no page with all accesses of the stream. */
-  private lookUp(va: number, kind: number, entry: number, anywhere: boolean, stream: Stream | undefined): void {
-    if (stream) {
-      this.opened = stream;
-      stream.delta = this.permanent(I32);
-      const first = stream.from === 0 ? va : this.local(I64);
-      if (first !== va) {
-        this.get(va);
-        this.add64(stream.from);
-        this.set(first);
-      }
-      this.tlbTag(first, kind, entry);
-      this.get(va);
-      this.add64(stream.to - 1);
-      this.i64(-4096);
-      this.op(W.i64And);
-    } else this.tlbTags(va, kind, entry, anywhere);
-    this.op(W.i64Ne);
-    this.expect(false);
-    this.block(W.if);
-    this.bail();
-    this.op(W.end);
-    this.get(entry);
-    this.mem(W.i32Load, 8);
-    if (stream) this.tee(stream.delta);
   }
   /** The stream that the present instruction has opened: by its first access alone, when it makes several (structures of vectors). */
   protected opened: Stream | undefined;

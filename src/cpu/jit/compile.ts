@@ -50,7 +50,6 @@ class Compiler {
     // The numbers of those that mixed may be are the same everywhere.
     this.forms = [...this.flow.formIn.values()].includes("mixed") ? [...this.flow.mixed] : [];
     if (!aligned) this.l.unaligned = false;
-    this.l.refills = hot;
     this.budget = this.l.permanent(I32);
     this.way = this.l.permanent(I32);
     this.l.bail = () => this.leaveRarely(this.l.ip(this.l.index), false);

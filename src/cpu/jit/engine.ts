@@ -128,7 +128,7 @@ export class RegionEngine {
     this.u32[VISITS_LIMIT >> 2] = this.tuning.threshold;
     this.entries = new TranslatedEntries(o.code, new Int32Array(o.memory.buffer), o.exports.table as WebAssembly.Table);
     this.code.beforeChange = (page) => this.drop(page);
-    const target = targetOf(o.context, this.memorySpec, this.checker !== undefined);
+    const target = targetOf(o.context, this.memorySpec);
     // A checker wants to see the functions, which do not leave their thread.
     this.service = (this.checker ? undefined : o.translation?.(target)) ?? new Translator(target);
     this.statistics.elsewhere = this.service.remote;

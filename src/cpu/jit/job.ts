@@ -73,8 +73,6 @@ export interface Target {
   readonly memory: ModuleSpec["memory"];
   /** The host multiplies and adds with one rounding. */
   readonly fused: boolean;
-  /** All code looks elsewhere for what misses the L1 TLB, not only the hottest: for a checker, which hides the TLB of writes. */
-  readonly refills: boolean;
 }
 
 /** Translates in its own time; answers come in the order of the jobs. */

@@ -12,11 +12,10 @@ import { type Instruction, InstructionSet } from "./instruction.ts";
 import type { Answer, CodeImage, Found, Job, Target, TranslationService, Wanted } from "./job.ts";
 import { regionModule } from "./region-module.ts";
 
-export const targetOf = (context: DecodeContext, memory: ModuleSpec["memory"], refills = false): Target => ({
+export const targetOf = (context: DecodeContext, memory: ModuleSpec["memory"]): Target => ({
   absent: rows.filter((row) => !context.available(row)).map((row) => row.name),
   memory,
   fused: hostFuses(),
-  refills,
 });
 
 /** Regions are found in what the job holds. */
@@ -57,14 +56,12 @@ export class Translator implements TranslationService {
   readonly remote = false;
   private readonly set: InstructionSet;
   private readonly memory: ModuleSpec["memory"];
-  private readonly refills: boolean;
   private readonly answers: Answer[] = [];
 
-  constructor({ absent, memory, fused, refills }: Target) {
+  constructor({ absent, memory, fused }: Target) {
     const names = new Set(absent);
     this.set = new InstructionSet({ available: (row: Row) => !names.has(row.name), fastIndex, fused });
     this.memory = memory;
-    this.refills = refills;
   }
 
   post(job: Job): void {
@@ -82,7 +79,7 @@ export class Translator implements TranslationService {
       const region = this.region(w);
       if (!region) continue;
       found.push(describe(w, region));
-      funcs.push(compileRegion(region, w.place.aligned, this.refills || w.around !== undefined));
+      funcs.push(compileRegion(region, w.place.aligned, w.around !== undefined));
     }
     if (found.length === 0) return { id, found, module: undefined, bytes: 0, translateMs: performance.now() - start, compileMs: 0 };
     const bytes = regionModule(funcs, this.memory);
